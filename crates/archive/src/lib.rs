@@ -1,0 +1,1 @@
+//! Backup sets that can be checked without a key and read after damage.

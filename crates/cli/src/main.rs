@@ -1,0 +1,2 @@
+//! The rehome program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A failover cluster resource manager: nodes, groups, resources, checkpoints.

@@ -1,0 +1,1 @@
+//! Transaction-log generations, fencing epochs and the disk they are written to.

@@ -1,0 +1,1 @@
+//! Organization, site, servers, mailboxes, public folders and directory replication.

@@ -1,0 +1,1 @@
+//! A mailbox store with transaction logs, single-instance content and bulk moves.
