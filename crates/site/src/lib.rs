@@ -1,1 +1,24 @@
 //! Organization, site, servers, mailboxes, public folders and directory replication.
+//!
+#![doc = include_str!("../README.md")]
+
+mod diagnostic;
+mod directory;
+mod names;
+mod role;
+mod site;
+
+pub use diagnostic::{Diagnostic, Place, Related, Severity, did_you_mean, edit_distance, render};
+pub use directory::{
+    Applied, Attributes, Change, Changes, Class, Directory, DirectoryError, DistinguishedName,
+    Object, Origin, PublicFolderEntry, UpToDateness, Usn,
+};
+pub use names::{
+    AccountName, ClusterName, FolderPath, GroupName, MailboxName, NAME_SIZE_MAX, NameError,
+    NameFault, NodeName, OrganizationName, ServerName, SiteName,
+};
+pub use role::Role;
+pub use site::{
+    ByteSize, Clients, Cluster, FolderProblem, Group, Key, Mailbox, PublicFolder, RouteChoice,
+    RouteWishes, SCHEMA, Server, Site, SoftwareVersion,
+};
