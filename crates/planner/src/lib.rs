@@ -1,1 +1,19 @@
 //! Plans the way of a mail server into a cluster and explains the choice.
+
+mod action;
+mod check;
+mod inventory;
+mod outcome;
+mod plan;
+mod planning;
+mod route;
+
+pub use action::{Action, BackupKind, InstallMode, RegistryKey, Resource, VerifyScope};
+pub use check::{Check, Condition, Severity};
+pub use inventory::{
+    ClusterFacts, Inventory, MailboxFacts, PublicFolderFacts, Rates, ServerFacts, Wishes,
+};
+pub use outcome::{Outcome, StepOutcome, StepState};
+pub use plan::{Estimate, Owner, PLAN_FORMAT, Plan, Step, StepId, Undo, Warning, Why};
+pub use planning::{Infeasible, PlanOptions, plan};
+pub use route::{Comparison, Obstacle, Route, RouteChoice, RouteFacts};

@@ -1,0 +1,57 @@
+//! How carrying out ended, and what was recorded on the way.
+
+use rehome_planner::{Check, Outcome, StepId};
+
+/// The end of one call of `run` or `back_out`. Each of them leaves a consistent journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// How it ended.
+    pub end: End,
+    /// What has been recorded about every step, in this call and earlier ones.
+    pub outcome: Outcome,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// Every step is done.
+    Done,
+    /// A person has to answer before `step` may begin.
+    WaitingAtGate {
+        /// The step.
+        step: StepId,
+        /// What the person does and confirms.
+        instruction: String,
+        /// How to answer.
+        how: String,
+    },
+    /// A condition of `step` does not hold yet.
+    PreconditionOpen {
+        /// The step.
+        step: StepId,
+        /// The condition.
+        check: Box<Check>,
+        /// What is missing.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The work stopped at `step`; the same call goes on.
+    Interrupted {
+        /// The step.
+        step: StepId,
+        /// By what.
+        why: String,
+    },
+    /// Every step that was done has been undone.
+    BackedOut,
+    /// A person has to look at `step` before anything goes on.
+    NeedsHuman {
+        /// The step.
+        step: StepId,
+        /// What happened.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+}
