@@ -1,11 +1,13 @@
 //! Messages about a file: place, cause, consequence and remedy, many at once.
 
+mod source;
 mod suggest;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use source::Source;
 pub use suggest::{did_you_mean, edit_distance};
 
 /// A place in a text file, with the line itself so that it can be shown without the file.
@@ -29,32 +31,6 @@ impl Place {
     pub fn of_file(file: &str) -> Self {
         Self { file: file.to_owned(), ..Self::default() }
     }
-
-    /// The place of a byte range in `text`; a range over several lines is cut at the first.
-    #[must_use]
-    pub fn of_span(file: &str, text: &str, span: std::ops::Range<usize>) -> Self {
-        let start = floor_boundary(text, span.start);
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let excerpt = text[line_start..line_end].trim_end_matches('\r');
-        let end = floor_boundary(text, span.end.clamp(start, line_end));
-        Self {
-            file: file.to_owned(),
-            line: text[..start].matches('\n').count() + 1,
-            column: text[line_start..start].chars().count() + 1,
-            width: text[start..end].chars().count().max(1),
-            excerpt: excerpt.to_owned(),
-        }
-    }
-}
-
-/// The nearest character boundary at or below `at`.
-fn floor_boundary(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 impl fmt::Display for Place {

@@ -8,7 +8,9 @@ mod names;
 mod role;
 mod site;
 
-pub use diagnostic::{Diagnostic, Place, Related, Severity, did_you_mean, edit_distance, render};
+pub use diagnostic::{
+    Diagnostic, Place, Related, Severity, Source, did_you_mean, edit_distance, render,
+};
 pub use directory::{
     Applied, Attributes, Change, Changes, Class, Directory, DirectoryError, DistinguishedName,
     Object, Origin, PublicFolderEntry, UpToDateness, Usn,

@@ -117,7 +117,7 @@ pub struct Mailbox {
     /// Account of its owner.
     pub account: Option<AccountName>,
     /// Other names that mail may be addressed to.
-    pub aliases: Vec<String>,
+    pub aliases: Vec<MailboxName>,
     /// Mailboxes whose owners work with this one; they should move together.
     pub delegates: Vec<MailboxName>,
 }

@@ -18,7 +18,7 @@ pub(super) fn attributes_of(mailbox: &Mailbox) -> Attributes {
     };
     set("display-name", mailbox.display_name.iter().cloned().collect());
     set("account", mailbox.account.iter().map(ToString::to_string).collect());
-    set("alias", mailbox.aliases.clone());
+    set("alias", mailbox.aliases.iter().map(ToString::to_string).collect());
     set("delegate", mailbox.delegates.iter().map(ToString::to_string).collect());
     attributes
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-use crate::diagnostic::Place;
+use crate::diagnostic::{Place, Source};
 
 /// Names a key of `site.toml`: `cluster.service_account`, `server[0].version`.
 ///
@@ -88,7 +90,14 @@ impl fmt::Display for Key {
 
 /// All places of a file. Two sites that say the same are equal wherever they say it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places(BTreeMap<Key, Place>);
+pub(super) struct Places(Arc<Marked>);
+
+/// A file and the byte range of each key's value.
+#[derive(Debug, Default)]
+struct Marked {
+    source: Source,
+    spans: BTreeMap<Key, Range<usize>>,
+}
 
 impl PartialEq for Places {
     fn eq(&self, _: &Self) -> bool {
@@ -99,20 +108,20 @@ impl PartialEq for Places {
 impl Eq for Places {}
 
 impl Places {
-    /// Notes where a key stands.
-    pub(super) fn insert(&mut self, key: Key, place: Place) {
-        self.0.insert(key, place);
+    /// Keeps a file with its marks.
+    pub(super) fn new(source: Source, spans: BTreeMap<Key, Range<usize>>) -> Self {
+        Self(Arc::new(Marked { source, spans }))
     }
 
     /// The place of the key or of the innermost table that holds it.
     pub(super) fn find(&self, key: &Key) -> Place {
         let mut key = Some(key.clone());
         while let Some(at) = key {
-            if let Some(place) = self.0.get(&at) {
-                return place.clone();
+            if let Some(span) = self.0.spans.get(&at) {
+                return self.0.source.place(span.clone());
             }
             key = at.parent();
         }
-        Place::default()
+        Place::of_file(self.0.source.file())
     }
 }

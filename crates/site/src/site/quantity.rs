@@ -105,12 +105,10 @@ impl std::str::FromStr for SoftwareVersion {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = [0u16; 3];
-        let mut count = 0;
-        for part in text.split('.') {
+        for (count, part) in text.split('.').enumerate() {
             let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
             let value = part.parse().ok().filter(|_| digits && count < parts.len());
             parts[count.min(2)] = value.ok_or_else(|| format!("\"{text}\" is no version"))?;
-            count += 1;
         }
         Ok(Self(parts))
     }

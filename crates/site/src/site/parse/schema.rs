@@ -1,0 +1,107 @@
+//! The keys of `site.toml`. A test compares them with `docs/format/site.md`.
+
+use super::super::read::{KeySpec, TableSpec};
+
+/// Shortens the tables below.
+const fn key(name: &'static str, example: &'static str) -> KeySpec {
+    KeySpec { name, example }
+}
+
+/// The top of the file.
+pub(super) static ROOT: TableSpec = TableSpec {
+    header: "",
+    keys: &[
+        key("schema", "schema = \"site/1\""),
+        key("organization", "organization = \"Example\""),
+        key("site", "site = \"Headquarters\""),
+        key("timezone", "timezone = \"Europe/Berlin\""),
+        key("server", "[[server]]"),
+        key("cluster", "[cluster]"),
+        key("mailbox", "[[mailbox]]"),
+        key("public_folder", "[[public_folder]]"),
+        key("route", "[route]"),
+        key("clients", "[clients]"),
+    ],
+};
+
+/// A server of today.
+pub(super) static SERVER: TableSpec = TableSpec {
+    header: "[[server]]",
+    keys: &[
+        key("name", "name = \"EX1\""),
+        key("mail", "mail = \"mail\""),
+        key("service_account", "service_account = \"EXAMPLE\\\\svc-mail\""),
+        key("version", "version = \"5.0\""),
+        key("roles", "roles = [\"first-server-in-site\"]"),
+        key("free", "free = \"80GiB\""),
+        key("log_free", "log_free = \"20GiB\""),
+    ],
+};
+
+/// The cluster to be.
+pub(super) static CLUSTER: TableSpec = TableSpec {
+    header: "[cluster]",
+    keys: &[
+        key("name", "name = \"HQCLUS\""),
+        key("nodes", "nodes = [\"N1\", \"N2\"]"),
+        key("service_account", "service_account = \"EXAMPLE\\\\svc-mail\""),
+        key("version", "version = \"5.5\""),
+        key("group", "[cluster.group]"),
+    ],
+};
+
+/// The group that is to carry the mail server.
+pub(super) static GROUP: TableSpec = TableSpec {
+    header: "[cluster.group]",
+    keys: &[
+        key("name", "name = \"mail\""),
+        key("network_name", "network_name = \"EX1\""),
+        key("server", "server = \"EXCL1\""),
+        key("address", "address = \"127.0.0.41\""),
+        key("free", "free = \"80GiB\""),
+        key("log_free", "log_free = \"20GiB\""),
+    ],
+};
+
+/// A mailbox.
+pub(super) static MAILBOX: TableSpec = TableSpec {
+    header: "[[mailbox]]",
+    keys: &[
+        key("name", "name = \"alice\""),
+        key("server", "server = \"EX1\""),
+        key("folder", "folder = \"alice\""),
+        key("display_name", "display_name = \"Alice Becker\""),
+        key("account", "account = \"EXAMPLE\\\\alice\""),
+        key("aliases", "aliases = [\"alice.becker\"]"),
+        key("delegates", "delegates = [\"bob\"]"),
+    ],
+};
+
+/// A public folder.
+pub(super) static PUBLIC_FOLDER: TableSpec = TableSpec {
+    header: "[[public_folder]]",
+    keys: &[
+        key("path", "path = \"Announcements\""),
+        key("server", "server = \"EX1\""),
+        key("replicas", "replicas = [\"EX1\"]"),
+    ],
+};
+
+/// Wishes about the way.
+pub(super) static ROUTE: TableSpec = TableSpec {
+    header: "[route]",
+    keys: &[
+        key("choose", "choose = \"auto\""),
+        key("second_server", "second_server = true"),
+        key("max_outage_minutes", "max_outage_minutes = 600"),
+        key("max_user_interruption_seconds", "max_user_interruption_seconds = 120"),
+    ],
+};
+
+/// What the users' programs do.
+pub(super) static CLIENTS: TableSpec =
+    TableSpec { header: "[clients]", keys: &[key("simulate", "simulate = true")] };
+
+/// All tables; the first one that has a key is where a misplaced key is sent.
+pub(super) static ALL: &[&TableSpec] =
+    &[&ROOT, &CLUSTER, &GROUP, &ROUTE, &CLIENTS, &SERVER, &MAILBOX, &PUBLIC_FOLDER];
