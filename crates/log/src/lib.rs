@@ -1,1 +1,23 @@
-//! Transaction-log generations, fencing epochs and the disk they are written to.
+//! What follows is the crate's README; below are the modules and the whole public list.
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod crc;
+mod disk;
+mod error;
+mod log;
+mod lsn;
+mod ownership;
+mod rng;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use crc::crc32c;
+pub use disk::{
+    Disk, DiskCounters, Fault, FileId, FileName, FileNameError, OpenMode, RealDisk, SimDisk,
+    SyncKind,
+};
+pub use error::LogError;
+pub use log::{Log, LogOptions, Pin, Record, Recovered, Visit};
+pub use lsn::{Lsn, LsnParseError};
+pub use ownership::{Ownership, OwnershipError};
+pub use rng::SplitMix64;

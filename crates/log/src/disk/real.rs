@@ -1,0 +1,212 @@
+//! A folder of the file system as a disk.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustix::fs::{Advice, fadvise};
+
+use super::{Disk, FileId, FileName, OpenMode, SyncKind};
+
+/// Zeros are written in pieces of this size.
+const ZEROS: &[u8] = &[0; 64 * 1024];
+
+/// What a [`RealDisk`] was asked to do so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskCounters {
+    /// Syncs of files and folders.
+    pub syncs: u64,
+    /// Writes, zero-filling not counted.
+    pub writes: u64,
+    /// Bytes of those writes.
+    pub written_bytes: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
+}
+
+/// A folder of the file system.
+#[derive(Debug)]
+pub struct RealDisk {
+    root: PathBuf,
+    files: RwLock<HashMap<FileId, Arc<File>>>,
+    next_id: AtomicU64,
+    syncs: AtomicU64,
+    writes: AtomicU64,
+    written_bytes: AtomicU64,
+    read_bytes: AtomicU64,
+}
+
+impl RealDisk {
+    /// The disk whose root is the folder `root`. Nothing is touched until the first call.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> RealDisk {
+        RealDisk {
+            root: root.into(),
+            files: RwLock::default(),
+            next_id: AtomicU64::new(1),
+            syncs: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            read_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// The root folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The counts since [`RealDisk::new`].
+    #[must_use]
+    pub fn counters(&self) -> DiskCounters {
+        DiskCounters {
+            syncs: self.syncs.load(Ordering::Relaxed),
+            writes: self.writes.load(Ordering::Relaxed),
+            written_bytes: self.written_bytes.load(Ordering::Relaxed),
+            read_bytes: self.read_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    fn path(&self, name: &FileName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    fn file(&self, id: FileId) -> io::Result<Arc<File>> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        files.get(&id).cloned().ok_or_else(|| io::Error::other("the file is closed"))
+    }
+
+    fn keep(&self, file: File) -> FileId {
+        let id = FileId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        files.insert(id, Arc::new(file));
+        id
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        File::open(path)?.sync_all()
+    }
+
+    /// Makes `path` and what is missing above it; each new name is durable before the one below.
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+            self.make_folder(above)?;
+        }
+        match fs::create_dir(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+        self.sync_folder(above.unwrap_or(Path::new(".")))
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, name: &FileName, mode: OpenMode) -> io::Result<FileId> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::ReadWrite => _ = options.write(true),
+            OpenMode::CreateNew => _ = options.write(true).create_new(true),
+        }
+        Ok(self.keep(options.open(self.path(name))?))
+    }
+
+    fn close(&self, file: FileId) {
+        self.files.write().unwrap_or_else(PoisonError::into_inner).remove(&file);
+    }
+
+    fn len(&self, file: FileId) -> io::Result<u64> {
+        Ok(self.file(file)?.metadata()?.len())
+    }
+
+    fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.read_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        self.file(file)?.read_exact_at(buf, offset)
+    }
+
+    fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> io::Result<()> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.written_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        self.file(file)?.write_all_at(buf, offset)
+    }
+
+    fn sync(&self, file: FileId, what: SyncKind) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        let file = self.file(file)?;
+        match what {
+            SyncKind::Data => file.sync_data(),
+            SyncKind::All => file.sync_all(),
+        }
+    }
+
+    /// `POSIX_FADV_DONTNEED`: the kernel starts writing the dirty pages and drops the clean ones.
+    fn write_behind(&self, file: FileId, offset: u64, len: u64) {
+        if let (Ok(file), Some(len)) = (self.file(file), std::num::NonZero::new(len)) {
+            // A hint: nothing depends on whether the file system takes it.
+            _ = fadvise(&*file, offset, Some(len), Advice::DontNeed);
+        }
+    }
+
+    fn allocate_zeroed(&self, file: FileId, len: u64) -> io::Result<()> {
+        let file = self.file(file)?;
+        let mut offset = file.metadata()?.len();
+        while offset < len {
+            let piece = ZEROS.len().min(usize::try_from(len - offset).unwrap_or(usize::MAX));
+            file.write_all_at(&ZEROS[..piece], offset)?;
+            offset += piece as u64;
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, file: FileId, len: u64) -> io::Result<()> {
+        self.file(file)?.set_len(len)
+    }
+
+    fn rename(&self, from: &FileName, to: &FileName) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &FileName) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn list(&self, dir: &FileName) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.path(dir))? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &FileName) -> io::Result<()> {
+        self.make_folder(&self.path(dir))
+    }
+
+    fn sync_dir(&self, dir: &FileName) -> io::Result<()> {
+        self.sync_folder(&self.path(dir))
+    }
+
+    fn lock(&self, name: &FileName) -> io::Result<FileId> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(self.path(name))?;
+        match file.try_lock() {
+            Ok(()) => Ok(self.keep(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
