@@ -1,1 +1,37 @@
 //! A failover cluster resource manager: nodes, groups, resources, checkpoints.
+
+mod admin;
+mod configuration;
+mod coordinator;
+mod ids;
+mod journal;
+mod names;
+mod node;
+mod observe;
+mod quorum;
+mod registry;
+mod status;
+mod template;
+
+pub use admin::{Cluster, ClusterError, SOFTWARE_KEY, UpdateReport};
+pub use configuration::{
+    CONFIGURATION_FORMAT, CheckpointConfig, ClusterConfig, Configuration, ConfigurationError,
+    GroupConfig, MoveRequest, NodeConfig, ResourceConfig, ResourceKind, RestartAction, Target,
+    Timing,
+};
+pub use coordinator::{
+    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Heartbeat, KeyContent, Owner,
+    Ownership, Release,
+};
+pub use ids::{BadName, CheckpointKey, GroupName, NAME_BYTES_MAX, NodeName, ResourceName};
+pub use journal::LogEntry;
+pub use names::{NameClaim, NameError, NameRecord, is_server_name, register, resolve, unregister};
+pub use node::{Node, NodeError, NodeOptions};
+pub use observe::Observer;
+pub use quorum::QuorumFolder;
+pub use registry::REGISTRY_DIR;
+pub use status::{
+    ClusterStatus, GroupState, GroupView, Liveness, NodeStatus, NodeView, OwnedGroup,
+    ResourceState, ResourceStatus,
+};
+pub use template::TemplateError;

@@ -1,0 +1,257 @@
+//! The one small thing that nodes must agree through, whatever stands behind it.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::Configuration;
+use crate::ids::{CheckpointKey, GroupName, NodeName, ResourceName};
+use crate::status::NodeStatus;
+
+/// A sign of life. Only whether `counter` moved matters, never when it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The node.
+    pub node: NodeName,
+    /// Which run of the node's program this is.
+    pub incarnation: String,
+    /// Goes up by one with each heartbeat.
+    pub counter: u64,
+    /// Its process, for people.
+    pub pid: u32,
+    /// The node has released everything and is going; it need not be waited for.
+    pub leaving: bool,
+}
+
+/// A run of a node's program that owns a group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Owner {
+    /// The node.
+    pub node: NodeName,
+    /// Which run of its program.
+    pub incarnation: String,
+}
+
+/// Who took a group and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The fencing token: one more than the epoch before.
+    pub epoch: u64,
+    /// Who claims.
+    pub owner: Owner,
+    /// Why, as a sentence.
+    pub reason: String,
+    /// Ages of the fail-overs that count against the budget, in ms when this was written.
+    pub failover_ages_ms: Vec<u64>,
+}
+
+/// An owner's word that nothing of the group runs with it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Why, as a sentence.
+    pub reason: String,
+    /// Who is to have it next, if the owner knows.
+    pub to: Option<NodeName>,
+    /// Ages of the fail-overs that count against the budget, in ms when this was written.
+    pub failover_ages_ms: Vec<u64>,
+}
+
+/// The last epoch of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ownership {
+    /// Who took it.
+    pub claim: Claim,
+    /// Set once it has been given up.
+    pub release: Option<Release>,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// The group is the caller's under the epoch claimed.
+    Won,
+    /// Somebody else has that epoch or a later one.
+    Lost,
+}
+
+/// Why the shared state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// Reading or writing failed; nothing is known about the result.
+    #[error(
+        "{place}: {source}; what the cluster knows is not reachable, so nothing new is started; \
+         make the quorum folder readable and writable"
+    )]
+    Unreachable {
+        /// Where.
+        place: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What is there cannot be understood.
+    #[error("{place} is damaged: {cause}; it is left as it is; restore or remove it by hand")]
+    Damaged {
+        /// Where.
+        place: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// Somebody else wrote the next configuration first.
+    #[error("revision {revision} of the configuration was written by somebody else; read it again")]
+    Conflict {
+        /// The revision that was to be written.
+        revision: u64,
+    },
+    /// There is no cluster there.
+    #[error("{place} holds no cluster; create one there or name the folder of an existing one")]
+    Missing {
+        /// Where.
+        place: PathBuf,
+    },
+    /// A newer owner has written; the caller's epoch is over.
+    #[error(
+        "epoch {epoch} of {what} is over, {newer} is there; nothing was written, and this node \
+         must stop what it runs of it"
+    )]
+    Fenced {
+        /// What was to be written.
+        what: String,
+        /// The caller's epoch.
+        epoch: u64,
+        /// The newer one.
+        newer: u64,
+    },
+}
+
+/// Shared state with a compare-and-swap. Every method may block; none is called by the thread
+/// that watches the lease.
+pub trait Coordinator: Send + Sync {
+    /// The newest configuration with a revision above `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if it cannot be read.
+    fn configuration(&self, after: u64) -> Result<Option<Configuration>, CoordinatorError>;
+
+    /// Writes `next` if its revision does not exist yet.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError::Conflict`] if it does; the caller reads and tries again.
+    fn put_configuration(&self, next: &Configuration) -> Result<(), CoordinatorError>;
+
+    /// Makes a heartbeat durable.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`]; the lease then runs on from the last one that succeeded.
+    fn beat(&self, heartbeat: &Heartbeat) -> Result<(), CoordinatorError>;
+
+    /// The last heartbeat of a node; `None` if it never wrote one.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if it cannot be read: the caller then has seen nothing at all.
+    fn heartbeat(&self, node: &NodeName) -> Result<Option<Heartbeat>, CoordinatorError>;
+
+    /// The last epoch of a group; `None` before the first.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if it cannot be read.
+    fn ownership(&self, group: &GroupName) -> Result<Option<Ownership>, CoordinatorError>;
+
+    /// Takes the epoch in `claim`, if nobody has it: the compare-and-swap everything rests on.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`]: the claim may have been won or not; [`Coordinator::ownership`] tells.
+    fn claim(&self, group: &GroupName, claim: &Claim) -> Result<ClaimOutcome, CoordinatorError>;
+
+    /// Says that nothing of the group runs any more under `epoch`.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`]; the group then stays owned until the lease is over.
+    fn release(
+        &self,
+        group: &GroupName,
+        epoch: u64,
+        release: &Release,
+    ) -> Result<(), CoordinatorError>;
+
+    /// Publishes what the node does, for observers; not durable.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if it cannot be written.
+    fn publish(&self, status: &NodeStatus) -> Result<(), CoordinatorError>;
+
+    /// What a node last published.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if it cannot be read.
+    fn status(&self, node: &NodeName) -> Result<Option<NodeStatus>, CoordinatorError>;
+
+    /// Keeps a copy of a key, durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError::Fenced`] if a copy of a later epoch is there.
+    fn put_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), CoordinatorError>;
+
+    /// The copy of a key with the highest epoch, of that attachment only.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError::Damaged`] if its checksum is wrong.
+    fn checkpoint(
+        &self,
+        resource: &ResourceName,
+        key: &CheckpointKey,
+        serial: u64,
+    ) -> Result<Option<Checkpoint>, CoordinatorError>;
+
+    /// Deletes every copy of a key.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if they cannot be deleted.
+    fn remove_checkpoint(
+        &self,
+        resource: &ResourceName,
+        key: &CheckpointKey,
+    ) -> Result<(), CoordinatorError>;
+}
+
+/// A copy of a key, taken on one node to be restored on another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The resource it belongs to.
+    pub resource: ResourceName,
+    /// The key.
+    pub key: CheckpointKey,
+    /// The attachment it was taken for.
+    pub serial: u64,
+    /// The epoch of the owner that took it.
+    pub epoch: u64,
+    /// Goes up with each copy.
+    pub version: u64,
+    /// The node it was taken on.
+    pub node: NodeName,
+    /// What the key held.
+    pub content: KeyContent,
+}
+
+/// What a key holds: nothing, a file, or a folder of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyContent {
+    /// The key does not exist.
+    Absent,
+    /// The bytes of the file.
+    File(Vec<u8>),
+    /// The files below the folder, by relative path with `/`, in order.
+    Folder(std::collections::BTreeMap<String, Vec<u8>>),
+}
