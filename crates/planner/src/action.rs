@@ -355,6 +355,27 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Whether the action only looks, proves or waits. Such a step is carried out whatever is
+    /// true already: that it was looked at is its result.
+    pub fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::LogOn { .. }
+                | Self::WaitDirectoryReplication { .. }
+                | Self::WaitPublicFolderReplication { .. }
+                | Self::WaitLogons { .. }
+                | Self::TrialWithout { .. }
+                | Self::CheckBackup { .. }
+                | Self::CheckSystemFolders { .. }
+                | Self::CheckSetupResult { .. }
+                | Self::InspectCheckpoints { .. }
+                | Self::ConfirmCheckpoints { .. }
+                | Self::Verify { .. }
+        )
+    }
+}
+
 impl Resource {
     /// The name of the resource, as `plan.json` writes it.
     pub fn as_str(self) -> &'static str {

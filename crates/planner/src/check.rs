@@ -1,5 +1,7 @@
 //! What must be true before or after a step, and how the planner or the executor finds out.
 
+mod catalog;
+
 use serde::{Deserialize, Serialize};
 
 use crate::action::{RegistryKey, Resource};
@@ -318,6 +320,26 @@ pub enum Condition {
         /// The server.
         server: String,
     },
+}
+
+impl Condition {
+    /// Whether the inventory alone decides it, so that nobody looks again while the plan runs.
+    ///
+    /// Free room is judged by the inventory and looked at again: it changes.
+    pub fn is_about_inventory(&self) -> bool {
+        matches!(
+            self,
+            Self::ServerKnown { .. }
+                | Self::SameServiceAccount { .. }
+                | Self::SameSite { .. }
+                | Self::SecondServer
+                | Self::NetworkNameIsServerName { .. }
+                | Self::NetworkNameIsFree { .. }
+                | Self::NodesDistinct
+                | Self::SameVersion { .. }
+                | Self::SystemFolderReplicas { .. }
+        )
+    }
 }
 
 impl Check {

@@ -1,8 +1,11 @@
 //! From an inventory to a plan.
 
+use crate::compare::compare;
+use crate::draft::critical_path;
 use crate::inventory::Inventory;
-use crate::plan::Plan;
-use crate::route::{Comparison, RouteChoice};
+use crate::plan::{PLAN_FORMAT, Plan, Warning};
+use crate::route::{Comparison, Obstacle, Route, RouteChoice};
+use crate::routes;
 
 /// What the caller decides about a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,12 +20,39 @@ pub struct PlanOptions {
 
 /// No route can be gone, or not the one asked for.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("no plan: {}", first_cause(.comparison, *.asked))]
+#[error("no plan: {}", self.summary())]
 pub struct Infeasible {
     /// The route that was asked for.
     pub asked: RouteChoice,
     /// Both routes with their obstacles.
     pub comparison: Box<Comparison>,
+}
+
+impl Infeasible {
+    /// The obstacles in the way of what was asked for, each once.
+    pub fn obstacles(&self) -> Vec<&Obstacle> {
+        let routes = match self.asked {
+            RouteChoice::MoveUsers => vec![Route::MoveUsers],
+            RouteChoice::DisasterRecovery => vec![Route::DisasterRecovery],
+            RouteChoice::Auto => vec![Route::MoveUsers, Route::DisasterRecovery],
+        };
+        let mut found: Vec<&Obstacle> = Vec::new();
+        for obstacle in routes.iter().flat_map(|route| &self.comparison.facts(*route).obstacles) {
+            if !found.contains(&obstacle) {
+                found.push(obstacle);
+            }
+        }
+        found
+    }
+
+    fn summary(&self) -> String {
+        let causes: Vec<String> = self
+            .obstacles()
+            .iter()
+            .map(|at| format!("{}: {}; {}; {}", at.place, at.cause, at.consequence, at.remedy))
+            .collect();
+        causes.join(" | ")
+    }
 }
 
 /// Makes a plan. The same arguments give the same plan, byte for byte.
@@ -31,10 +61,93 @@ pub struct Infeasible {
 ///
 /// [`Infeasible`] if the route asked for, or both routes, have an obstacle; it lists all of them.
 pub fn plan(inventory: &Inventory, options: &PlanOptions) -> Result<Plan, Infeasible> {
-    let _ = (inventory, options);
-    unimplemented!()
+    let asked = match options.route {
+        RouteChoice::Auto => inventory.wishes.choose,
+        route => route,
+    };
+    let comparison = compare(inventory);
+    let route = match asked {
+        RouteChoice::Auto => comparison.recommended,
+        RouteChoice::MoveUsers => Some(Route::MoveUsers),
+        RouteChoice::DisasterRecovery => Some(Route::DisasterRecovery),
+    };
+    let feasible = |route: &Route| comparison.facts(*route).obstacles.is_empty();
+    let Some(route) = route.filter(feasible) else {
+        return Err(Infeasible { asked, comparison: Box::new(comparison) });
+    };
+    let steps = routes::steps(inventory, route);
+    Ok(Plan {
+        format: PLAN_FORMAT,
+        id: plan_id(route, options),
+        route,
+        made_us: options.now_us,
+        inventory_hash: options.inventory_hash.clone(),
+        inventory: inventory.clone(),
+        critical_path: critical_path(&steps),
+        warnings: warnings(inventory, route, &comparison),
+        comparison,
+        steps,
+    })
 }
 
-fn first_cause(_comparison: &Comparison, _asked: RouteChoice) -> String {
-    String::new()
+fn plan_id(route: Route, options: &PlanOptions) -> String {
+    let hash: String = options.inventory_hash.chars().take(12).collect();
+    format!("{route}-{hash}-{}", options.now_us)
+}
+
+fn warnings(inventory: &Inventory, route: Route, comparison: &Comparison) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let mut warn = |code: &str, place: &str, message: String| {
+        warnings.push(Warning { code: code.to_owned(), place: place.to_owned(), message });
+    };
+    if inventory.cluster.free_bytes.is_none() {
+        let need = comparison.facts(route).target_disk_bytes;
+        let message = format!(
+            "free room on the group's disk is not known; {need} bytes are needed and will be \
+             checked when the mail is about to go there"
+        );
+        warn("room-unknown", "cluster.group.free", message);
+    }
+    if !inventory.rates.measured {
+        let message = "speeds were not measured on this machine; durations are rough".to_owned();
+        warn("rates-unmeasured", "", message);
+    }
+    if inventory.mailboxes.iter().all(|mailbox| mailbox.server != inventory.old_server) {
+        let message = format!("server {} has no mailboxes", inventory.old_server);
+        warn("no-mailboxes", "mailbox", message);
+    }
+    let split = split_delegates(inventory);
+    if route == Route::MoveUsers && !split.is_empty() {
+        let message = format!(
+            "delegates at other servers are not moved with the mailboxes they work for: {}",
+            split.join(", ")
+        );
+        warn("delegates-split", "mailbox", message);
+    }
+    if route == Route::DisasterRecovery {
+        let folder = crate::check::Condition::SystemFolderReplicas {
+            server: inventory.old_server.clone(),
+        };
+        if let crate::judge::Judgement::Violated(at) =
+            crate::judge::judge(&folder.into(), inventory)
+        {
+            let message = format!("{}; {}; {}", at.cause, at.consequence, at.remedy);
+            warn(&at.code, &at.place, message);
+        }
+    }
+    warnings
+}
+
+/// Pairs of a mailbox that moves and a delegate that does not.
+fn split_delegates(inventory: &Inventory) -> Vec<String> {
+    let moves = |name: &str| {
+        inventory.mailboxes.iter().any(|b| b.name == name && b.server == inventory.old_server)
+    };
+    let mut pairs = Vec::new();
+    for mailbox in inventory.mailboxes.iter().filter(|b| b.server == inventory.old_server) {
+        for delegate in mailbox.delegates.iter().filter(|name| !moves(name)) {
+            pairs.push(format!("{} for {}", delegate, mailbox.name));
+        }
+    }
+    pairs
 }

@@ -1,0 +1,215 @@
+//! The two routes, step by step.
+
+mod disaster_recovery;
+mod move_users;
+
+use rehome_site::Role;
+
+use crate::action::{Action, BackupKind, VerifyScope};
+use crate::check::Condition;
+use crate::draft::Draft;
+use crate::inventory::Inventory;
+use crate::plan::Step;
+use crate::route::Route;
+
+/// Label of the backup that the mail comes back from, on the disaster-recovery route.
+const FULL: &str = "for-cluster";
+/// Label of what came after it, until the old server stood still.
+const TAIL: &str = "for-cluster-tail";
+/// Label of the last backup of either route.
+const FINAL: &str = "final";
+
+/// The steps of a route in the order in which they are carried out.
+pub(crate) fn steps(inventory: &Inventory, route: Route) -> Vec<Step> {
+    match route {
+        Route::MoveUsers => move_users::steps(inventory),
+        Route::DisasterRecovery => disaster_recovery::steps(inventory),
+    }
+}
+
+/// The server under which the mail is found at the end of a route.
+pub(crate) fn target_server(inventory: &Inventory, route: Route) -> &str {
+    match route {
+        Route::MoveUsers => &inventory.cluster.server,
+        Route::DisasterRecovery => &inventory.old_server,
+    }
+}
+
+/// What must hold before a route is begun, as far as the inventory can tell.
+pub(crate) fn demands(inventory: &Inventory, route: Route) -> Vec<Condition> {
+    let server = inventory.old_server.clone();
+    let mut demands = vec![
+        Condition::ServerKnown { server: server.clone() },
+        Condition::NodesDistinct,
+        Condition::SameServiceAccount { server: server.clone() },
+        Condition::SameVersion {
+            server: server.clone(),
+            version: inventory.cluster.version.clone(),
+        },
+        Condition::TargetHasRoom { need_bytes: crate::estimate::target_bytes(inventory) },
+    ];
+    match route {
+        Route::MoveUsers => demands.extend([
+            Condition::SecondServer,
+            Condition::SameSite { from: server, to: inventory.cluster.server.clone() },
+            Condition::NetworkNameIsFree { name: inventory.cluster.server.clone() },
+        ]),
+        Route::DisasterRecovery => demands.push(Condition::NetworkNameIsServerName { server }),
+    }
+    demands
+}
+
+/// Takes the mail in; both routes begin with it.
+fn take_in(draft: &mut Draft<'_>) {
+    let server = draft.inventory.old_server.clone();
+    draft
+        .step(
+            "S0",
+            "",
+            &format!("take the mail in as server {server}"),
+            Action::TakeIn { server: server.clone() },
+        )
+        .pre(Condition::ServerKnown { server: server.clone() })
+        .post(Condition::MailTakenIn { server: server.clone() })
+        .post(Condition::ServerOnline { server })
+        .why(
+            "the folders of mail are only read; everything after this step works on the copy",
+            "every message is accounted for before anything moves",
+        );
+}
+
+/// A backup and the reading back of it, as two steps `id` and `id` with `c` at its end.
+fn back_up(
+    draft: &mut Draft<'_>,
+    (id, page_ref): (&str, &str),
+    server: &str,
+    (label, kind): (&str, BackupKind),
+    after: &[&str],
+) {
+    let (server, label) = (server.to_owned(), label.to_owned());
+    let title = match &kind {
+        BackupKind::Full => format!("back up store and directory of {server} as {label}"),
+        BackupKind::After(earlier) => format!("back up what came after {earlier} as {label}"),
+    };
+    draft
+        .step(id, page_ref, &title, Action::BackUp { server, label: label.clone(), kind })
+        .after(after)
+        .post(Condition::BackupExists { label: label.clone() });
+    draft
+        .step(
+            &format!("{id}c"),
+            "",
+            &format!("read backup {label} back"),
+            Action::CheckBackup { label: label.clone() },
+        )
+        .after(&[id])
+        .pre(Condition::BackupExists { label: label.clone() })
+        .post(Condition::BackupChecked { label })
+        .why(
+            "a damaged page is found only when it is read, so a backup counts once it was read",
+            "KB Q185078, Q151789",
+        );
+}
+
+/// Fails the group over to the second node.
+fn fail_over(draft: &mut Draft<'_>, after: &[&str]) {
+    let group = draft.inventory.cluster.group.clone();
+    let Some(to) = draft.inventory.cluster.nodes.get(1).cloned() else { return };
+    draft
+        .step(
+            "F1",
+            "",
+            &format!("fail over to {to}"),
+            Action::FailOver { group: group.clone(), to: to.clone() },
+        )
+        .after(after)
+        .pre(Condition::NodeUpdated { group: group.clone(), node: to.clone() })
+        .post(Condition::GroupOwner { group: group.clone(), node: to })
+        .post(Condition::GroupOnline { group })
+        .why("a cluster that was never failed over is not known to work", "KB Q238063");
+}
+
+/// Compares the mail at `server` with what was taken in.
+fn verify(draft: &mut Draft<'_>, id: &str, server: &str, scope: VerifyScope, after: &[&str]) {
+    let what = match scope {
+        VerifyScope::Catalog => "every message's identifiers and flags",
+        VerifyScope::Content => "every message, byte for byte",
+    };
+    let server = server.to_owned();
+    draft
+        .step(
+            id,
+            "",
+            &format!("compare {what}"),
+            Action::Verify { server: server.clone(), scope },
+        )
+        .after(after)
+        .post(Condition::MailEqual { server })
+        .why(
+            "nothing is released before its successor is verified",
+            "the source of record is what was taken in",
+        );
+}
+
+/// What a server does for its site, with the first server's roles spelled out.
+fn roles_of(inventory: &Inventory, server: &str) -> Vec<String> {
+    let Some(facts) = inventory.server(server) else { return Vec::new() };
+    let mut roles: Vec<String> = Vec::new();
+    for word in &facts.roles {
+        match Role::from_word(word) {
+            Some(Role::FirstServerInSite) => {
+                roles.extend(Role::FIRST_SERVER.iter().map(|role| role.as_str().to_owned()));
+            }
+            _ => roles.push(word.clone()),
+        }
+    }
+    roles.sort();
+    roles.dedup();
+    roles
+}
+
+/// Paths of the public folders whose home is `server` or that have a replica there.
+fn folders_of(inventory: &Inventory, server: &str, system_only: bool) -> Vec<String> {
+    let here = |folder: &&crate::inventory::PublicFolderFacts| {
+        folder.server == server || folder.replicas.iter().any(|at| at == server)
+    };
+    let mut paths: Vec<String> = inventory
+        .public_folders
+        .iter()
+        .filter(|folder| folder.system || !system_only)
+        .filter(here)
+        .map(|folder| folder.path.clone())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// The mailboxes of `server` in the order of their cutover: those that work for each other
+/// together, small groups first, so that what can go wrong shows on little mail.
+fn mailboxes_in_order(inventory: &Inventory, server: &str) -> Vec<String> {
+    let boxes: Vec<_> = inventory.mailboxes.iter().filter(|b| b.server == server).collect();
+    let at: std::collections::BTreeMap<&str, usize> =
+        boxes.iter().enumerate().map(|(index, b)| (b.name.as_str(), index)).collect();
+    let mut together = petgraph::unionfind::UnionFind::<usize>::new(boxes.len());
+    for (index, mailbox) in boxes.iter().enumerate() {
+        for delegate in &mailbox.delegates {
+            if let Some(other) = at.get(delegate.as_str()) {
+                together.union(index, *other);
+            }
+        }
+    }
+    let label = together.into_labeling();
+    let mut group_bytes = vec![0_u64; boxes.len()];
+    let mut group_name = vec![None::<&str>; boxes.len()];
+    for (index, mailbox) in boxes.iter().enumerate() {
+        group_bytes[label[index]] += mailbox.bytes;
+        let name = &mut group_name[label[index]];
+        *name = Some(name.map_or(&mailbox.name, |first| first.min(&mailbox.name)));
+    }
+    let mut order: Vec<usize> = (0..boxes.len()).collect();
+    order.sort_by_key(|index| {
+        let group = label[*index];
+        (group_bytes[group], group_name[group], &boxes[*index].name)
+    });
+    order.into_iter().map(|index| boxes[index].name.clone()).collect()
+}
