@@ -1,0 +1,130 @@
+//! How a store is opened, and the lease under which it may commit.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rehome_log::{Clock, Lsn};
+use serde::{Deserialize, Serialize};
+
+/// Choices for opening or creating a store. The default suits a machine that does other things.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Who opens it: goes into the lock file for others to read.
+    pub owner: String,
+    /// Fencing token of the cluster; the epoch is at least this.
+    pub epoch_token: u64,
+    /// Memory for the catalog's cache.
+    pub cache_bytes: usize,
+    /// A checkpoint is made after so many changed rows.
+    pub checkpoint_rows: u64,
+    /// A checkpoint is made after so many bytes of log.
+    pub checkpoint_bytes: u64,
+    /// A segment is sealed when it has reached this length.
+    pub segment_bytes: u64,
+    /// Length of a log generation.
+    pub log_generation_bytes: u32,
+    /// Identity of a new store; `None` makes one up.
+    pub store_id: Option<[u8; 16]>,
+    /// What [`RestoreWriter::finish`](crate::RestoreWriter::finish) gave, for the first opening.
+    pub restore_marker: Option<RestoreMarker>,
+    /// Deadline for commits; `None` has none.
+    pub lease: Option<Lease>,
+    /// Hears how far recovery is.
+    pub progress: Option<ProgressFn>,
+}
+
+/// Hears how far recovery is.
+pub type ProgressFn = Arc<dyn Fn(RecoveryProgress) + Send + Sync>;
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions {
+            owner: format!("process {}", std::process::id()),
+            epoch_token: 0,
+            cache_bytes: 64 << 20,
+            checkpoint_rows: 100_000,
+            checkpoint_bytes: 64 << 20,
+            segment_bytes: 64 << 20,
+            log_generation_bytes: 16 << 20,
+            store_id: None,
+            restore_marker: None,
+            lease: None,
+            progress: None,
+        }
+    }
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("owner", &self.owner)
+            .field("epoch_token", &self.epoch_token)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("restore_marker", &self.restore_marker)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far recovery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryProgress {
+    /// Bytes of log replayed.
+    pub done_bytes: u64,
+    /// Bytes of log there are at most.
+    pub total_bytes: u64,
+}
+
+/// Proof that a restore was finished: the store opens for the first time only with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreMarker {
+    /// Identity of the store, in hexadecimal.
+    pub store_id: String,
+    /// First log record to replay.
+    pub low: Lsn,
+    /// Last log record to replay.
+    pub high: Lsn,
+    /// BLAKE3 over the records from `low` to `high`, in hexadecimal.
+    pub digest: String,
+}
+
+/// A deadline for commits, extended by whoever holds the cluster's lease.
+///
+/// Clones share the deadline. A new lease has run out until it is extended.
+#[derive(Clone)]
+pub struct Lease {
+    clock: Arc<dyn Clock>,
+    deadline_ms: Arc<AtomicU64>,
+}
+
+impl Lease {
+    /// A lease by `clock` that has run out.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Lease {
+        Lease { clock, deadline_ms: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// Moves the deadline to `monotonic_ms` of the clock; an earlier one than now is no change.
+    pub fn extend_to(&self, monotonic_ms: u64) {
+        self.deadline_ms.fetch_max(monotonic_ms, Ordering::SeqCst);
+    }
+
+    /// Ends the lease at once; it can be extended again.
+    pub fn end(&self) {
+        self.deadline_ms.store(0, Ordering::SeqCst);
+    }
+
+    /// Milliseconds since the deadline; `None` before it.
+    #[must_use]
+    pub fn late_ms(&self) -> Option<u64> {
+        let now = self.clock.monotonic_ms();
+        let deadline = self.deadline_ms.load(Ordering::SeqCst);
+        (now >= deadline).then(|| now - deadline)
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("late_ms", &self.late_ms()).finish_non_exhaustive()
+    }
+}
