@@ -8,7 +8,7 @@ mod name;
 mod replication;
 mod servers;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Whether the parts of a site fit together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Key, Site};
 use crate::diagnostic::{Diagnostic, did_you_mean};
@@ -119,6 +119,9 @@ fn roles(site: &Site, found: &mut Vec<Diagnostic>) {
 
 /// Names, homes, folders and delegates of mailboxes.
 fn mailboxes(site: &Site, found: &mut Vec<Diagnostic>) {
+    let listed = |server: &super::Server| site.mailboxes_of(&server.name).next().is_some();
+    let all_listed = site.servers.iter().all(listed);
+    let known: BTreeSet<&MailboxName> = site.mailboxes.iter().map(|one| &one.name).collect();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     let mut folders: BTreeMap<(ServerName, &str), usize> = BTreeMap::new();
     for (index, mailbox) in site.mailboxes.iter().enumerate() {
@@ -136,7 +139,9 @@ fn mailboxes(site: &Site, found: &mut Vec<Diagnostic>) {
                     .fix("give each mailbox a folder of its own"),
             );
         }
-        delegates(site, index, found);
+        if all_listed {
+            delegates(site, index, &known, found);
+        }
     }
 }
 
@@ -155,14 +160,15 @@ fn twin(site: &Site, first: usize, second: usize) -> Diagnostic {
         .fix("rename one of them; `folder` keeps the name of its folder on disk")
 }
 
-/// Delegates have to be mailboxes. Where the folders name them nobody knows yet.
-fn delegates(site: &Site, index: usize, found: &mut Vec<Diagnostic>) {
-    let listed = |server: &super::Server| site.mailboxes_of(&server.name).next().is_some();
-    if !site.servers.iter().all(listed) {
-        return;
-    }
+/// Delegates have to be mailboxes. Where the folders name the mailboxes nobody knows yet.
+fn delegates(
+    site: &Site,
+    index: usize,
+    known: &BTreeSet<&MailboxName>,
+    found: &mut Vec<Diagnostic>,
+) {
     for (number, delegate) in site.mailboxes[index].delegates.iter().enumerate() {
-        if site.mailbox(delegate).is_some() {
+        if known.contains(delegate) {
             continue;
         }
         let place = site.place(&Key::mailbox(index, "delegates").element(number));

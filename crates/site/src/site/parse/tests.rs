@@ -147,16 +147,6 @@ site = \"Head: quarters\"
 [[server]]
 mail = 7
 roles = [\"first-server-in-site\", \"free-bussy\"]
-free = \"80 Gib\"
-log_free = \"80 gigs\"
-version = 5.0
-[cluster]
-nodes = []
-[cluster.group]
-address = \"127.0.0.410\"
-[route]
-choose = \"move-user\"
-max_outage_minutes = 0
 ";
     insta::assert_snapshot!(check(text), @r#"
     error[E004]: `organization` is missing
@@ -203,51 +193,68 @@ max_outage_minutes = 0
       |                                  ^^^^^^^^^^^^
       = why: nothing is planned while a value cannot be read
       = fix: did you mean "free-busy"?
+    "#);
+}
 
+#[test]
+fn values_that_cannot_be_are_refused() {
+    let more = "\
+free = \"80 Gib\"
+log_free = \"80 gigs\"
+version = 5.0
+[cluster]
+nodes = []
+[cluster.group]
+address = \"127.0.0.410\"
+[route]
+choose = \"move-user\"
+max_outage_minutes = 0
+";
+    insta::assert_snapshot!(check_with(more), @r#"
     error[E007]: "gigs" is not known as a value of `unit`
-     --> site.toml:7:12
+     --> site.toml:8:12
       |
-    7 | log_free = "80 gigs"
+    8 | log_free = "80 gigs"
       |            ^^^^^^^^^
       = why: nothing is planned while a value cannot be read
       = fix: choose one of B, KiB, MiB, GiB, TiB, KB, MB, GB, TB
 
     error[E005]: `version` cannot be a bare number
-     --> site.toml:8:11
+     --> site.toml:9:11
       |
-    8 | version = 5.0
+    9 | version = 5.0
       |           ^^^
       = why: nothing is planned while a value cannot be read
       = fix: write it like `version = "5.0"`
 
     error[E006]: a cluster has at least one node
-      --> site.toml:10:9
+      --> site.toml:11:9
        |
-    10 | nodes = []
+    11 | nodes = []
        |         ^^
        = why: nothing is planned while a value cannot be read
        = fix: write it like `nodes = ["N1", "N2"]`
 
     error[E006]: "127.0.0.410" cannot be `address`: invalid IP address syntax
-      --> site.toml:12:11
+      --> site.toml:13:11
        |
-    12 | address = "127.0.0.410"
+    13 | address = "127.0.0.410"
        |           ^^^^^^^^^^^^^
        = why: nothing is planned while a value cannot be read
        = fix: write it like `address = "127.0.0.41"`
 
     error[E007]: "move-user" is not known as a value of `choose`
-      --> site.toml:14:10
+      --> site.toml:15:10
        |
-    14 | choose = "move-user"
+    15 | choose = "move-user"
        |          ^^^^^^^^^^^
        = why: nothing is planned while a value cannot be read
        = fix: did you mean "move-users"?
 
     error[E006]: `max_outage_minutes` must be a whole number from 1 on
-      --> site.toml:15:22
+      --> site.toml:16:22
        |
-    15 | max_outage_minutes = 0
+    16 | max_outage_minutes = 0
        |                      ^
        = why: nothing is planned while a value cannot be read
        = fix: write it like `max_outage_minutes = 600`
@@ -396,30 +403,20 @@ network_name = \"HQ\"
 }
 
 #[test]
-fn a_role_has_one_holder_and_a_folder_one_owner() {
-    let text = format!(
-        "{SMALL}{}",
-        "\
+fn a_role_has_one_holder_and_a_public_folder_a_replica_at_home() {
+    let more = "\
 roles = [\"first-server-in-site\"]
 [[server]]
 name = \"EX2\"
 mail = \"mail2\"
 roles = [\"free-busy\"]
-[[mailbox]]
-name = \"alice\"
-aliases = [\"al\", \"bob\"]
-[[mailbox]]
-name = \"bob\"
-folder = \"alice\"
-aliases = [\"Al\"]
 [[public_folder]]
 path = \"News\"
 replicas = [\"EX2\"]
 [[public_folder]]
 path = \"News\"
-"
-    );
-    insta::assert_snapshot!(check(&text), @r#"
+";
+    insta::assert_snapshot!(check_with(more), @r#"
     error[E013]: EX2 cannot hold free-busy, too
       --> site.toml:11:9
        |
@@ -432,61 +429,84 @@ path = \"News\"
        = why: one server of a site holds this role
        = fix: take free-busy from one of the two
 
-    error[E017]: "bob" leads to mailbox "bob" already
-      --> site.toml:14:18
-       |
-    14 | aliases = ["al", "bob"]
-       |                  ^^^^^
-      ::: site.toml:16:8
-       |
-    16 | name = "bob"
-       |        ----- it is taken here
-       = why: mail addressed to it could go to either
-       = fix: keep the alias at one of the two mailboxes
-
-    error[E015]: the folder "alice" belongs to two mailboxes
-      --> site.toml:17:10
-       |
-    17 | folder = "alice"
-       |          ^^^^^^^
-      ::: site.toml:12:1
-       |
-    12 | [[mailbox]]
-       | ----------- the first one
-       = why: its mail would arrive twice
-       = fix: give each mailbox a folder of its own
-
-    error[E017]: "Al" leads to mailbox "alice" already
-      --> site.toml:18:12
-       |
-    18 | aliases = ["Al"]
-       |            ^^^^
-      ::: site.toml:14:12
-       |
-    14 | aliases = ["al", "bob"]
-       |            ---- it is taken here
-       = why: mail addressed to it could go to either
-       = fix: keep the alias at one of the two mailboxes
-
     error[E016]: EX1 is home of "News" without a replica
-      --> site.toml:21:12
+      --> site.toml:14:12
        |
-    21 | replicas = ["EX2"]
+    14 | replicas = ["EX2"]
        |            ^^^^^^^
        = why: only a server that holds a folder's contents can be its home (KB Q185043)
        = fix: add "EX1" to `replicas`
 
     error[E018]: public folder "News" is named twice
-      --> site.toml:23:8
+      --> site.toml:16:8
        |
-    23 | path = "News"
+    16 | path = "News"
        |        ^^^^^^
-      ::: site.toml:20:8
+      ::: site.toml:13:8
        |
-    20 | path = "News"
+    13 | path = "News"
        |        ------ the first one
        = why: a second entry would hide the first one
        = fix: keep one of the two
+    "#);
+}
+
+#[test]
+fn an_alias_and_a_folder_have_one_owner_and_a_delegate_is_a_mailbox() {
+    let more = "\
+[[mailbox]]
+name = \"alice\"
+aliases = [\"al\", \"bob\"]
+delegates = [\"bobby\"]
+[[mailbox]]
+name = \"bob\"
+folder = \"alice\"
+aliases = [\"Al\"]
+";
+    insta::assert_snapshot!(check_with(more), @r#"
+    error[E017]: "bob" leads to mailbox "bob" already
+      --> site.toml:9:18
+       |
+     9 | aliases = ["al", "bob"]
+       |                  ^^^^^
+      ::: site.toml:12:8
+       |
+    12 | name = "bob"
+       |        ----- it is taken here
+       = why: mail addressed to it could go to either
+       = fix: keep the alias at one of the two mailboxes
+
+    error[E017]: there is no mailbox "bobby"
+      --> site.toml:10:14
+       |
+    10 | delegates = ["bobby"]
+       |              ^^^^^^^
+       = why: delegates move together, so each has to be a mailbox of this site
+       = fix: list it as [[mailbox]] or remove it
+
+    error[E015]: the folder "alice" belongs to two mailboxes
+      --> site.toml:13:10
+       |
+    13 | folder = "alice"
+       |          ^^^^^^^
+      ::: site.toml:7:1
+       |
+     7 | [[mailbox]]
+       | ----------- the first one
+       = why: its mail would arrive twice
+       = fix: give each mailbox a folder of its own
+
+    error[E017]: "Al" leads to mailbox "alice" already
+      --> site.toml:14:12
+       |
+    14 | aliases = ["Al"]
+       |            ^^^^
+      ::: site.toml:9:12
+       |
+     9 | aliases = ["al", "bob"]
+       |            ---- it is taken here
+       = why: mail addressed to it could go to either
+       = fix: keep the alias at one of the two mailboxes
     "#);
 }
 
@@ -554,4 +574,12 @@ fn no_text_makes_the_reader_panic() {
             assert!(result.is_ok() || !render(&result.unwrap_err()).is_empty(), "{put} at {at}");
         }
     }
+}
+
+#[test]
+fn a_large_site_is_read_in_time_proportional_to_its_size() {
+    let boxes = (0..20_000).map(|n| format!("[[mailbox]]\nname = \"user{n}\"\n"));
+    let site = site(&format!("{SMALL}{}", boxes.collect::<String>()));
+    assert_eq!(site.mailboxes.len(), 20_000);
+    assert_eq!(site.place(&Key::mailbox(19_999, "name")).line, 7 + 2 * 19_999 + 1);
 }
