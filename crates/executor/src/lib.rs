@@ -1,8 +1,15 @@
 //! Carries a plan out, step by step, with a journal that survives a kill.
 
+mod error;
+mod executor;
+mod journal;
 mod operations;
 mod outcome;
+mod state;
 
+pub use error::ExecutorError;
+pub use executor::{Executor, Notice};
+pub use journal::JOURNAL_FORMAT;
 pub use operations::{
     CheckOutcome, Flow, GateAnswer, OperationError, Operations, Performed, Progress,
 };

@@ -55,3 +55,17 @@ pub enum End {
         remedy: String,
     },
 }
+
+impl End {
+    /// The end in one word, as [`Outcome::end`] has it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::WaitingAtGate { .. } => "waiting",
+            Self::PreconditionOpen { .. } => "open",
+            Self::Interrupted { .. } => "interrupted",
+            Self::BackedOut => "backed-out",
+            Self::NeedsHuman { .. } => "needs-human",
+        }
+    }
+}
