@@ -1,0 +1,184 @@
+//! Carries one offer from source to target: the source reads while the target writes.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::error::{MoveError, TransferError};
+use super::job::Mover;
+use super::report::MoveEvent;
+use super::{MoveTarget, Offer};
+use crate::Flow;
+use crate::transfer::{End, Frame, LeftBehind};
+
+/// Frames on their way; with runs of 4 MiB this is the memory between the two sides.
+const FRAMES_AHEAD: usize = 4;
+
+/// An offer below this is carried without a second thread, in bytes.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// What has been carried since the job began.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    /// Mailboxes that the job has to move.
+    pub(super) mailboxes: usize,
+    /// Content bytes of all wanted contents offered so far.
+    pub(super) bytes_wanted: u64,
+    /// Message bytes of parts that have not been offered yet.
+    pub(super) bytes_unseen: u64,
+}
+
+/// Why a carry ended early.
+enum Broken {
+    Target(TransferError),
+    Stopped,
+}
+
+impl Mover<'_> {
+    /// Carries everything that `offer` has and the target lacks; durable when it returns.
+    /// Returns the mailboxes that the source left out.
+    pub(super) fn carry(
+        &mut self,
+        offer: &Offer,
+        round: u32,
+    ) -> Result<Vec<LeftBehind>, MoveError> {
+        let wanted = self.wanted(offer)?;
+        let chosen = || offer.contents.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+        let contents = chosen().count() as u64;
+        let bytes: u64 = chosen().map(|((_, extent), _)| u64::from(extent.len)).sum();
+        self.tell(MoveEvent::Offered {
+            round,
+            mailboxes: offer.mailboxes.len(),
+            rows: offer.rows,
+            contents,
+            bytes,
+        })?;
+        self.totals.bytes_wanted += bytes;
+        let left = self.stream(offer, &wanted, bytes);
+        if left.is_err() {
+            self.target.discard();
+        }
+        let left = left?;
+        self.report.contents_sent += contents;
+        self.report.contents_present += offer.contents.len() as u64 - contents;
+        let flushed = self.target.flush();
+        flushed.map_err(|error| self.target_failed("making a round durable", error))?;
+        Ok(left)
+    }
+
+    /// Lets the source send and the target receive.
+    fn stream(
+        &mut self,
+        offer: &Offer,
+        wanted: &[bool],
+        bytes: u64,
+    ) -> Result<Vec<LeftBehind>, MoveError> {
+        let source = &mut *self.source;
+        let mut receiver = Receiver {
+            target: &mut *self.target,
+            observe: &mut *self.observe,
+            report: &mut self.report,
+            totals: &self.totals,
+            throttle: self.job.bytes_per_second_max.map(Throttle::new),
+            counts: End::default(),
+            complete: false,
+            left: Vec::new(),
+        };
+        let (sent, received) = if bytes + 256 * offer.rows < SMALL_BYTES {
+            let mut broken = Ok(());
+            let sent = source.send(offer, wanted, &mut |frame| {
+                broken = receiver.take(frame);
+                if broken.is_ok() { Ok(()) } else { Err(TransferError::Aborted) }
+            });
+            (sent, broken)
+        } else {
+            thread::scope(|scope| {
+                let (frames, arriving) = mpsc::sync_channel::<Frame>(FRAMES_AHEAD);
+                let sender = scope.spawn(move || {
+                    let mut put = |frame| frames.send(frame).map_err(|_| TransferError::Aborted);
+                    source.send(offer, wanted, &mut put)
+                });
+                let received = arriving.iter().try_for_each(|frame| receiver.take(frame));
+                drop(arriving);
+                let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                (sent, received)
+            })
+        };
+        let (complete, left) = (receiver.complete, receiver.left);
+        match received {
+            Err(Broken::Stopped) => return Err(MoveError::Stopped),
+            Err(Broken::Target(error)) => return Err(self.target_failed("receiving", error)),
+            Ok(()) => {}
+        }
+        sent.map_err(|error| self.source_failed("sending", error))?;
+        if !complete {
+            return Err(self.source_failed("sending", TransferError::Aborted));
+        }
+        Ok(left)
+    }
+}
+
+/// Takes frames on behalf of the target and keeps the counts.
+struct Receiver<'a> {
+    target: &'a mut dyn MoveTarget,
+    observe: &'a mut dyn FnMut(MoveEvent) -> Flow,
+    report: &'a mut super::MoveReport,
+    totals: &'a Totals,
+    throttle: Option<Throttle>,
+    counts: End,
+    complete: bool,
+    left: Vec<LeftBehind>,
+}
+
+impl Receiver<'_> {
+    fn take(&mut self, frame: Frame) -> Result<(), Broken> {
+        let before = self.counts;
+        self.counts.count(&frame);
+        match &frame {
+            Frame::LeftBehind(left) => self.left.push(left.clone()),
+            Frame::End(end) => self.complete = *end == self.counts,
+            Frame::Begin(_) | Frame::Content(_) | Frame::Mailbox(_) => {}
+        }
+        self.target.receive(frame).map_err(Broken::Target)?;
+        let bytes = self.counts.content_bytes - before.content_bytes;
+        let rows = self.counts.rows - before.rows;
+        self.report.bytes_sent += bytes;
+        self.report.rows_sent += rows;
+        if let Some(throttle) = &mut self.throttle {
+            throttle.spent(bytes);
+        }
+        if bytes + rows == 0 {
+            return Ok(());
+        }
+        let event = MoveEvent::Progress {
+            bytes_done: self.report.bytes_sent,
+            bytes_total: self.totals.bytes_wanted + self.totals.bytes_unseen,
+            rows_done: self.report.rows_sent,
+            mailboxes_done: self.report.moved.len(),
+            mailboxes_total: self.totals.mailboxes,
+        };
+        match (self.observe)(event) {
+            Flow::Continue => Ok(()),
+            Flow::Stop => Err(Broken::Stopped),
+        }
+    }
+}
+
+/// Keeps the rate of one carry below a bound by waiting after each frame.
+struct Throttle {
+    bytes_per_second_max: u64,
+    bytes: u64,
+    begun: Instant,
+}
+
+impl Throttle {
+    fn new(bytes_per_second_max: u64) -> Self {
+        Self { bytes_per_second_max: bytes_per_second_max.max(1), bytes: 0, begun: Instant::now() }
+    }
+
+    fn spent(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        let due = Duration::from_secs_f64(self.bytes as f64 / self.bytes_per_second_max as f64);
+        thread::sleep(due.saturating_sub(self.begun.elapsed()));
+    }
+}

@@ -1,0 +1,130 @@
+//! Reads the rows of a mailbox in order of modseq, in batches that can travel.
+
+use std::collections::HashMap;
+
+use super::error::TransferError;
+use crate::transfer::DigestBuilder;
+use crate::{
+    Change, FolderId, FolderName, IncomingFolder, IncomingMailbox, MailboxDigest, MailboxInfo,
+    Modseq, Snapshot, Uid,
+};
+
+/// The most changes in a batch.
+const BATCH_ROWS_MAX: usize = 4096;
+
+/// The folders of a mailbox as rows need them: by number and as they travel.
+struct Folders {
+    names: HashMap<FolderId, FolderName>,
+    incoming: Vec<IncomingFolder>,
+}
+
+/// Reads batch after batch of one mailbox at one moment.
+pub(super) struct RowReader<'a> {
+    snapshot: &'a Snapshot,
+    info: &'a MailboxInfo,
+    folders: Folders,
+    after: Modseq,
+    done: bool,
+}
+
+impl<'a> RowReader<'a> {
+    /// Begins after a modseq.
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        info: &'a MailboxInfo,
+        after: Modseq,
+    ) -> Result<Self, TransferError> {
+        let folders = Folders::read(snapshot, info)?;
+        Ok(Self { snapshot, info, folders, after, done: false })
+    }
+
+    /// Reads the next batch; `None` after the one that completes the mailbox. There is always one,
+    /// which brings attributes, subscriptions and folders as they are.
+    pub(super) fn next_batch(&mut self) -> Result<Option<IncomingMailbox>, TransferError> {
+        Ok(self.next_changes()?.map(|changes| self.batch(changes)))
+    }
+
+    /// Reads the changes of the next batch.
+    pub(super) fn next_changes(&mut self) -> Result<Option<Vec<Change>>, TransferError> {
+        if self.done {
+            return Ok(None);
+        }
+        let changes = self
+            .snapshot
+            .changes(self.info.id, self.after, BATCH_ROWS_MAX)
+            .map_err(TransferError::store("read the changes of a mailbox"))?;
+        self.done = changes.len() < BATCH_ROWS_MAX;
+        let last = changes.last().map_or(self.after, Change::modseq);
+        self.after = if self.done { last.max(self.info.highest_modseq) } else { last };
+        Ok(Some(changes))
+    }
+
+    fn batch(&self, changes: Vec<Change>) -> IncomingMailbox {
+        let mut batch = IncomingMailbox {
+            name: self.info.name.clone(),
+            attributes: self.info.attributes.clone(),
+            subscriptions: self.info.subscriptions.clone(),
+            folders: self.folders.incoming.clone(),
+            messages: Vec::new(),
+            expunges: Vec::new(),
+            cursor: self.after,
+        };
+        for change in changes {
+            match change {
+                Change::Folder(_) => {}
+                Change::Message { folder, message } => {
+                    let name = self.folders.names.get(&folder).cloned();
+                    batch.messages.extend(name.map(|name| (name, message)));
+                }
+                Change::Expunge { folder, uid, modseq } => {
+                    let name = self.folders.names.get(&folder).cloned();
+                    batch.expunges.extend(name.map(|name| (name, uid, modseq)));
+                }
+            }
+        }
+        batch
+    }
+}
+
+impl Folders {
+    fn read(snapshot: &Snapshot, info: &MailboxInfo) -> Result<Self, TransferError> {
+        let list = snapshot
+            .folders(info.id)
+            .map_err(TransferError::store("read the folders of a mailbox"))?;
+        let mut folders = Self { names: HashMap::new(), incoming: Vec::new() };
+        for folder in list {
+            folders.names.insert(folder.id, folder.name.clone());
+            folders.incoming.push(IncomingFolder {
+                name: folder.name,
+                uidvalidity: folder.uidvalidity,
+                uidnext: folder.uidnext,
+                attributes: folder.attributes,
+                modseq: folder.modseq,
+            });
+        }
+        Ok(folders)
+    }
+}
+
+/// Digests a mailbox at one moment.
+pub(super) fn digest(
+    snapshot: &Snapshot,
+    info: &MailboxInfo,
+) -> Result<MailboxDigest, TransferError> {
+    let failed = TransferError::store("read the messages of a mailbox");
+    let mut builder = DigestBuilder::new();
+    for folder in snapshot.folders(info.id).map_err(&failed)? {
+        builder.folder(folder.name, folder.uidvalidity);
+        let mut after = Uid(0);
+        loop {
+            let page =
+                snapshot.messages(info.id, folder.id, after, BATCH_ROWS_MAX).map_err(&failed)?;
+            page.iter().for_each(|message| builder.message(message));
+            match page.last() {
+                Some(last) if page.len() == BATCH_ROWS_MAX => after = last.uid,
+                _ => break,
+            }
+        }
+    }
+    Ok(builder.finish(&info.subscriptions))
+}

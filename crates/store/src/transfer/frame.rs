@@ -1,0 +1,123 @@
+//! The kinds of frame and their payloads.
+
+use rehome_log::Lsn;
+use serde::{Deserialize, Serialize};
+
+use crate::{ContentId, IncomingMailbox, MailboxName, Message};
+
+/// The longest payload of a frame, in bytes.
+pub const FRAME_SIZE_MAX: usize = 64 << 20;
+
+/// The version of the stream that this code writes and reads.
+pub const TRANSFER_VERSION: u16 = 1;
+
+/// Bytes before the payload: length, checksum, kind.
+pub(super) const HEADER_SIZE: usize = 9;
+
+const _: () = assert!(HEADER_SIZE + FRAME_SIZE_MAX <= u32::MAX as usize);
+
+/// One frame of a transfer stream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Frame {
+    /// Opens a stream.
+    Begin(Begin),
+    /// A run of body records, byte for byte as the sender's segments hold them.
+    Content(Vec<u8>),
+    /// Some rows of a mailbox.
+    Mailbox(IncomingMailbox),
+    /// A mailbox whose further rows the sender leaves out.
+    LeftBehind(LeftBehind),
+    /// Closes a stream and says what was in it.
+    End(End),
+}
+
+/// What a stream says of itself first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// [`TRANSFER_VERSION`] of the writer.
+    pub version: u16,
+    /// The store that sends.
+    pub store_id: [u8; 16],
+    /// The moment of that store which the stream shows.
+    pub lsn: Lsn,
+}
+
+/// What a stream has carried; a reader that counted otherwise has lost something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Content frames.
+    pub content_frames: u64,
+    /// Bytes in them.
+    pub content_bytes: u64,
+    /// Mailbox frames.
+    pub mailbox_frames: u64,
+    /// Messages, expunges and folders in them.
+    pub rows: u64,
+    /// Mailboxes left behind.
+    pub left_behind: u64,
+}
+
+/// A mailbox that could not be moved, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// The mailbox, which stays in use at the source.
+    pub mailbox: MailboxName,
+    /// The content that cannot be read, if that is the reason.
+    pub content: Option<ContentId>,
+    /// Place and reason.
+    pub reason: String,
+}
+
+impl End {
+    /// Counts one more frame.
+    pub(crate) fn count(&mut self, frame: &Frame) {
+        match frame {
+            Frame::Begin(_) | Frame::End(_) => {}
+            Frame::Content(run) => {
+                self.content_frames += 1;
+                self.content_bytes += run.len() as u64;
+            }
+            Frame::Mailbox(batch) => {
+                self.mailbox_frames += 1;
+                self.rows += row_count(batch);
+            }
+            Frame::LeftBehind(_) => self.left_behind += 1,
+        }
+    }
+}
+
+/// How many rows a batch holds.
+fn row_count(batch: &IncomingMailbox) -> u64 {
+    (batch.messages.len() + batch.expunges.len() + batch.folders.len()) as u64
+}
+
+/// Roughly what a row of a message takes in memory and on the wire, in bytes.
+pub(crate) fn row_size_bytes(message: &Message) -> usize {
+    let keywords: usize = message.keywords.iter().map(|keyword| keyword.len() + 1).sum();
+    80 + keywords + message.origin.as_ref().map_or(0, String::len)
+}
+
+/// The byte that names the kind of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Begin = 1,
+    Content = 2,
+    Mailbox = 3,
+    End = 4,
+    LeftBehind = 5,
+}
+
+impl Kind {
+    /// Finds the kind that a byte names.
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Begin, Self::Content, Self::Mailbox, Self::End, Self::LeftBehind]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// The checksum of a frame: over its length, its kind and its payload.
+pub(super) fn checksum(len: [u8; 4], kind: u8, payload: &[u8]) -> u32 {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&len), &[kind]);
+    crc32c::crc32c_append(crc, payload)
+}
