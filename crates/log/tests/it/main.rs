@@ -1,0 +1,12 @@
+//! Journeys through the log: crashes, faults, damage, late writers, threads.
+
+mod crash;
+mod damage;
+mod example;
+mod faults;
+mod late_writer;
+mod ownership;
+mod reading;
+mod real_disk;
+mod support;
+mod threads;
