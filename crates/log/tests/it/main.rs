@@ -1,4 +1,5 @@
 //! Journeys through the log: crashes, faults, damage, late writers, threads.
+#![expect(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod crash;
 mod damage;
