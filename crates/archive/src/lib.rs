@@ -1,1 +1,34 @@
-//! Backup sets that can be checked without a key and read after damage.
+#![doc = include_str!("../README.md")]
+
+mod backup;
+mod check;
+mod error;
+mod fate;
+mod feature;
+mod ids;
+mod manifest;
+mod outline;
+mod record;
+mod salvage;
+mod set;
+mod stream;
+mod target;
+mod text;
+mod writer;
+pub use backup::{Backup, Content, Contents, OutlineParts, Outlines};
+pub use check::{CheckLevel, CheckReport, Progress};
+pub use error::{ArchiveError, Damage};
+pub use fate::{Fate, LostMessages, MailboxFate};
+pub use feature::{Feature, Features};
+pub use ids::{BackupId, ContentId, IdParseError, SetId, StoreId};
+pub use manifest::{
+    BackupHeader, BackupKind, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals,
+    VolumeEntry,
+};
+pub use outline::{FolderOutline, MailboxOutline, MessageOutline, OutlinePart};
+pub use record::RecordKind;
+pub use salvage::{Salvage, salvage};
+pub use set::{BackupInfo, BackupState, Set};
+pub use stream::{StreamInfo, StreamReader};
+pub use target::{DiskTarget, SourceFile, Target, TargetFile};
+pub use writer::{BackupWriter, WriterOptions};

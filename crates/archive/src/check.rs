@@ -1,0 +1,58 @@
+//! Checking a backup.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Damage;
+use crate::fate::MailboxFate;
+use crate::ids::BackupId;
+
+/// How closely a backup is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckLevel {
+    /// Manifest, volume sizes, and each volume's first record, index and trailer.
+    Structure,
+    /// And the hash of every record: all bytes are read, nothing is decompressed.
+    Hashes,
+    /// And every record is decompressed, every content and stream hashed again, and every message
+    /// of every outline has its content.
+    Deep,
+}
+
+/// How far a check or survey has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of volumes dealt with.
+    pub done_bytes: u64,
+    /// Bytes of all volumes.
+    pub total_bytes: u64,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The backup.
+    pub backup: BackupId,
+    /// How closely it was looked at.
+    pub level: CheckLevel,
+    /// Bytes of volumes read.
+    pub bytes: u64,
+    /// Records whose hash was checked.
+    pub records: u64,
+    /// Contents whose hash was checked; 0 below [`CheckLevel::Deep`] unless damage was found.
+    pub contents: u64,
+    /// Contents that the store could not hand over when the backup was made.
+    pub absent: u64,
+    /// Every place that is not as it was written.
+    pub damage: Vec<Damage>,
+    /// The mailboxes that are not whole. Damage found at [`CheckLevel::Structure`] alone names none.
+    pub mailboxes: Vec<MailboxFate>,
+}
+
+impl CheckReport {
+    /// Whether everything that the backup held when it was made is there.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.damage.is_empty()
+    }
+}

@@ -1,0 +1,70 @@
+//! Feature bits: what a reader or writer must understand before it goes on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ArchiveError;
+
+/// A thing that a later version of the format may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feature {
+    /// Its number, 0 to 63, within its class.
+    pub bit: u8,
+    /// Its name, so that a program that does not know the bit can still name it.
+    pub name: String,
+    /// The first program version that knows it.
+    pub since: String,
+}
+
+/// The features that a set or backup uses, by what a program that does not know them may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Features {
+    /// May be ignored.
+    pub compat: Vec<Feature>,
+    /// May be ignored by readers; a writer must not add to the set.
+    pub ro_compat: Vec<Feature>,
+    /// Must be understood to read anything.
+    pub incompat: Vec<Feature>,
+}
+
+/// Bits of `ro_compat` known here.
+const RO_COMPAT_KNOWN: u64 = 0;
+/// Bits of `incompat` known here.
+const INCOMPAT_KNOWN: u64 = 0;
+
+impl Features {
+    /// # Errors
+    ///
+    /// [`ArchiveError::UnknownFeature`] if these features keep this program from reading.
+    pub(crate) fn may_read(&self, file: &str) -> Result<(), ArchiveError> {
+        refuse(file, "incompat", &self.incompat, INCOMPAT_KNOWN, "read")
+    }
+
+    /// # Errors
+    ///
+    /// [`ArchiveError::UnknownFeature`] if these features keep this program from adding.
+    pub(crate) fn may_write(&self, file: &str) -> Result<(), ArchiveError> {
+        refuse(file, "incompat", &self.incompat, INCOMPAT_KNOWN, "written")?;
+        refuse(file, "ro_compat", &self.ro_compat, RO_COMPAT_KNOWN, "written")
+    }
+}
+
+fn refuse(
+    file: &str,
+    class: &'static str,
+    used: &[Feature],
+    known: u64,
+    consequence: &'static str,
+) -> Result<(), ArchiveError> {
+    let is_known = |bit: u8| bit < 64 && known >> bit & 1 == 1;
+    match used.iter().find(|feature| !is_known(feature.bit)) {
+        None => Ok(()),
+        Some(Feature { bit, name, since }) => Err(ArchiveError::UnknownFeature {
+            file: file.to_owned(),
+            class,
+            bit: *bit,
+            name: name.clone(),
+            since: since.clone(),
+            consequence,
+        }),
+    }
+}

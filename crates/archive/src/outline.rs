@@ -1,0 +1,102 @@
+//! Outlines: what the archive knows of mailboxes.
+//!
+//! They come before the contents, so that an archive whose end is lost still names what it lost.
+
+
+
+
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ContentId;
+
+/// A mailbox: its settings, folders and messages, without the messages' bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxOutline {
+    /// Name.
+    pub name: String,
+    /// Settings of any kind.
+    pub attributes: BTreeMap<String, String>,
+    /// Folders the owner subscribed to.
+    pub subscriptions: Vec<String>,
+    /// The highest modification sequence number given out, on deleted things too.
+    pub highest_modseq: u64,
+    /// Folders.
+    pub folders: Vec<FolderOutline>,
+}
+
+/// A folder of a mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderOutline {
+    /// Name, unique in its mailbox.
+    pub name: String,
+    /// UIDVALIDITY of RFC 9051.
+    pub uidvalidity: u32,
+    /// The next UID to be given.
+    pub uidnext: u32,
+    /// Modification sequence number of the folder itself.
+    pub modseq: u64,
+    /// Settings of any kind.
+    pub attributes: BTreeMap<String, String>,
+    /// Messages.
+    pub messages: Vec<MessageOutline>,
+}
+
+/// A message of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageOutline {
+    /// UID, unique in its folder.
+    pub uid: u32,
+    /// Modification sequence number of its last change.
+    pub modseq: u64,
+    /// Flags; the archive gives the bits no meaning.
+    pub flags: u16,
+    /// Keywords.
+    pub keywords: Vec<String>,
+    /// When it came, seconds since 1970.
+    pub internal_date_seconds: i64,
+    /// Size of its content.
+    pub size_bytes: u64,
+    /// Its content.
+    pub content: ContentId,
+    /// Where an import found it.
+    pub origin: Option<String>,
+}
+
+/// One record of an outline; a large mailbox takes several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutlinePart {
+    /// Number of the mailbox in the backup, from 0 in the order they were outlined.
+    pub mailbox: u32,
+    /// Number of the part, from 0.
+    pub part: u32,
+    /// Whether it is the mailbox's last part.
+    pub last: bool,
+    /// Messages of this mailbox in the parts before.
+    pub messages_before: u64,
+    /// What the part holds. Attributes and subscriptions are in part 0 alone; a folder that began
+    /// in the part before comes again, with the same name, numbers and attributes.
+    pub outline: MailboxOutline,
+}
+
+impl MailboxOutline {
+    /// Adds `next`, the part that follows the ones added so far.
+    pub(crate) fn extend(&mut self, next: MailboxOutline) {
+        let mut folders = next.folders.into_iter().peekable();
+        if let (Some(last), Some(first)) = (self.folders.last_mut(), folders.peek_mut()) {
+            if last.name == first.name {
+                last.messages.append(&mut first.messages);
+                folders.next();
+            }
+        }
+        self.folders.extend(folders);
+    }
+
+    /// How many messages it names.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.folders.iter().map(|folder| folder.messages.len() as u64).sum()
+    }
+}

@@ -1,0 +1,79 @@
+//! Where a set is kept: files that are written strictly forward and never rewritten.
+
+mod disk;
+
+pub use disk::DiskTarget;
+
+use std::io;
+
+/// A place that holds a set's files: a folder, later a bucket or a pipe.
+///
+/// Names are relative, components joined by `/`.
+pub trait Target: Send + Sync {
+    /// Starts file `name`. Nobody sees it under that name before it is finished.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` if the file is there: no file is ever written twice. `WouldBlock` if
+    /// another writer is at work on it. Whatever the target says.
+    fn create(&self, name: &str) -> io::Result<Box<dyn TargetFile>>;
+
+    /// Opens finished file `name` for reading; names ending in `.part` are files whose writer
+    /// stopped before it was done.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, and whatever the target says.
+    fn open(&self, name: &str) -> io::Result<Box<dyn SourceFile>>;
+
+    /// The names in folder `dir`, sorted; none if there is no such folder. `""` is the top.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the target says.
+    fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+}
+
+/// A file being written. Dropped before [`TargetFile::finish`], it never gets its name.
+pub trait TargetFile: Send {
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the target says; the file is of no use then.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the file durable, then gives it its name, then makes the name durable.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the target says; the file may have its name then, or not.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// A finished file.
+pub trait SourceFile: Send + Sync {
+    /// Length in bytes.
+    fn size_bytes(&self) -> u64;
+
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` if the file ends before `buf` is full, and whatever the target says.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+}
+
+/// Reads all of file `name`, at most `limit` bytes.
+pub(crate) fn read_small(target: &dyn Target, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let file = target.open(name)?;
+    let size = file.size_bytes();
+    if size > limit {
+        let text = format!("it has {size} bytes, at most {limit} are expected");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    let size = usize::try_from(size).map_err(io::Error::other)?;
+    let mut bytes = vec![0; size];
+    file.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}

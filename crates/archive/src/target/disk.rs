@@ -1,0 +1,141 @@
+//! A folder as a target.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rehome_log::{Disk, FileId, FileName, OpenMode, RealDisk, SyncKind};
+
+use super::{SourceFile, Target, TargetFile};
+
+/// What a file is called until it is finished.
+const PART: &str = ".part";
+
+/// A set in a folder of a [`Disk`].
+///
+/// A file is written as `NAME.part` under a lock, synced, renamed to `NAME`, and its folder
+/// synced. After a crash `NAME.part` may be left; it is read by salvage alone.
+#[derive(Clone)]
+pub struct DiskTarget {
+    disk: Arc<dyn Disk>,
+}
+
+impl DiskTarget {
+    /// The set at the root of `disk`.
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>) -> DiskTarget {
+        DiskTarget { disk }
+    }
+
+    /// The set in folder `path` of the file system, made when first written to.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> DiskTarget {
+        DiskTarget::new(Arc::new(RealDisk::new(path)))
+    }
+}
+
+fn file_name(name: &str) -> io::Result<FileName> {
+    FileName::new(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+impl Target for DiskTarget {
+    fn create(&self, name: &str) -> io::Result<Box<dyn TargetFile>> {
+        let (name, part) = (file_name(name)?, file_name(&format!("{name}{PART}"))?);
+        self.disk.create_dir(&name.parent())?;
+        let file = self.disk.lock(&part)?;
+        let part =
+            Part { disk: Arc::clone(&self.disk), file, part, name, offset: 0, begun_bytes: 0 };
+        // Whoever finished this name did so under the lock that is now held here; after that
+        // finish the locked file is the finished one, so it must not be touched before the look.
+        match self.disk.open(&part.name, OpenMode::Read) {
+            Ok(found) => {
+                self.disk.close(found);
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        if self.disk.len(file)? != 0 {
+            self.disk.set_len(file, 0)?;
+        }
+        Ok(Box::new(part))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
+        let file = self.disk.open(&file_name(name)?, OpenMode::Read)?;
+        let mut open = Open { disk: Arc::clone(&self.disk), file, size_bytes: 0 };
+        open.size_bytes = self.disk.len(file)?;
+        Ok(Box::new(open))
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        let dir = if dir.is_empty() { FileName::root() } else { file_name(dir)? };
+        match self.disk.list(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed,
+        }
+    }
+}
+
+/// Bytes after which the kernel is told to start writing.
+const WRITE_BEHIND_BYTES: u64 = 8 << 20;
+
+/// A file that does not have its name yet.
+struct Part {
+    disk: Arc<dyn Disk>,
+    file: FileId,
+    part: FileName,
+    name: FileName,
+    offset: u64,
+    begun_bytes: u64,
+}
+
+impl TargetFile for Part {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.disk.write_at(self.file, self.offset, bytes)?;
+        self.offset += bytes.len() as u64;
+        if self.offset - self.begun_bytes >= WRITE_BEHIND_BYTES {
+            self.disk.write_behind(self.file, self.begun_bytes, self.offset - self.begun_bytes);
+            self.begun_bytes = self.offset;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        self.disk.sync(self.file, SyncKind::All)?;
+        self.disk.rename(&self.part, &self.name)?;
+        self.disk.sync_dir(&self.name.parent())?;
+        // The pages are clean now and may leave the cache: the check that follows reads the disk.
+        self.disk.write_behind(self.file, 0, self.offset);
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.disk.close(self.file);
+    }
+}
+
+/// A finished file, open.
+struct Open {
+    disk: Arc<dyn Disk>,
+    file: FileId,
+    size_bytes: u64,
+}
+
+impl SourceFile for Open {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.disk.read_at(self.file, offset, buf)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.disk.close(self.file);
+    }
+}
