@@ -55,7 +55,9 @@ pub enum ExecutorError {
         format: u32,
     },
     /// The journal could not be read or written. Nothing was begun that is not in it.
-    #[error("journal {file}: {source}; the plan stops here; make room or mend the disk, go on then")]
+    #[error(
+        "journal {file}: {source}; the plan stops here; make room or mend the disk, go on then"
+    )]
     Journal {
         /// The journal's file.
         file: String,

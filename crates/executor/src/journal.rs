@@ -69,8 +69,7 @@ impl Journal {
     ) -> Result<(Self, Vec<Entry>), ExecutorError> {
         let failed = |source| ExecutorError::Journal { file: name.to_string(), source };
         let file = open_or_create(disk.as_ref(), &name).map_err(failed)?;
-        let mut journal =
-            Self { disk, clock, name, file, lock, end: 0, count: 0, broken: false };
+        let mut journal = Self { disk, clock, name, file, lock, end: 0, count: 0, broken: false };
         let entries = journal.read(binding)?;
         if entries.is_empty() {
             journal.append(&Record::Bound {

@@ -17,9 +17,8 @@ pub fn compare(inventory: &Inventory) -> Comparison {
     let move_users = move_users(inventory);
     let disaster_recovery = disaster_recovery(inventory);
     let (recommended, reasons) = recommend(inventory, &move_users, &disaster_recovery);
-    let flips = recommended.map_or_else(Vec::new, |route| {
-        flips(inventory, route, &move_users, &disaster_recovery)
-    });
+    let flips = recommended
+        .map_or_else(Vec::new, |route| flips(inventory, route, &move_users, &disaster_recovery));
     Comparison { recommended, reasons, flips, move_users, disaster_recovery }
 }
 
@@ -103,9 +102,7 @@ fn obstacles(inventory: &Inventory, route: Route) -> Vec<Obstacle> {
 fn outage(steps: &[Step]) -> Estimate {
     let at = |id: &str| steps.iter().position(|step| step.id.as_str() == id);
     match (at(OUTAGE.0), at(OUTAGE.1)) {
-        (Some(from), Some(to)) => {
-            steps[from..=to].iter().map(|step| step.estimate_seconds).sum()
-        }
+        (Some(from), Some(to)) => steps[from..=to].iter().map(|step| step.estimate_seconds).sum(),
         _ => Estimate::default(),
     }
 }
@@ -127,7 +124,7 @@ fn recommend(
                 format!(
                     "{} mailboxes stay in use; each is locked for about {}, while disaster \
                      recovery keeps everyone out for about {away}",
-                    inventory.mailboxes.len(),
+                    inventory.moving().count(),
                     duration(moving.user_interruption_seconds.likely),
                 ),
                 "there is a way back with all mail until the last step but two".to_owned(),

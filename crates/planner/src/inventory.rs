@@ -1,8 +1,12 @@
 //! What the planner knows: facts about the site, and facts that were measured.
 
+mod from_site;
+
 use serde::{Deserialize, Serialize};
 
 use crate::route::RouteChoice;
+
+pub use from_site::{Measured, Size};
 
 /// Everything a plan is made from. Plain data; the planner looks at nothing else.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -17,7 +21,7 @@ pub struct Inventory {
     pub servers: Vec<ServerFacts>,
     /// The cluster.
     pub cluster: ClusterFacts,
-    /// The mailboxes of the old server.
+    /// The mailboxes of the site; those of the old server are the ones that move.
     pub mailboxes: Vec<MailboxFacts>,
     /// The public folders of the site.
     pub public_folders: Vec<PublicFolderFacts>,
@@ -166,13 +170,18 @@ impl Inventory {
         self.servers.iter().find(|server| server.name == name)
     }
 
-    /// Bytes of all mailboxes, counting shared messages once for each mailbox.
-    pub fn logical_bytes(&self) -> u64 {
-        self.mailboxes.iter().map(|mailbox| mailbox.bytes).sum()
+    /// The mailboxes of the server that is to go into the cluster.
+    pub fn moving(&self) -> impl Iterator<Item = &MailboxFacts> {
+        self.mailboxes.iter().filter(|mailbox| mailbox.server == self.old_server)
     }
 
-    /// Messages of all mailboxes.
+    /// Bytes of these mailboxes, counting shared messages once for each mailbox.
+    pub fn logical_bytes(&self) -> u64 {
+        self.moving().map(|mailbox| mailbox.bytes).sum()
+    }
+
+    /// Messages of these mailboxes.
     pub fn messages(&self) -> u64 {
-        self.mailboxes.iter().map(|mailbox| mailbox.messages).sum()
+        self.moving().map(|mailbox| mailbox.messages).sum()
     }
 }

@@ -18,7 +18,8 @@ pub use action::{Action, BackupKind, InstallMode, RegistryKey, Resource, VerifyS
 pub use check::{Check, Condition, Severity};
 pub use compare::compare;
 pub use inventory::{
-    ClusterFacts, Inventory, MailboxFacts, PublicFolderFacts, Rates, ServerFacts, Wishes,
+    ClusterFacts, Inventory, MailboxFacts, Measured, PublicFolderFacts, Rates, ServerFacts, Size,
+    Wishes,
 };
 pub use judge::{Judgement, judge};
 pub use outcome::{Outcome, StepOutcome, StepState};

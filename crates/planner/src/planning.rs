@@ -1,5 +1,7 @@
 //! From an inventory to a plan.
 
+use std::collections::BTreeSet;
+
 use crate::compare::compare;
 use crate::draft::critical_path;
 use crate::inventory::Inventory;
@@ -112,7 +114,7 @@ fn warnings(inventory: &Inventory, route: Route, comparison: &Comparison) -> Vec
         let message = "speeds were not measured on this machine; durations are rough".to_owned();
         warn("rates-unmeasured", "", message);
     }
-    if inventory.mailboxes.iter().all(|mailbox| mailbox.server != inventory.old_server) {
+    if inventory.moving().next().is_none() {
         let message = format!("server {} has no mailboxes", inventory.old_server);
         warn("no-mailboxes", "mailbox", message);
     }
@@ -125,9 +127,8 @@ fn warnings(inventory: &Inventory, route: Route, comparison: &Comparison) -> Vec
         warn("delegates-split", "mailbox", message);
     }
     if route == Route::DisasterRecovery {
-        let folder = crate::check::Condition::SystemFolderReplicas {
-            server: inventory.old_server.clone(),
-        };
+        let folder =
+            crate::check::Condition::SystemFolderReplicas { server: inventory.old_server.clone() };
         if let crate::judge::Judgement::Violated(at) =
             crate::judge::judge(&folder.into(), inventory)
         {
@@ -140,13 +141,11 @@ fn warnings(inventory: &Inventory, route: Route, comparison: &Comparison) -> Vec
 
 /// Pairs of a mailbox that moves and a delegate that does not.
 fn split_delegates(inventory: &Inventory) -> Vec<String> {
-    let moves = |name: &str| {
-        inventory.mailboxes.iter().any(|b| b.name == name && b.server == inventory.old_server)
-    };
+    let moves: BTreeSet<&str> = inventory.moving().map(|mailbox| mailbox.name.as_str()).collect();
     let mut pairs = Vec::new();
-    for mailbox in inventory.mailboxes.iter().filter(|b| b.server == inventory.old_server) {
-        for delegate in mailbox.delegates.iter().filter(|name| !moves(name)) {
-            pairs.push(format!("{} for {}", delegate, mailbox.name));
+    for mailbox in inventory.moving() {
+        for delegate in mailbox.delegates.iter().filter(|name| !moves.contains(name.as_str())) {
+            pairs.push(format!("{delegate} for {}", mailbox.name));
         }
     }
     pairs

@@ -27,14 +27,6 @@ pub(crate) fn steps(inventory: &Inventory, route: Route) -> Vec<Step> {
     }
 }
 
-/// The server under which the mail is found at the end of a route.
-pub(crate) fn target_server(inventory: &Inventory, route: Route) -> &str {
-    match route {
-        Route::MoveUsers => &inventory.cluster.server,
-        Route::DisasterRecovery => &inventory.old_server,
-    }
-}
-
 /// What must hold before a route is begun, as far as the inventory can tell.
 pub(crate) fn demands(inventory: &Inventory, route: Route) -> Vec<Condition> {
     let server = inventory.old_server.clone();
@@ -137,12 +129,7 @@ fn verify(draft: &mut Draft<'_>, id: &str, server: &str, scope: VerifyScope, aft
     };
     let server = server.to_owned();
     draft
-        .step(
-            id,
-            "",
-            &format!("compare {what}"),
-            Action::Verify { server: server.clone(), scope },
-        )
+        .step(id, "", &format!("compare {what}"), Action::Verify { server: server.clone(), scope })
         .after(after)
         .post(Condition::MailEqual { server })
         .why(
@@ -168,15 +155,24 @@ fn roles_of(inventory: &Inventory, server: &str) -> Vec<String> {
     roles
 }
 
-/// Paths of the public folders whose home is `server` or that have a replica there.
-fn folders_of(inventory: &Inventory, server: &str, system_only: bool) -> Vec<String> {
+/// Which folders of a server are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Folders {
+    /// Those that people use.
+    Public,
+    /// Those that the site needs; they go with the role they belong to.
+    System,
+}
+
+/// Paths of the folders whose home is `server` or that have a replica there, sorted.
+fn folders_of(inventory: &Inventory, server: &str, which: Folders) -> Vec<String> {
     let here = |folder: &&crate::inventory::PublicFolderFacts| {
         folder.server == server || folder.replicas.iter().any(|at| at == server)
     };
     let mut paths: Vec<String> = inventory
         .public_folders
         .iter()
-        .filter(|folder| folder.system || !system_only)
+        .filter(|folder| folder.system == (which == Folders::System))
         .filter(here)
         .map(|folder| folder.path.clone())
         .collect();
@@ -184,10 +180,10 @@ fn folders_of(inventory: &Inventory, server: &str, system_only: bool) -> Vec<Str
     paths
 }
 
-/// The mailboxes of `server` in the order of their cutover: those that work for each other
+/// The mailboxes that move, in the order of their cutover: those that work for each other
 /// together, small groups first, so that what can go wrong shows on little mail.
-fn mailboxes_in_order(inventory: &Inventory, server: &str) -> Vec<String> {
-    let boxes: Vec<_> = inventory.mailboxes.iter().filter(|b| b.server == server).collect();
+fn mailboxes_in_order(inventory: &Inventory) -> Vec<String> {
+    let boxes: Vec<_> = inventory.moving().collect();
     let at: std::collections::BTreeMap<&str, usize> =
         boxes.iter().enumerate().map(|(index, b)| (b.name.as_str(), index)).collect();
     let mut together = petgraph::unionfind::UnionFind::<usize>::new(boxes.len());

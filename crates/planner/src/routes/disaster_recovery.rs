@@ -4,7 +4,7 @@ mod before;
 mod rebuild;
 mod restore;
 
-use super::{folders_of, take_in};
+use super::{Folders, folders_of, take_in};
 use crate::draft::Draft;
 use crate::inventory::Inventory;
 use crate::plan::Step;
@@ -34,7 +34,7 @@ pub(super) fn steps(inventory: &Inventory) -> Vec<Step> {
             .map(|server| server.name.clone())
             .filter(|name| *name != inventory.old_server)
             .collect(),
-        system_folders: folders_of(inventory, &inventory.old_server, true),
+        system_folders: folders_of(inventory, &inventory.old_server, Folders::System),
     };
     let mut draft = Draft::new(inventory);
     take_in(&mut draft);

@@ -1,6 +1,8 @@
 //! The move-users route: both servers run, mailboxes move while they are in use.
 
-use super::{FINAL, back_up, fail_over, folders_of, mailboxes_in_order, roles_of, take_in, verify};
+use super::{
+    FINAL, Folders, back_up, fail_over, folders_of, mailboxes_in_order, roles_of, take_in, verify,
+};
 use crate::action::{Action, BackupKind, InstallMode, VerifyScope};
 use crate::check::Condition;
 use crate::draft::Draft;
@@ -15,17 +17,24 @@ struct Names {
     group: String,
     nodes: Vec<String>,
     mailboxes: Vec<String>,
+    /// Folders that people use.
     folders: Vec<String>,
+    /// The same, and those that go with a role.
+    all_folders: Vec<String>,
 }
 
 pub(super) fn steps(inventory: &Inventory) -> Vec<Step> {
+    let folders = folders_of(inventory, &inventory.old_server, Folders::Public);
+    let mut all_folders = folders_of(inventory, &inventory.old_server, Folders::System);
+    all_folders.extend(folders.iter().cloned());
     let names = Names {
         old: inventory.old_server.clone(),
         new: inventory.cluster.server.clone(),
         group: inventory.cluster.group.clone(),
         nodes: inventory.cluster.nodes.clone(),
-        mailboxes: mailboxes_in_order(inventory, &inventory.old_server),
-        folders: folders_of(inventory, &inventory.old_server, false),
+        mailboxes: mailboxes_in_order(inventory),
+        folders,
+        all_folders,
     };
     let mut draft = Draft::new(inventory);
     take_in(&mut draft);
@@ -264,13 +273,13 @@ fn wait(draft: &mut Draft<'_>, names: &Names) {
             "wait until public folders are complete elsewhere",
             Action::WaitPublicFolderReplication {
                 server: names.old.clone(),
-                folders: names.folders.clone(),
+                folders: names.all_folders.clone(),
             },
         )
-        .after(&["M2", "B1c"])
+        .after(&["M2r", "B1c"])
         .post(Condition::PublicFoldersReplicated {
             server: names.old.clone(),
-            folders: names.folders.clone(),
+            folders: names.all_folders.clone(),
         });
     draft
         .step(
@@ -316,7 +325,7 @@ fn stop_old(draft: &mut Draft<'_>, names: &Names) {
         })
         .pre(Condition::PublicFoldersReplicated {
             server: names.old.clone(),
-            folders: names.folders.clone(),
+            folders: names.all_folders.clone(),
         })
         .pre(Condition::DirectoryReplicated { from: names.old.clone(), to: names.new.clone() })
         .pre(Condition::BackupChecked { label: FINAL.to_owned() })

@@ -44,10 +44,7 @@ fn upgrade(draft: &mut Draft<'_>, names: &Names) {
             "D3",
             "disaster recovery, step 3",
             &format!("bring server {} to version {version}", names.server),
-            Action::UpgradeServer {
-                server: names.server.clone(),
-                to_version: version.clone(),
-            },
+            Action::UpgradeServer { server: names.server.clone(), to_version: version.clone() },
         )
         .after(&["D2c"])
         .pre(Condition::BackupChecked { label: "before-upgrade".to_owned() })
@@ -62,8 +59,7 @@ fn upgrade(draft: &mut Draft<'_>, names: &Names) {
 
 fn system_folders(draft: &mut Draft<'_>, names: &Names) {
     let folders = names.system_folders.clone();
-    let replicated =
-        Condition::PublicFoldersReplicated { server: names.server.clone(), folders };
+    let replicated = Condition::PublicFoldersReplicated { server: names.server.clone(), folders };
     let step = draft
         .step(
             "D5s",

@@ -28,10 +28,7 @@ fn wipe(draft: &mut Draft<'_>, names: &Names) {
         .after(&["D5ac"])
         .pre(Condition::ServerStopped { server: names.server.clone() })
         .pre(Condition::BackupChecked { label: TAIL.to_owned() })
-        .pre(Condition::BackupIsLatest {
-            server: names.server.clone(),
-            label: TAIL.to_owned(),
-        })
+        .pre(Condition::BackupIsLatest { server: names.server.clone(), label: TAIL.to_owned() })
         .post(Condition::ComputerReleased { computer: names.server.clone() })
         .no_way_back("the old installation cannot be started again; the way on is the restore")
         .human(
@@ -132,10 +129,7 @@ fn install(draft: &mut Draft<'_>, names: &Names) {
         )
         .after(&["D8a"])
         .pre(Condition::GroupOnline { group: names.group.clone() })
-        .pre(Condition::GroupOwner {
-            group: names.group.clone(),
-            node: names.primary.clone(),
-        })
+        .pre(Condition::GroupOwner { group: names.group.clone(), node: names.primary.clone() })
         .pre(Condition::SameServiceAccount { server: names.server.clone() })
         .pre(Condition::SameVersion { server: names.server.clone(), version })
         .pre(Condition::ServerInSite { server: names.server.clone() })
@@ -144,10 +138,7 @@ fn install(draft: &mut Draft<'_>, names: &Names) {
             server: names.server.clone(),
             node: names.primary.clone(),
         })
-        .undo(Action::UninstallServer {
-            group: names.group.clone(),
-            server: names.server.clone(),
-        })
+        .undo(Action::UninstallServer { group: names.group.clone(), server: names.server.clone() })
         .why(
             "the server's object stays in the site: deleting it would end its replication for \
              good. The installation has no databases until they are restored",
@@ -207,8 +198,5 @@ fn attendant(draft: &mut Draft<'_>, names: &Names) {
             group: names.group.clone(),
             resource: Resource::Attendant,
         })
-        .undo(Action::TakeOffline {
-            group: names.group.clone(),
-            resource: Resource::Attendant,
-        });
+        .undo(Action::TakeOffline { group: names.group.clone(), resource: Resource::Attendant });
 }

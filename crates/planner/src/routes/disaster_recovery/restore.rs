@@ -34,10 +34,7 @@ fn services_offline(draft: &mut Draft<'_>, names: &Names) {
             group: names.group.clone(),
             resource: Resource::Directory,
         })
-        .post(Condition::ResourceOffline {
-            group: names.group.clone(),
-            resource: Resource::Store,
-        })
+        .post(Condition::ResourceOffline { group: names.group.clone(), resource: Resource::Store })
         .why(
             "a restore cannot stop a service that the cluster runs; disk, address and name stay \
              online",
@@ -128,7 +125,8 @@ fn store_checkpoint(draft: &mut Draft<'_>, names: &Names, after: &[&str]) {
     );
     let root = (resource, RegistryKey::Root);
     remove_key(draft, names, ("D16", "disaster recovery, step 16"), root, &["D15"], why);
-    let why = ("a checkpoint captures the live key, marker and all, when it is added", "KB Q174070");
+    let why =
+        ("a checkpoint captures the live key, marker and all, when it is added", "KB Q174070");
     add_key(draft, names, ("D17", "disaster recovery, step 17"), root, &["D16"], why);
     draft
         .step(
@@ -269,10 +267,7 @@ fn finish(draft: &mut Draft<'_>, names: &Names) {
             )
             .after(&[&last])
             .pre(Condition::GroupOnline { group: names.group.clone() })
-            .pre(Condition::GroupOwner {
-                group: names.group.clone(),
-                node: names.primary.clone(),
-            })
+            .pre(Condition::GroupOwner { group: names.group.clone(), node: names.primary.clone() })
             .post(Condition::NodeUpdated { group: names.group.clone(), node: node.clone() });
         last = id;
     }

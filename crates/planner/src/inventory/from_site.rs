@@ -1,0 +1,139 @@
+//! An inventory from a site file and what was measured.
+
+use std::collections::BTreeMap;
+
+use rehome_site::{Role, RouteChoice as SiteChoice, Server, Site};
+
+use super::{ClusterFacts, Inventory, MailboxFacts, PublicFolderFacts, Rates, ServerFacts, Wishes};
+use crate::route::RouteChoice;
+
+/// What was measured, apart from what the site file says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measured {
+    /// Messages and bytes of each mailbox, by name. One that is missing counts as empty.
+    pub mailboxes: BTreeMap<String, Size>,
+    /// Bytes if each message is kept once; the sum of the mailboxes if not known.
+    pub unique_bytes: Option<u64>,
+    /// Free bytes where the group's disk will be, if the site file does not say.
+    pub target_free_bytes: Option<u64>,
+    /// Speeds of this machine; slow guesses if not known.
+    pub rates: Option<Rates>,
+}
+
+/// Size of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// Number of messages.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Inventory {
+    /// Puts together what a site file says and what was measured.
+    ///
+    /// Mailboxes of other servers are kept, too: they may be delegates. System folders that the
+    /// file does not list are taken to be where the holder of their role is, and only there.
+    pub fn from_site(site: &Site, measured: &Measured) -> Self {
+        let mailboxes: Vec<_> = site.mailboxes.iter().map(|at| mailbox(at, measured)).collect();
+        let old_server = site.old_server().name.to_string();
+        let own = mailboxes.iter().filter(|mailbox| mailbox.server == old_server);
+        let logical_bytes: u64 = own.map(|mailbox| mailbox.bytes).sum();
+        Self {
+            organization: site.organization.to_string(),
+            site: site.site.to_string(),
+            old_server,
+            servers: site.servers.iter().map(server).collect(),
+            cluster: cluster(site, measured),
+            public_folders: folders(site),
+            unique_bytes: measured.unique_bytes.unwrap_or(logical_bytes),
+            wishes: wishes(site),
+            rates: measured.rates.clone().unwrap_or_default(),
+            mailboxes,
+        }
+    }
+}
+
+fn server(server: &Server) -> ServerFacts {
+    ServerFacts {
+        name: server.name.to_string(),
+        site: String::new(),
+        service_account: server.service_account.to_string(),
+        version: server.version.to_string(),
+        roles: server.roles.iter().map(ToString::to_string).collect(),
+        free_bytes: server.free.map(rehome_site::ByteSize::bytes),
+    }
+}
+
+fn cluster(site: &Site, measured: &Measured) -> ClusterFacts {
+    let cluster = &site.cluster;
+    let group = &cluster.group;
+    ClusterFacts {
+        name: cluster.name.to_string(),
+        nodes: cluster.nodes.iter().map(ToString::to_string).collect(),
+        site: String::new(),
+        service_account: cluster.service_account.to_string(),
+        version: cluster.version.to_string(),
+        group: group.name.to_string(),
+        network_name: group.network_name.as_ref().map(ToString::to_string),
+        server: group.server.to_string(),
+        address: group.address.to_string(),
+        free_bytes: group.free.map(rehome_site::ByteSize::bytes).or(measured.target_free_bytes),
+    }
+}
+
+fn mailbox(mailbox: &rehome_site::Mailbox, measured: &Measured) -> MailboxFacts {
+    let name = mailbox.name.to_string();
+    let size = measured.mailboxes.get(&name).copied().unwrap_or_default();
+    MailboxFacts {
+        server: mailbox.server.to_string(),
+        messages: size.messages,
+        bytes: size.bytes,
+        delegates: mailbox.delegates.iter().map(ToString::to_string).collect(),
+        name,
+    }
+}
+
+fn folders(site: &Site) -> Vec<PublicFolderFacts> {
+    let system: Vec<&str> =
+        Role::ALL.iter().flat_map(|role| role.system_folders()).copied().collect();
+    let mut folders: Vec<PublicFolderFacts> = site
+        .public_folders
+        .iter()
+        .map(|folder| PublicFolderFacts {
+            path: folder.path.to_string(),
+            server: folder.server.to_string(),
+            replicas: folder.replicas.iter().map(ToString::to_string).collect(),
+            system: system.contains(&folder.path.as_str()),
+        })
+        .collect();
+    for server in &site.servers {
+        for role in Role::ALL.into_iter().filter(|role| server.holds(*role)) {
+            for path in role.system_folders() {
+                if !folders.iter().any(|folder| folder.path == *path) {
+                    folders.push(PublicFolderFacts {
+                        path: (*path).to_owned(),
+                        server: server.name.to_string(),
+                        replicas: vec![server.name.to_string()],
+                        system: true,
+                    });
+                }
+            }
+        }
+    }
+    folders
+}
+
+fn wishes(site: &Site) -> Wishes {
+    Wishes {
+        choose: match site.route.choose {
+            SiteChoice::Auto => RouteChoice::Auto,
+            SiteChoice::MoveUsers => RouteChoice::MoveUsers,
+            SiteChoice::DisasterRecovery => RouteChoice::DisasterRecovery,
+        },
+        second_server: site.route.second_server,
+        max_outage_minutes: site.route.max_outage_minutes,
+        max_user_interruption_seconds: site.route.max_user_interruption_seconds,
+        simulate_clients: site.clients.simulate,
+    }
+}
