@@ -49,7 +49,7 @@ pub enum Class {
     SystemFolder,
     /// A duty and the server that holds it.
     Role,
-    /// Anything that an import brought and Rehome only carries along.
+    /// Anything else; Rehome only carries it along.
     Other,
 }
 

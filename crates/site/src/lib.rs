@@ -4,6 +4,7 @@
 
 mod diagnostic;
 mod directory;
+mod import;
 mod names;
 mod role;
 mod site;
@@ -15,6 +16,7 @@ pub use directory::{
     Applied, Attributes, Change, Changes, Class, Directory, DirectoryError, DistinguishedName,
     Object, Origin, PublicFolderEntry, UpToDateness, Usn,
 };
+pub use import::{Export, ImportReport, Row, RowChange, RowOutcome, Value, read_csv, read_ldif};
 pub use names::{
     AccountName, ClusterName, FolderPath, GroupName, MailboxName, NAME_SIZE_MAX, NameError,
     NameFault, NodeName, OrganizationName, ServerName, SiteName,

@@ -162,7 +162,7 @@ name!(
     SiteName, "site name", check_title, str::to_owned
 );
 name!(
-    /// Name of a server, of the machine it runs on or of a network-name resource that stands for it.
+    /// Name of a server, of its machine or of a network-name resource that stands for it.
     ServerName, "server name", check_host, fold
 );
 name!(
