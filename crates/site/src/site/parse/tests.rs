@@ -542,7 +542,12 @@ fn folders_become_mailboxes_only_where_none_is_listed() {
     assert_eq!(site.unlisted(&second, &folders), [""; 0]);
     let twins = site.add_found_mailboxes(&second, &["Amy", "zoe", ".trash"]).unwrap_err();
     let texts: Vec<String> = twins.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(texts.join("\n").replace("; ", ";\n  "), @"");
+    insta::assert_snapshot!(texts.join("\n").replace("; ", ";\n  "), @r#"
+    folder ".trash" cannot become a mailbox: mailbox name ".trash" begins with a dot;
+      list it in site.toml under another name
+    folder "Amy" cannot become a mailbox: "amy" would be the same mailbox;
+      list them in site.toml under different names
+    "#);
     assert_eq!(site.add_found_mailboxes(&second, &["zoe", "ann"]), Ok(2));
     assert_eq!(site.mailboxes[1].name, MailboxName::new("ann").unwrap());
 }
