@@ -197,6 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_follows_another_one_than_it_says_ends_it() {
+        let mut bytes = generation();
+        let lsn = lsn_at(1, HEADER_SIZE + SIZE);
+        let (kind, stranger) = (RecordKind::Data, Lsn::new(1, 4000));
+        let fields = Fields { kind, lsn, prev_lsn: stranger, durable_lsn: Lsn::ZERO, wall_us: 0 };
+        let mut record = Vec::new();
+        encode(&mut record, SEED, &fields, b"from elsewhere 1");
+        bytes[HEADER_SIZE + SIZE..HEADER_SIZE + 2 * SIZE].copy_from_slice(&record);
+        check(&bytes, 1, lsn);
+    }
+
+    #[test]
     fn the_uncertain_part_begins_after_the_last_acknowledged_record() {
         let bytes = generation();
         let cursor = Cursor::new(&bytes, 1, SEED, Lsn::ZERO);

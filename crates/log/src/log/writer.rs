@@ -123,6 +123,7 @@ impl Shape {
         let file = self.disk.open(&name, OpenMode::CreateNew).map_err(|e| on("create it", e))?;
         let len = filled(HEADER_SIZE + CLOSE_SIZE, options) as u64;
         let made = self.disk.allocate_zeroed(file, len);
+        // Some file systems say only at a sync that there is no room. That must come up here.
         let made = made.and_then(|()| self.disk.sync(file, SyncKind::All));
         match made.and_then(|()| self.disk.sync_dir(&self.dir)) {
             Ok(()) => Ok(file),

@@ -131,3 +131,19 @@ fn a_missing_generation_is_a_gap() {
     rehome_log::Disk::remove(&*disk, &oldest).unwrap();
     assert!(matches!(open(&disk, 2), Err(LogError::Gap { .. })));
 }
+
+#[test]
+fn a_sealed_generation_of_another_history_is_damage() {
+    let history = |byte: u8| {
+        let disk = Arc::new(SimDisk::new());
+        let log = create(&disk);
+        log.append(&[byte; 50]).unwrap();
+        log.roll().unwrap();
+        disk
+    };
+    let (ours, other) = (history(1), history(2));
+    let oldest = files(&ours).remove(0);
+    ours.set_contents(&oldest, other.contents(&oldest).unwrap());
+    let error = open(&ours, 2).unwrap_err();
+    assert!(error.to_string().contains("another checksum"), "{error}");
+}

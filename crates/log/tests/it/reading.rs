@@ -24,6 +24,11 @@ fn open_from(
     Ok((log, recovered, serials))
 }
 
+/// Accepts records until the one of `serial`.
+fn cut_at(serial: u8) -> impl Fn(&Record<'_>) -> Visit {
+    move |record| if record.payload[0] == serial { Visit::CutHere } else { Visit::Accept }
+}
+
 /// A log of ten records of 1000 bytes, serials 0 to 9, over several generations.
 fn ten() -> (Arc<SimDisk>, Log, Vec<Lsn>) {
     let disk = Arc::new(SimDisk::new());
@@ -78,18 +83,39 @@ fn a_visitor_may_cut_what_nobody_acknowledged() {
         log.sync().unwrap();
     }
     // Record 1 is stated to be acknowledged by record 2; of 2 itself nothing is said.
-    let cut = |serial: u8| {
-        move |r: &Record<'_>| {
-            if r.payload[0] == serial { Visit::CutHere } else { Visit::Accept }
-        }
-    };
     let copy = Arc::new(disk.restart());
-    assert!(matches!(open_from(&copy, 2, Lsn::ZERO, cut(1)), Err(LogError::Damaged { .. })));
-    let (log, recovered, _) = open_from(&disk, 3, Lsn::ZERO, cut(2)).unwrap();
+    assert!(matches!(open_from(&copy, 2, Lsn::ZERO, cut_at(1)), Err(LogError::Damaged { .. })));
+    let (log, recovered, _) = open_from(&disk, 3, Lsn::ZERO, cut_at(2)).unwrap();
     assert_eq!((recovered.records, recovered.torn_bytes), (2, 152));
     log.append(&[7; 100]).unwrap();
     log.sync().unwrap();
     check(&disk, 4, Lsn::ZERO, &[0, 1, 7]);
+}
+
+#[test]
+fn the_header_of_the_next_generation_says_what_was_acknowledged() {
+    let disk = Arc::new(SimDisk::new());
+    let log = create(&disk);
+    log.append(&[0; 100]).unwrap();
+    log.sync().unwrap();
+    log.append(&[1; 100]).unwrap();
+    log.roll().unwrap();
+    drop(log);
+    let copy = Arc::new(disk.restart());
+    assert!(matches!(open_from(&copy, 2, Lsn::ZERO, cut_at(0)), Err(LogError::Damaged { .. })));
+    assert_eq!(open_from(&disk, 2, Lsn::ZERO, cut_at(1)).unwrap().1.records, 1);
+}
+
+#[test]
+fn what_is_not_durable_cannot_be_acknowledged() {
+    let disk = Arc::new(SimDisk::new());
+    let log = create(&disk);
+    log.append(&[0; 100]).unwrap();
+    let second = log.append(&[1; 100]).unwrap();
+    log.acknowledge(second);
+    log.append(&[2; 100]).unwrap();
+    drop(log);
+    assert_eq!(open_from(&disk, 2, Lsn::ZERO, cut_at(1)).unwrap().1.records, 1);
 }
 
 #[test]
@@ -102,15 +128,10 @@ fn a_cut_may_fall_before_later_generations() {
     log.acknowledge(lsns[0]);
     log.append(&[10; 1000]).unwrap();
     assert!(lsns[9].generation() > lsns[2].generation() + 1);
-    let cut = |serial: u8| {
-        move |r: &Record<'_>| {
-            if r.payload[0] == serial { Visit::CutHere } else { Visit::Accept }
-        }
-    };
     drop(log);
     let copy = Arc::new(disk.restart());
-    assert!(matches!(open_from(&copy, 2, Lsn::ZERO, cut(0)), Err(LogError::Damaged { .. })));
-    let (log, _, _) = open_from(&disk, 2, Lsn::ZERO, cut(2)).unwrap();
+    assert!(matches!(open_from(&copy, 2, Lsn::ZERO, cut_at(0)), Err(LogError::Damaged { .. })));
+    let (log, _, _) = open_from(&disk, 2, Lsn::ZERO, cut_at(2)).unwrap();
     let next = log.append(&[99]).unwrap();
     assert!(next > lsns[9], "a position must not be used twice");
     log.sync().unwrap();

@@ -72,6 +72,15 @@ fn threads_lose_nothing_acknowledged_when_the_disk_fails() {
     }
 }
 
+/// Says that the work is done when it ends, also by a failed assertion.
+struct Finish<'a>(&'a AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn a_reader_sees_whole_records_while_others_write_and_release() {
     let disk = Arc::new(SimDisk::new());
@@ -80,8 +89,8 @@ fn a_reader_sees_whole_records_while_others_write_and_release() {
     thread::scope(|scope| {
         let (log, done) = (&log, &done);
         scope.spawn(move || {
+            let _finish = Finish(done);
             work(log, 300);
-            done.store(true, Ordering::SeqCst);
         });
         scope.spawn(move || {
             while !done.load(Ordering::SeqCst) {
