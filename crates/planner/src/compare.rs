@@ -122,12 +122,13 @@ fn recommend(
             Some(Route::MoveUsers),
             vec![
                 format!(
-                    "{} mailboxes stay in use; each is locked for about {}, while disaster \
+                    "{} mailboxes stay in use, each locked for about {} once, while disaster \
                      recovery keeps everyone out for about {away}",
                     inventory.moving().count(),
                     duration(moving.user_interruption_seconds.likely),
                 ),
-                "there is a way back with all mail until the last step but two".to_owned(),
+                "there is a way back with all mail, new mail too, until the old server is removed"
+                    .to_owned(),
             ],
         ),
         (true, false) => (Some(Route::MoveUsers), vec![without(recovery)]),

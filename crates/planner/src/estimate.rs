@@ -1,13 +1,13 @@
 //! How long actions take, from the inventory's sizes and measured speeds.
 
-use crate::action::{Action, BackupKind, VerifyScope};
+use crate::action::{Action, BackupKind, Resource, VerifyScope};
 use crate::inventory::Inventory;
 use crate::plan::Estimate;
 
 /// Days until the last of real users has logged on: low, likely, high.
 const LOGON_DAYS: Estimate = Estimate { low: 1, likely: 5, high: 21 };
 const DAY_SECONDS: u64 = 86_400;
-/// Catalog rows that a verification compares in a second.
+/// Catalog rows that a verification compares, or a recovery writes, in a second.
 const ROWS_PER_SECOND: f64 = 50_000.0;
 /// Room for what a message takes apart from its bytes: rows, log records, tree pages.
 const OVERHEAD_PER_MESSAGE_BYTES: u64 = 512;
@@ -67,8 +67,10 @@ pub(crate) fn action(inventory: &Inventory, action: &Action) -> Estimate {
         Action::MoveMailboxes { mailboxes, .. } => {
             Estimate::around(online + copy + mailboxes.len() as f64 * rates.lock_seconds)
         }
-        Action::BackUp { kind: BackupKind::Full, .. } | Action::Restore { .. } => {
-            Estimate::around(online + copy)
+        Action::BackUp { kind: BackupKind::Full, .. }
+        | Action::Restore { part: Resource::Store, .. } => Estimate::around(online + copy),
+        Action::BringOnline { resource: Resource::Store, .. } => {
+            Estimate::around(online + messages / ROWS_PER_SECOND)
         }
         Action::BackUp { kind: BackupKind::After(_), .. } => Estimate::around(online + copy / 20.0),
         Action::CheckBackup { .. } => Estimate::around(copy / 2.0),

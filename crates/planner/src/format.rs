@@ -25,6 +25,16 @@ pub(crate) fn duration(seconds: u64) -> String {
     }
 }
 
+/// A measured time: milliseconds below ten seconds, else as [`duration`].
+pub(crate) fn elapsed(us: i64) -> String {
+    let ms = u64::try_from(us).unwrap_or(0).div_ceil(1000);
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        _ => duration(ms / 1000),
+    }
+}
+
 /// A whole number with thin groups of three, for example `12 345`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -36,6 +46,11 @@ pub(crate) fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A number with its noun, for example `1 mailbox` or `3 mailboxes`.
+pub(crate) fn plural(number: usize, one: &str, many: &str) -> String {
+    format!("{} {}", count(number as u64), if number == 1 { one } else { many })
 }
 
 /// A moment in UTC, for example `2026-11-22 21:30:05`.
@@ -64,6 +79,10 @@ mod tests {
         check(duration(125), "2 min 05 s");
         check(duration(7500), "2 h 05 min");
         check(duration(90_000), "1 d 01 h");
+        check(elapsed(41_500), "42 ms");
+        check(elapsed(3_520_000), "3.5 s");
+        check(elapsed(61_000_000), "1 min 01 s");
+        check(plural(1, "role", "roles"), "1 role");
         check(count(1_234_567), "1\u{202f}234\u{202f}567");
         check(moment(0), "1970-01-01 00:00:00");
     }

@@ -210,8 +210,8 @@ fn system_folder_replicas(inventory: &Inventory, server: &str) -> Option<Fault> 
     Some(Fault {
         place: format!("public_folder[{first}].replicas"),
         cause: format!(
-            "{} system folders, {} among them, have a replica on {server} alone",
-            alone.len(),
+            "{} with a replica on {server} alone, {} among them",
+            crate::format::plural(alone.len(), "system folder", "system folders"),
             folder.path
         ),
         consequence: "free and busy times and forms are away as long as the server is",

@@ -2,6 +2,7 @@
 
 mod action;
 mod check;
+mod checker;
 mod compare;
 mod draft;
 mod estimate;
@@ -11,11 +12,15 @@ mod judge;
 mod outcome;
 mod plan;
 mod planning;
+mod report;
 mod route;
 mod routes;
+#[cfg(test)]
+mod testing;
 
 pub use action::{Action, BackupKind, InstallMode, RegistryKey, Resource, VerifyScope};
 pub use check::{Check, Condition, Severity};
+pub use checker::{Finding, check_plan};
 pub use compare::compare;
 pub use inventory::{
     ClusterFacts, Inventory, MailboxFacts, Measured, PublicFolderFacts, Rates, ServerFacts, Size,
@@ -25,4 +30,5 @@ pub use judge::{Judgement, judge};
 pub use outcome::{Outcome, StepOutcome, StepState};
 pub use plan::{Estimate, Owner, PLAN_FORMAT, Plan, Step, StepId, Undo, Warning, Why};
 pub use planning::{Infeasible, PlanOptions, plan};
+pub use report::{comparison_to_html, comparison_to_text, to_dot, to_html, to_text};
 pub use route::{Comparison, Obstacle, Route, RouteChoice, RouteFacts};

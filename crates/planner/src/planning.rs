@@ -150,3 +150,6 @@ fn split_delegates(inventory: &Inventory) -> Vec<String> {
     }
     pairs
 }
+
+#[cfg(test)]
+mod tests;

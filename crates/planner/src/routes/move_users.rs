@@ -7,6 +7,7 @@ use crate::action::{Action, BackupKind, InstallMode, VerifyScope};
 use crate::check::Condition;
 use crate::draft::Draft;
 use crate::estimate;
+use crate::format::plural;
 use crate::inventory::Inventory;
 use crate::plan::Step;
 
@@ -185,7 +186,7 @@ fn move_mailboxes(draft: &mut Draft<'_>, names: &Names) {
         .step(
             "M1",
             "move users, step 1",
-            &format!("move {} mailboxes to {}", mailboxes.len(), names.new),
+            &format!("move {} to {}", plural(mailboxes.len(), "mailbox", "mailboxes"), names.new),
             Action::MoveMailboxes {
                 from: names.old.clone(),
                 to: names.new.clone(),
@@ -217,7 +218,11 @@ fn move_duties(draft: &mut Draft<'_>, names: &Names) {
         .step(
             "M2",
             "move users, step 2",
-            &format!("move {} public folders to {}", names.folders.len(), names.new),
+            &format!(
+                "move {} to {}",
+                plural(names.folders.len(), "public folder", "public folders"),
+                names.new
+            ),
             Action::MovePublicFolders {
                 from: names.old.clone(),
                 to: names.new.clone(),
@@ -238,7 +243,7 @@ fn move_duties(draft: &mut Draft<'_>, names: &Names) {
         .step(
             "M2r",
             "move users, step 2",
-            &format!("hand {} roles over to {}", roles.len(), names.new),
+            &format!("hand {} over to {}", plural(roles.len(), "role", "roles"), names.new),
             Action::MoveFirstServerRoles {
                 from: names.old.clone(),
                 to: names.new.clone(),
