@@ -61,7 +61,7 @@ impl Log {
     /// - [`LogError::Absent`], [`LogError::Foreign`], [`LogError::Version`], [`LogError::Options`],
     ///   [`LogError::NoSpace`], [`LogError::Io`].
     ///
-    /// Nothing was cut or sealed then, and the log can be opened again, with a new epoch.
+    /// No record that counts was changed then, and the log can be opened again, with a new epoch.
     #[expect(clippy::too_many_arguments, reason = "each is a thing of its own, named at the call")]
     pub fn open(
         disk: Arc<dyn Disk>,
