@@ -70,8 +70,8 @@ pub(crate) fn path(dir: &FileName, id: GenerationId) -> FileName {
 
 /// Finds the chain whose newest generation is the newest of the highest epoch.
 ///
-/// A generation whose header was never finished does not count: nothing is written to it before the
-/// header is durable. What an earlier owner wrote without being in this chain does not count either.
+/// A generation whose header was never finished does not count: nothing is written to it before
+/// the header is durable. What an earlier owner wrote outside this chain does not count either.
 pub(crate) fn find(disk: &dyn Disk, dir: &FileName, identity: [u8; 16]) -> Result<Found, LogError> {
     let all = list(disk, dir)?;
     let mut newest_first = all.clone();
