@@ -5,11 +5,14 @@ mod configuration;
 mod coordinator;
 mod ids;
 mod journal;
+mod lease;
 mod names;
 mod node;
 mod observe;
+mod policy;
 mod quorum;
 mod registry;
+mod resources;
 mod status;
 mod template;
 
@@ -28,6 +31,7 @@ pub use journal::LogEntry;
 pub use names::{NameClaim, NameError, NameRecord, is_server_name, register, resolve, unregister};
 pub use node::{Node, NodeError, NodeOptions};
 pub use observe::Observer;
+pub use policy::{Command, Event, Order, Policy, Report};
 pub use quorum::QuorumFolder;
 pub use registry::REGISTRY_DIR;
 pub use status::{

@@ -1,14 +1,29 @@
 //! The node: the program that runs what the policy decides.
 
-use std::io::Write;
-use std::path::PathBuf;
+mod keys;
+mod shell;
+mod worker;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 
 use rehome_log::Clock;
+use serde_json::json;
 
-use crate::coordinator::CoordinatorError;
+use crate::configuration::Configuration;
+use crate::coordinator::{Coordinator, CoordinatorError, Heartbeat, Owner};
 use crate::ids::NodeName;
+use crate::journal::Journal;
+use crate::lease::{Gate, Keeper, Lease};
+use crate::quorum::QuorumFolder;
+use crate::quorum::file::lock;
+use crate::registry::REGISTRY_DIR;
+use shell::{Message, Parts, Shell};
 
 /// What a node needs to run.
 pub struct NodeOptions {
@@ -90,7 +105,137 @@ impl Node {
     ///
     /// [`NodeError`]; see its variants.
     pub fn run(options: NodeOptions) -> Result<(), NodeError> {
-        let _ = options;
+        let NodeOptions { quorum_dir, name, state_dir, clock, .. } = &options;
+        let coordinator = |source| NodeError::Coordinator { name: name.clone(), source };
+        let quorum = QuorumFolder::open(quorum_dir).map_err(coordinator)?;
+        let configuration = quorum.configuration(0).map_err(coordinator)?;
+        let missing = || coordinator(CoordinatorError::Missing { place: quorum_dir.clone() });
+        let configuration = configuration.ok_or_else(missing)?;
+        check_configured(name, &configuration)?;
+        let only_one = take_node(name, &quorum)?;
+        let journal = prepare_folders(name, state_dir, &quorum)?;
+        let incarnation = format!("{:x}-{:x}", clock.wall_us(), std::process::id());
+        let me = Owner { node: name.clone(), incarnation };
+        let (sender, messages) = channel();
+        let lease = Arc::new(Lease::new(clock.clone(), configuration.timing));
+        let gate = Arc::new(Gate::new(lease.clone()));
+        let parts = Parts {
+            me: me.clone(),
+            quorum: quorum.clone(),
+            clock: clock.clone(),
+            state_dir: state_dir.clone(),
+            program: options.program.clone(),
+            journal: Arc::new(journal),
+            lease: lease.clone(),
+            gate: gate.clone(),
+            messages,
+            sender: sender.clone(),
+        };
+        let first = first_heartbeat(&me);
+        quorum.beat(&first).map_err(coordinator)?;
+        let keeper = start_keeper(name, &lease, &gate, &quorum, first.clone(), sender.clone())?;
+        let stop = options.stop.clone();
+        if options.while_stdin {
+            watch_stdin(stop.clone(), sender);
+        }
+        say_ready(options.ready_out, &me);
+        let stuck = Shell::new(parts).run(&stop);
+        drop(keeper);
+        if !stuck.is_empty() {
+            let resources: Vec<&str> = stuck.iter().map(|resource| resource.as_str()).collect();
+            return Err(NodeError::NotStopped { name: me.node, resources: resources.join(", ") });
+        }
+        // A word to the others that nothing is left to wait for; without it they wait the lease.
+        drop(quorum.beat(&Heartbeat { counter: u64::MAX, leaving: true, ..first }));
+        drop(only_one);
         Ok(())
     }
+}
+
+fn check_configured(name: &NodeName, configuration: &Configuration) -> Result<(), NodeError> {
+    if configuration.node(name).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = configuration.nodes.iter().map(|node| node.name.as_str()).collect();
+    Err(NodeError::NotConfigured { name: name.clone(), known: known.join(", ") })
+}
+
+/// Makes sure that this machine runs the node once.
+fn take_node(name: &NodeName, quorum: &QuorumFolder) -> Result<File, NodeError> {
+    let place = quorum.node_lock_path(name);
+    match lock(&place, &format!("process {}", std::process::id())) {
+        Ok(Ok(file)) => Ok(file),
+        Ok(Err(holder)) => Err(NodeError::AlreadyRunning { name: name.clone(), holder }),
+        Err(source) => Err(NodeError::Local { name: name.clone(), place, source }),
+    }
+}
+
+fn prepare_folders(
+    name: &NodeName,
+    state_dir: &Path,
+    quorum: &QuorumFolder,
+) -> Result<Journal, NodeError> {
+    let local = |place: PathBuf| {
+        let name = name.clone();
+        move |source| NodeError::Local { name, place, source }
+    };
+    let registry = state_dir.join(REGISTRY_DIR);
+    fs::create_dir_all(&registry).map_err(local(registry.clone()))?;
+    let log = quorum.log_path(name);
+    Journal::open(&log).map_err(local(log))
+}
+
+fn first_heartbeat(me: &Owner) -> Heartbeat {
+    Heartbeat {
+        node: me.node.clone(),
+        incarnation: me.incarnation.clone(),
+        counter: 1,
+        pid: std::process::id(),
+        leaving: false,
+    }
+}
+
+fn start_keeper(
+    name: &NodeName,
+    lease: &Arc<Lease>,
+    gate: &Arc<Gate>,
+    quorum: &QuorumFolder,
+    first: Heartbeat,
+    sender: Sender<Message>,
+) -> Result<Keeper, NodeError> {
+    let wake = Arc::new(move || drop(sender.send(Message::Wake)));
+    let quorum: Arc<dyn Coordinator> = Arc::new(quorum.clone());
+    let keeper = Keeper::start(lease.clone(), gate.clone(), quorum, first, wake);
+    keeper.map_err(|source| NodeError::Local {
+        name: name.clone(),
+        place: PathBuf::from("a thread for the lease"),
+        source,
+    })
+}
+
+/// Sets `stop` at the end of standard input.
+fn watch_stdin(stop: Arc<AtomicBool>, sender: Sender<Message>) {
+    let watch = move || {
+        let mut buffer = [0; 256];
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            match stdin.read(&mut buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => break,
+                _ => {}
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+        drop(sender.send(Message::Wake));
+    };
+    // Without the thread the end of input is not seen; the stop flag still works.
+    drop(thread::Builder::new().name("stdin".to_owned()).spawn(watch));
+}
+
+fn say_ready(mut out: Box<dyn Write + Send>, me: &Owner) {
+    let ready = json!({
+        "node": me.node, "incarnation": me.incarnation, "pid": std::process::id(),
+    });
+    // Nobody may be listening; the node serves all the same.
+    drop(writeln!(out, "ready {ready}").and_then(|()| out.flush()));
 }

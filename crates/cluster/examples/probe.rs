@@ -1,0 +1,92 @@
+//! A node, or a child for a node to supervise: what the tests of real processes start.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rehome_cluster::{Node, NodeName, NodeOptions};
+use rehome_log::SystemClock;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let code = match args.as_slice() {
+        ["node", quorum, name, state] => node(quorum, name, state),
+        ["child", folder, name, who, rest @ ..] => child(Path::new(folder), name, who, rest),
+        _ => 64,
+    };
+    std::process::exit(code);
+}
+
+fn node(quorum: &str, name: &str, state: &str) -> i32 {
+    let options = NodeOptions {
+        quorum_dir: PathBuf::from(quorum),
+        name: NodeName::new(name).expect("the test gives a good name"),
+        state_dir: PathBuf::from(state),
+        clock: Arc::new(SystemClock),
+        stop: Arc::new(AtomicBool::new(false)),
+        while_stdin: true,
+        program: std::env::current_exe().expect("a running program has a path"),
+        ready_out: Box::new(std::io::stdout()),
+    };
+    match Node::run(options) {
+        Ok(()) => 0,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "{error}"));
+            1
+        }
+    }
+}
+
+/// Holds a lock while it runs, writes down when it starts and ends, and does what `rest` says:
+/// `slow` waits for the file `go` and reports progress meanwhile; `deaf` ignores `quit` and the
+/// end of input; `marker FILE` removes FILE and writes `recovered` if it was there.
+fn child(folder: &Path, name: &str, who: &str, rest: &[&str]) -> i32 {
+    let lock = File::create(folder.join(format!("{name}.lock"))).expect("the folder is there");
+    if lock.try_lock().is_err() {
+        note(folder, "violations", &format!("{name} of {who} found another one alive"));
+        return 1;
+    }
+    if let ["marker", file] = rest {
+        let found = std::fs::remove_file(file).is_ok();
+        note(folder, "events", &format!("{name} {}", if found { "recovered" } else { "plain" }));
+    }
+    if rest.contains(&"slow") {
+        let mut round = 0;
+        while !folder.join("go").exists() {
+            round += 1;
+            if !say(&format!("progress {{\"round\":{round}}}")) {
+                return 1;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+    note(folder, "events", &format!("{name} up {who}"));
+    say(&format!("ready {{\"pid\":{}}}", std::process::id()));
+    for line in std::io::stdin().lock().lines() {
+        match line.as_deref() {
+            Ok("quit") | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    if rest.contains(&"deaf") {
+        std::thread::sleep(std::time::Duration::from_secs(60));
+    }
+    note(folder, "events", &format!("{name} down {who}"));
+    drop(lock);
+    0
+}
+
+/// Whether the node still listens.
+fn say(line: &str) -> bool {
+    writeln!(std::io::stdout(), "{line}").is_ok()
+}
+
+fn note(folder: &Path, file: &str, line: &str) {
+    let path = folder.join(file);
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(path).expect("the folder is there");
+    file.write_all(format!("{line}\n").as_bytes()).expect("the folder takes a line");
+}

@@ -1,0 +1,270 @@
+//! The lease: a thread that renews it, a thread that watches it, and a gate before every start.
+//!
+//! The watching thread never touches the quorum folder, so a folder that hangs cannot hold it up.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rehome_log::Clock;
+
+use crate::configuration::Timing;
+use crate::coordinator::{Coordinator, Heartbeat};
+
+/// Something that runs and can be ended at once.
+pub(crate) trait Ends: Send + Sync {
+    /// Ends it by force; does not wait.
+    fn end(&self);
+    /// Tells it how long it may go on; does not wait.
+    fn lease(&self, left_ms: u64) {
+        let _ = left_ms;
+    }
+}
+
+/// What everything that starts something goes through: shut while the lease is lost.
+pub(crate) struct Gate {
+    inner: Mutex<Register>,
+    lease: Arc<Lease>,
+}
+
+/// What runs.
+pub(crate) struct Register {
+    generation: u64,
+    open: bool,
+    last_ticket: u64,
+    running: BTreeMap<u64, Arc<dyn Ends>>,
+    left_ms: u64,
+}
+
+impl Register {
+    /// Enters something that was just started; it is told the lease, and ended with it.
+    pub(crate) fn add(&mut self, running: Arc<dyn Ends>) -> u64 {
+        self.last_ticket += 1;
+        running.lease(self.left_ms);
+        self.running.insert(self.last_ticket, running);
+        self.last_ticket
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(lease: Arc<Lease>) -> Self {
+        let running = BTreeMap::new();
+        let register = Register { generation: 1, open: true, last_ticket: 0, running, left_ms: 0 };
+        Self { inner: Mutex::new(register), lease }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Register> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `start` if the gate is open and was not shut since `generation`. While it runs the
+    /// gate cannot be shut, so nothing is started that the shutting does not see.
+    pub(crate) fn enter<T>(
+        &self,
+        generation: u64,
+        start: impl FnOnce(&mut Register) -> T,
+    ) -> Option<T> {
+        let mut inner = self.inner();
+        inner.left_ms = self.lease.left_ms();
+        if !inner.open || inner.generation != generation || inner.left_ms == 0 {
+            return None;
+        }
+        Some(start(&mut inner))
+    }
+
+    pub(crate) fn forget(&self, ticket: u64) {
+        self.inner().running.remove(&ticket);
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.inner().generation
+    }
+
+    /// Shuts the gate and ends everything that came through it.
+    fn shut(&self) {
+        let running: Vec<Arc<dyn Ends>> = {
+            let mut inner = self.inner();
+            inner.open = false;
+            inner.generation += 1;
+            inner.running.values().cloned().collect()
+        };
+        // The last started go first: what depends on others before what it depends on.
+        running.iter().rev().for_each(|running| running.end());
+    }
+
+    fn open(&self) {
+        self.inner().open = true;
+    }
+
+    fn tell_lease(&self) {
+        let left_ms = self.lease.left_ms();
+        let running: Vec<Arc<dyn Ends>> = self.inner().running.values().cloned().collect();
+        running.iter().for_each(|running| running.lease(left_ms));
+    }
+}
+
+/// The lease itself: until when this node may act, by its own clock.
+pub(crate) struct Lease {
+    clock: Arc<dyn Clock>,
+    timing: Timing,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// When the main loop last came round: a node whose loop hangs must not renew for ever.
+    loop_ms: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    until_ms: u64,
+    lost: bool,
+    ended: bool,
+}
+
+impl Lease {
+    pub(crate) fn new(clock: Arc<dyn Clock>, timing: Timing) -> Self {
+        let loop_ms = AtomicU64::new(clock.monotonic_ms());
+        Self { clock, timing, state: Mutex::default(), changed: Condvar::new(), loop_ms }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The end, with what ending by force may take already taken off: a quarter of the lease.
+    pub(crate) fn until_ms(&self) -> u64 {
+        self.state().until_ms.saturating_sub(self.timing.lease_ms / 4)
+    }
+
+    fn left_ms(&self) -> u64 {
+        self.until_ms().saturating_sub(self.clock.monotonic_ms())
+    }
+
+    /// The heartbeat that was begun at `start_ms` is durable.
+    fn renewed(&self, start_ms: u64) {
+        let mut state = self.state();
+        state.until_ms = state.until_ms.max(start_ms + self.timing.lease_ms);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn lost(&self) -> bool {
+        self.state().lost
+    }
+
+    /// The main loop says that it has dealt with the loss.
+    pub(crate) fn acknowledge(&self, gate: &Gate) {
+        self.state().lost = false;
+        gate.open();
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn loop_came_round(&self) {
+        self.loop_ms.store(self.clock.monotonic_ms(), Ordering::Relaxed);
+    }
+
+    fn loop_hangs(&self) -> bool {
+        let silent_ms =
+            self.clock.monotonic_ms().saturating_sub(self.loop_ms.load(Ordering::Relaxed));
+        silent_ms > (self.timing.lease_ms * 5).max(10_000)
+    }
+
+    /// Sleeps until the time is over; whether to go on.
+    fn pause(&self, pause_ms: u64) -> bool {
+        let pause = Duration::from_millis(pause_ms);
+        let waited = self.changed.wait_timeout_while(self.state(), pause, |state| !state.ended);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
+
+    /// Watches the deadline until the lease is ended; ends everything when it comes.
+    fn watch(&self, gate: &Gate, wake: &(dyn Fn() + Send)) {
+        let mut state = self.state();
+        while !state.ended {
+            let now_ms = self.clock.monotonic_ms();
+            let end_ms = state.until_ms.saturating_sub(self.timing.lease_ms / 4);
+            let never_had = state.until_ms == 0;
+            if !never_had && !state.lost && now_ms >= end_ms {
+                state.lost = true;
+                drop(state);
+                gate.shut();
+                wake();
+                state = self.state();
+                continue;
+            }
+            let pause_ms = if never_had || state.lost {
+                self.timing.lease_ms
+            } else {
+                end_ms.saturating_sub(now_ms).max(1)
+            };
+            let waited = self.changed.wait_timeout(state, Duration::from_millis(pause_ms));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn end(&self) {
+        self.state().ended = true;
+        self.changed.notify_all();
+    }
+}
+
+/// The two threads.
+pub(crate) struct Keeper {
+    lease: Arc<Lease>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts both. `wake` tells the main loop that the lease was renewed or lost.
+    pub(crate) fn start(
+        lease: Arc<Lease>,
+        gate: Arc<Gate>,
+        coordinator: Arc<dyn Coordinator>,
+        heartbeat: Heartbeat,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> std::io::Result<Self> {
+        let mut keeper = Self { lease: lease.clone(), threads: Vec::new() };
+        let (watched, shut, woken) = (lease.clone(), gate.clone(), wake.clone());
+        keeper.threads.push(
+            thread::Builder::new()
+                .name("lease-watch".to_owned())
+                .spawn(move || watched.watch(&shut, &move || woken()))?,
+        );
+        keeper.threads.push(
+            thread::Builder::new()
+                .name("lease-renew".to_owned())
+                .spawn(move || renew(&lease, &gate, coordinator.as_ref(), heartbeat, &*wake))?,
+        );
+        Ok(keeper)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.lease.end();
+        for thread in self.threads.drain(..) {
+            drop(thread.join());
+        }
+    }
+}
+
+fn renew(
+    lease: &Lease,
+    gate: &Gate,
+    coordinator: &dyn Coordinator,
+    mut heartbeat: Heartbeat,
+    wake: &(dyn Fn() + Send + Sync),
+) {
+    loop {
+        let start_ms = lease.clock.monotonic_ms();
+        heartbeat.counter += 1;
+        if !lease.loop_hangs() && coordinator.beat(&heartbeat).is_ok() {
+            lease.renewed(start_ms);
+            gate.tell_lease();
+            wake();
+        }
+        let took_ms = lease.clock.monotonic_ms().saturating_sub(start_ms);
+        if !lease.pause(lease.timing.heartbeat_ms.saturating_sub(took_ms).max(1)) {
+            return;
+        }
+    }
+}

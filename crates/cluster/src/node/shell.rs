@@ -1,0 +1,425 @@
+//! The node's loop: it reads what is shared, asks the policy, and has its orders carried out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use rehome_log::Clock;
+
+use super::keys::Keys;
+use super::worker::{Outlet, Remarks, Task, Worker};
+use crate::configuration::Configuration;
+use crate::coordinator::{Coordinator, CoordinatorError, Owner};
+use crate::ids::{GroupName, ResourceName};
+use crate::journal::{Journal, LogEntry};
+use crate::lease::{Gate, Lease};
+use crate::policy::{Command, Event, Order, Policy, Report};
+use crate::quorum::QuorumFolder;
+use crate::registry::REGISTRY_DIR;
+use crate::resources::{Context, placeholder_values};
+use crate::status::NodeStatus;
+
+/// How often the status is published when nothing changes.
+const PUBLISH_MS: u64 = 1_000;
+
+/// How long a node that stops waits for resources that will not.
+const STUCK_WAIT_MS: u64 = 15_000;
+
+/// What wakes the loop.
+pub(super) enum Message {
+    /// A worker reports.
+    Report { resource: ResourceName, run: u64, report: Report },
+    /// Look at the lease and the flags.
+    Wake,
+}
+
+/// What the loop was given.
+pub(super) struct Parts {
+    pub(super) me: Owner,
+    pub(super) quorum: QuorumFolder,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) state_dir: std::path::PathBuf,
+    pub(super) program: std::path::PathBuf,
+    pub(super) journal: Arc<Journal>,
+    pub(super) lease: Arc<Lease>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) messages: Receiver<Message>,
+    pub(super) sender: Sender<Message>,
+}
+
+/// A worker and what it was made for.
+struct Post {
+    group: GroupName,
+    epoch: u64,
+    revision: u64,
+    worker: Worker,
+}
+
+pub(super) struct Shell {
+    parts: Parts,
+    policy: Policy,
+    configuration: Option<Arc<Configuration>>,
+    posts: BTreeMap<ResourceName, Post>,
+    /// Runs of posts that were given up but whose threads are still at work.
+    retired: Vec<std::thread::JoinHandle<()>>,
+    lost_told: bool,
+    renewed_until_ms: u64,
+    polled_ms: Option<u64>,
+    published: Option<(u64, NodeStatus)>,
+    trouble: Option<String>,
+}
+
+impl Shell {
+    pub(super) fn new(parts: Parts) -> Self {
+        let policy = Policy::new(parts.me.clone());
+        Self {
+            parts,
+            policy,
+            configuration: None,
+            posts: BTreeMap::new(),
+            retired: Vec::new(),
+            lost_told: false,
+            renewed_until_ms: 0,
+            polled_ms: None,
+            published: None,
+            trouble: None,
+        }
+    }
+
+    /// Runs until `stop` is set and everything is offline and released. Returns what would not
+    /// stop.
+    pub(super) fn run(&mut self, stop: &AtomicBool) -> Vec<ResourceName> {
+        let mut stopping_since_ms = None;
+        loop {
+            self.parts.lease.loop_came_round();
+            self.look_at_lease();
+            if stop.load(Ordering::SeqCst) && stopping_since_ms.is_none() {
+                stopping_since_ms = Some(self.now_ms());
+                self.feed(Event::Stop);
+            }
+            self.poll();
+            self.feed(Event::Tick);
+            self.publish();
+            if let Some(since_ms) = stopping_since_ms {
+                let stuck = self.policy.stuck();
+                let waited_ms = self.now_ms().saturating_sub(since_ms);
+                if self.policy.idle() || (!stuck.is_empty() && waited_ms > STUCK_WAIT_MS) {
+                    self.retire_all();
+                    return stuck;
+                }
+            }
+            self.wait();
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.parts.clock.monotonic_ms()
+    }
+
+    fn poll_ms(&self) -> u64 {
+        let heartbeat_ms = self.configuration.as_ref().map_or(100, |c| c.timing.heartbeat_ms);
+        (heartbeat_ms / 3).max(5)
+    }
+
+    /// Waits for messages until it is time to read what is shared.
+    fn wait(&mut self) {
+        let due_ms = self.polled_ms.map_or(0, |at_ms| at_ms + self.poll_ms());
+        let wait_ms = due_ms.saturating_sub(self.now_ms()).max(1);
+        // A timeout is as good as a message: either way the loop comes round.
+        let mut next = self.parts.messages.recv_timeout(Duration::from_millis(wait_ms)).ok();
+        while let Some(message) = next {
+            self.look_at_lease();
+            if let Message::Report { resource, run, report } = message {
+                self.feed(Event::Resource { resource, run, report });
+            }
+            next = self.parts.messages.try_recv().ok();
+        }
+    }
+
+    /// Tells the policy about the lease before anything else: it must not act on a lost one.
+    fn look_at_lease(&mut self) {
+        let until_ms = self.parts.lease.until_ms();
+        if self.parts.lease.lost() {
+            if !self.lost_told {
+                self.lost_told = true;
+                self.feed(Event::LeaseLost);
+            }
+            if until_ms <= self.now_ms() {
+                return;
+            }
+            self.parts.lease.acknowledge(&self.parts.gate);
+        }
+        self.lost_told = false;
+        if until_ms != self.renewed_until_ms {
+            self.renewed_until_ms = until_ms;
+            self.feed(Event::Renewed { until_ms });
+        }
+    }
+
+    /// Reads what is shared, when it is time.
+    fn poll(&mut self) {
+        let now_ms = self.now_ms();
+        if self.polled_ms.is_some_and(|at_ms| now_ms < at_ms + self.poll_ms()) {
+            return;
+        }
+        let result = self.read_shared();
+        self.polled_ms = Some(self.now_ms());
+        let trouble = result.err().map(|error| error.to_string());
+        if trouble != self.trouble {
+            match &trouble {
+                Some(trouble) => self.log(None, None, "trouble", trouble),
+                None => self.log(None, None, "trouble is over", "the quorum folder answers again"),
+            }
+            self.trouble = trouble;
+        }
+    }
+
+    fn read_shared(&mut self) -> Result<(), CoordinatorError> {
+        let revision = self.configuration.as_ref().map_or(0, |known| known.revision);
+        if let Some(next) = self.parts.quorum.configuration(revision)? {
+            let next = Arc::new(next);
+            self.configuration = Some(next.clone());
+            self.feed(Event::Configured(next));
+        }
+        let Some(configuration) = self.configuration.clone() else { return Ok(()) };
+        for node in &configuration.nodes {
+            let start_ms = self.now_ms();
+            let heartbeat = self.parts.quorum.heartbeat(&node.name)?;
+            self.feed(Event::Heartbeat { node: node.name.clone(), start_ms, heartbeat });
+        }
+        for group in &configuration.groups {
+            let ownership = self.parts.quorum.ownership(&group.name)?;
+            self.feed(Event::Ownership { group: group.name.clone(), ownership });
+        }
+        Ok(())
+    }
+
+    /// Gives the policy an event and carries out what it orders, and so on until it is content.
+    fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let commands = self.policy.step(self.now_ms(), event);
+            self.keep_posts();
+            for command in commands {
+                events.extend(self.carry_out(command));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) -> Vec<Event> {
+        let Command { group, resource, order, reason } = command;
+        let action = match &order {
+            Order::Claim(_) => "claim",
+            Order::Release { .. } => "release",
+            Order::Online { .. } => "online",
+            Order::Offline { .. } => "offline",
+            Order::Terminate { .. } => "terminate",
+            Order::Note { what } => what,
+            Order::Check { .. } => "",
+        };
+        if !action.is_empty() {
+            self.log(Some(&group), resource.as_ref(), action, &reason);
+        }
+        match (order, resource) {
+            (Order::Claim(claim), _) => {
+                let epoch = claim.epoch;
+                let outcome = self.parts.quorum.claim(&group, &claim).ok();
+                // Losing the lease while the claim was on its way makes the claim void.
+                let lost = self.parts.lease.lost() && !self.lost_told;
+                self.lost_told |= lost;
+                let claimed = Event::Claimed { group, epoch, outcome };
+                let mut events: Vec<Event> = lost.then_some(Event::LeaseLost).into_iter().collect();
+                events.push(claimed);
+                events
+            }
+            (Order::Release { epoch, release }, _) => {
+                let done = self.parts.quorum.release(&group, epoch, &release).is_ok();
+                vec![Event::Released { group, epoch, done }]
+            }
+            (Order::Online { run, epoch }, Some(resource)) => {
+                self.bring_online(&group, resource, run, epoch)
+            }
+            (Order::Offline { run }, Some(resource)) => {
+                self.tell(resource, run, Task::Offline { run })
+            }
+            (Order::Terminate { run }, Some(resource)) => {
+                self.tell(resource, run, Task::Terminate { run })
+            }
+            (Order::Check { run, thorough }, Some(resource)) => {
+                self.tell(resource, run, Task::Check { run, thorough })
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn bring_online(
+        &mut self,
+        group: &GroupName,
+        resource: ResourceName,
+        run: u64,
+        epoch: u64,
+    ) -> Vec<Event> {
+        let configuration = self.configuration.clone();
+        let found = configuration
+            .as_ref()
+            .and_then(|all| Some((all, all.group(group)?, all.resource(&resource)?.1)));
+        let Some((all, config, resource_config)) = found else { return Vec::new() };
+        let context = Context {
+            cluster: all.name.clone(),
+            node: self.parts.me.node.clone(),
+            group: group.clone(),
+            resource: resource.clone(),
+            epoch,
+            state_dir: self.parts.state_dir.clone(),
+            program: self.parts.program.clone(),
+            gate: self.parts.gate.clone(),
+            generation: self.parts.gate.generation(),
+            values: placeholder_values(all, config, resource_config),
+        };
+        let context = Box::new(context.with_place(self.parts.quorum.root()));
+        let held_wait_ms = 2 * all.timing.lease_ms;
+        self.tell(resource, run, Task::Online { run, context, held_wait_ms })
+    }
+
+    /// Passes a task to the worker; without one the resource is not here.
+    fn tell(&mut self, resource: ResourceName, run: u64, task: Task) -> Vec<Event> {
+        match self.posts.get(&resource) {
+            Some(post) => {
+                post.worker.tell(task);
+                Vec::new()
+            }
+            None => vec![Event::Resource { resource, run, report: Report::Offline }],
+        }
+    }
+
+    /// Has a worker for every resource of every group that is this node's, and no other.
+    fn keep_posts(&mut self) {
+        let Some(configuration) = self.configuration.clone() else { return };
+        let held: BTreeMap<GroupName, u64> =
+            self.policy.held().map(|(group, epoch)| (group.clone(), epoch)).collect();
+        let gone: Vec<ResourceName> = self
+            .posts
+            .iter()
+            .filter(|(_, post)| held.get(&post.group) != Some(&post.epoch))
+            .map(|(resource, _)| resource.clone())
+            .collect();
+        for resource in gone {
+            if let Some(post) = self.posts.remove(&resource) {
+                self.retired.extend(post.worker.retire());
+            }
+        }
+        self.retired.retain(|thread| !thread.is_finished());
+        for (group, &epoch) in &held {
+            let Some(config) = configuration.group(group) else { continue };
+            for resource in &config.resources {
+                if !self.posts.contains_key(&resource.name)
+                    && let Err(error) = self.open_post(group, &resource.name, epoch)
+                {
+                    let reason = format!("no thread for it: {error}");
+                    self.log(Some(group), Some(&resource.name), "trouble", &reason);
+                    continue;
+                }
+                if let Some(post) = self.posts.get_mut(&resource.name)
+                    && post.revision != configuration.revision
+                {
+                    post.revision = configuration.revision;
+                    post.worker.tell(Task::Configure(Box::new(resource.clone())));
+                }
+            }
+        }
+    }
+
+    fn open_post(
+        &mut self,
+        group: &GroupName,
+        resource: &ResourceName,
+        epoch: u64,
+    ) -> std::io::Result<()> {
+        let parts = &self.parts;
+        let keys = Keys::new(
+            Arc::new(parts.quorum.clone()),
+            parts.state_dir.join(REGISTRY_DIR),
+            parts.me.node.clone(),
+            resource.clone(),
+            epoch,
+        );
+        let (sender, name) = (parts.sender.clone(), resource.clone());
+        let outlet: Outlet = Arc::new(move |run, report| {
+            drop(sender.send(Message::Report { resource: name.clone(), run, report }));
+        });
+        let (journal, clock) = (parts.journal.clone(), parts.clock.clone());
+        let (node, in_group, name) = (parts.me.node.clone(), group.clone(), resource.clone());
+        let remarks: Remarks = Arc::new(move |action, reason| {
+            journal.write(&LogEntry {
+                wall_us: clock.wall_us(),
+                node: node.clone(),
+                group: Some(in_group.clone()),
+                resource: Some(name.clone()),
+                action: action.to_owned(),
+                reason: reason.to_owned(),
+            });
+        });
+        let worker = Worker::start(keys, parts.clock.clone(), outlet, remarks)?;
+        let post = Post { group: group.clone(), epoch, revision: 0, worker };
+        self.posts.insert(resource.clone(), post);
+        Ok(())
+    }
+
+    fn retire_all(&mut self) {
+        for (_, post) in std::mem::take(&mut self.posts) {
+            self.retired.extend(post.worker.retire());
+        }
+        if self.policy.stuck().is_empty() {
+            for thread in self.retired.drain(..) {
+                drop(thread.join());
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let now_ms = self.now_ms();
+        let status = NodeStatus {
+            node: self.parts.me.node.clone(),
+            incarnation: self.parts.me.incarnation.clone(),
+            pid: std::process::id(),
+            revision: self.configuration.as_ref().map_or(0, |known| known.revision),
+            groups: self.policy.status(now_ms),
+        };
+        let timeless = |status: &NodeStatus| {
+            let mut status = status.clone();
+            let groups = status.groups.values_mut();
+            groups.flat_map(|group| group.resources.values_mut()).for_each(|r| r.for_ms = 0);
+            status
+        };
+        let bare = timeless(&status);
+        if let Some((at_ms, old)) = &self.published
+            && *old == bare
+            && now_ms < at_ms + PUBLISH_MS
+        {
+            return;
+        }
+        // Observers miss a status that cannot be written; the next one says the same and more.
+        if self.parts.quorum.publish(&status).is_ok() {
+            self.published = Some((now_ms, bare));
+        }
+    }
+
+    fn log(
+        &self,
+        group: Option<&GroupName>,
+        resource: Option<&ResourceName>,
+        action: &str,
+        reason: &str,
+    ) {
+        self.parts.journal.write(&LogEntry {
+            wall_us: self.parts.clock.wall_us(),
+            node: self.parts.me.node.clone(),
+            group: group.cloned(),
+            resource: resource.cloned(),
+            action: action.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+}

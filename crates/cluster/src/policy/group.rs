@@ -1,0 +1,557 @@
+//! One group as one node sees it: whose it is, and what follows.
+
+use std::collections::BTreeMap;
+
+use super::resource::{Around, Resource};
+use super::{Command, Order, Report, View};
+use crate::configuration::{GroupConfig, RestartAction, Target};
+use crate::coordinator::{Claim, ClaimOutcome, Ownership, Release};
+use crate::ids::{GroupName, NodeName, ResourceName};
+use crate::status::{Liveness, OwnedGroup, ResourceState};
+
+/// Where this node stands with a group.
+#[derive(Debug, Clone, Default, PartialEq)]
+enum Hold {
+    /// It is not this node's.
+    #[default]
+    None,
+    /// A claim is on its way.
+    Claiming { claim: Claim },
+    /// It is this node's.
+    Holding { epoch: u64 },
+    /// It is being given up: everything is going offline.
+    Leaving { epoch: u64, leaving: Leaving },
+    /// Everything is offline; the release is being written.
+    Releasing { epoch: u64, release: Release },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Leaving {
+    to: Option<NodeName>,
+    reason: String,
+    /// Somebody has a later epoch: there is nothing to release.
+    superseded: bool,
+}
+
+/// Something that happened, perhaps before this node's clock began.
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    known_ms: u64,
+    age_ms: u64,
+}
+
+impl Past {
+    fn age_ms(self, now_ms: u64) -> u64 {
+        self.age_ms.saturating_add(now_ms.saturating_sub(self.known_ms))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    ownership: Option<Ownership>,
+    hold: Hold,
+    /// Epochs up to this one are over for this run of the program, whatever the records say: the
+    /// lease was lost under them.
+    void_epoch: u64,
+    /// The highest epoch that this run of the program tried to take.
+    tried_epoch: u64,
+    /// When the group was first seen free under the present epoch.
+    free_since_ms: Option<u64>,
+    failovers: Vec<Past>,
+    order: Vec<ResourceName>,
+    resources: BTreeMap<ResourceName, Resource>,
+    /// The epoch of a move request that could not be met and was said to be so.
+    refused_move: Option<u64>,
+}
+
+impl Group {
+    pub(super) fn configure(&mut self, now_ms: u64, config: &GroupConfig) {
+        // A cycle cannot be configured; with one, nothing would be brought online.
+        self.order = config.online_order().unwrap_or_default();
+        for resource in &config.resources {
+            self.resources
+                .entry(resource.name.clone())
+                .or_insert_with(|| Resource::new(now_ms, resource.request))
+                .configure(resource.request);
+        }
+    }
+
+    /// The group is not configured any more: none of its resources is wanted.
+    pub(super) fn forget(&mut self) {
+        self.order.clear();
+    }
+
+    pub(super) fn learn_ownership(
+        &mut self,
+        now_ms: u64,
+        name: &GroupName,
+        ownership: Option<Ownership>,
+        out: &mut Vec<Command>,
+    ) {
+        if ownership == self.ownership {
+            return;
+        }
+        let Some(read) = ownership else { return };
+        let (epoch, known) = (read.claim.epoch, self.epoch());
+        if epoch < known {
+            return;
+        }
+        let ages = read.release.as_ref().map(|release| &release.failover_ages_ms);
+        let ages = ages.unwrap_or(&read.claim.failover_ages_ms);
+        self.failovers = ages.iter().map(|&age_ms| Past { known_ms: now_ms, age_ms }).collect();
+        if epoch > known {
+            self.free_since_ms = None;
+        }
+        match self.hold {
+            // The reading may be from before the claim or after it; the claim's answer tells.
+            Hold::None | Hold::Claiming { .. } => {}
+            Hold::Holding { epoch: held } | Hold::Leaving { epoch: held, .. } if epoch > held => {
+                let owner = &read.claim.owner.node;
+                let reason = format!("{owner} took the group under epoch {epoch}");
+                self.cut_off(now_ms, name, held, true, &reason, out);
+            }
+            Hold::Releasing { epoch: held, .. } if epoch > held => self.hold = Hold::None,
+            _ => {}
+        }
+        self.ownership = Some(read);
+    }
+
+    pub(super) fn lease_lost(&mut self, now_ms: u64, name: &GroupName, out: &mut Vec<Command>) {
+        self.void_epoch = self.void_epoch.max(self.epoch()).max(self.tried_epoch);
+        match self.hold {
+            Hold::None | Hold::Releasing { .. } => {}
+            Hold::Claiming { .. } => self.hold = Hold::None,
+            Hold::Holding { epoch } | Hold::Leaving { epoch, .. } => {
+                let reason = "the lease could not be renewed, so nothing may run here";
+                self.cut_off(now_ms, name, epoch, false, reason, out);
+            }
+        }
+    }
+
+    /// Ends everything by force and gives the epoch up.
+    fn cut_off(
+        &mut self,
+        now_ms: u64,
+        name: &GroupName,
+        epoch: u64,
+        superseded: bool,
+        reason: &str,
+        out: &mut Vec<Command>,
+    ) {
+        self.void_epoch = self.void_epoch.max(epoch);
+        for (resource, state) in &mut self.resources {
+            state.cut_off(now_ms, name, resource, reason, out);
+        }
+        let leaving = Leaving { to: None, reason: reason.to_owned(), superseded };
+        self.hold = Hold::Leaving { epoch, leaving };
+    }
+
+    pub(super) fn claimed(&mut self, now_ms: u64, epoch: u64, outcome: Option<ClaimOutcome>) {
+        match std::mem::take(&mut self.hold) {
+            Hold::Claiming { claim } if claim.epoch == epoch => {
+                if outcome == Some(ClaimOutcome::Won) {
+                    self.ownership = Some(Ownership { claim, release: None });
+                    self.take_up(now_ms, epoch);
+                }
+                // Lost, or not known: the next reading of the ownership tells whose it is.
+            }
+            other => self.hold = other,
+        }
+    }
+
+    /// The group is this node's: its resources start with a clean record.
+    fn take_up(&mut self, now_ms: u64, epoch: u64) {
+        self.hold = Hold::Holding { epoch };
+        for resource in self.resources.values_mut() {
+            *resource = Resource::new(now_ms, resource.request());
+        }
+    }
+
+    pub(super) fn released(&mut self, released: u64, done: bool) {
+        match std::mem::take(&mut self.hold) {
+            Hold::Releasing { epoch, release } if epoch == released => {
+                if done {
+                    if let Some(owned) = self.ownership.as_mut().filter(|o| o.claim.epoch == epoch)
+                    {
+                        owned.release.get_or_insert(release);
+                    }
+                } else {
+                    let Release { reason, to, .. } = release;
+                    let leaving = Leaving { to, reason, superseded: false };
+                    self.hold = Hold::Leaving { epoch, leaving };
+                }
+            }
+            other => self.hold = other,
+        }
+    }
+
+    pub(super) fn report(
+        &mut self,
+        now_ms: u64,
+        name: &GroupName,
+        resource: &ResourceName,
+        run: u64,
+        report: &Report,
+        out: &mut Vec<Command>,
+    ) {
+        if let Some(found) = self.resources.get_mut(resource) {
+            found.report(now_ms, name, resource, run, report, out);
+        }
+    }
+
+    pub(super) fn plan(
+        &mut self,
+        view: &View<'_>,
+        name: &GroupName,
+        config: Option<&GroupConfig>,
+        last_run: &mut u64,
+        out: &mut Vec<Command>,
+    ) {
+        match &self.hold {
+            Hold::None => self.plan_free(view, name, config, out),
+            Hold::Claiming { .. } | Hold::Releasing { .. } => {}
+            Hold::Holding { epoch } => {
+                let epoch = *epoch;
+                if let Some(leaving) = self.reason_to_leave(view, name, config, out) {
+                    let what = Order::Note { what: "leaving" };
+                    out.push(command(name, what, leaving.reason.clone()));
+                    self.hold = Hold::Leaving { epoch, leaving };
+                }
+                self.plan_resources(view, name, config, epoch, last_run, out);
+            }
+            Hold::Leaving { epoch, .. } => {
+                let epoch = *epoch;
+                self.plan_resources(view, name, config, epoch, last_run, out);
+                self.plan_release(view, name, out);
+            }
+        }
+    }
+
+    /// Decides whether to take a group that is not this node's.
+    fn plan_free(
+        &mut self,
+        view: &View<'_>,
+        name: &GroupName,
+        config: Option<&GroupConfig>,
+        out: &mut Vec<Command>,
+    ) {
+        if self.plan_own_again(view, name, out) {
+            return;
+        }
+        let (Some(config), false) = (config, view.stopping) else { return };
+        let Some(reason) = self.why_free(view) else {
+            self.free_since_ms = None;
+            return;
+        };
+        let free_since_ms = *self.free_since_ms.get_or_insert(view.now_ms);
+        let ranked = self.ranked(view, config);
+        let Some(rank) = ranked.iter().position(|node| *node == view.me.node) else { return };
+        let rank = u64::try_from(rank).unwrap_or(u64::MAX);
+        let wait_ms = rank.saturating_mul(view.configuration.timing.lease_ms);
+        if !view.leased() || view.now_ms < free_since_ms.saturating_add(wait_ms) {
+            return;
+        }
+        self.claim(view, name, config, reason, out);
+    }
+
+    /// Takes up or releases an epoch that the records give to this very run of the program.
+    fn plan_own_again(
+        &mut self,
+        view: &View<'_>,
+        name: &GroupName,
+        out: &mut Vec<Command>,
+    ) -> bool {
+        let Some(ownership) = &self.ownership else { return false };
+        if ownership.claim.owner != *view.me || ownership.release.is_some() {
+            return false;
+        }
+        let epoch = ownership.claim.epoch;
+        if epoch > self.void_epoch {
+            self.take_up(view.now_ms, epoch);
+        } else {
+            let reason = "the lease was lost under this epoch and nothing runs here".to_owned();
+            let release = self.release_record(view.now_ms, &reason, None);
+            self.hold = Hold::Releasing { epoch, release: release.clone() };
+            out.push(command(name, Order::Release { epoch, release }, reason));
+        }
+        true
+    }
+
+    fn why_free(&self, view: &View<'_>) -> Option<String> {
+        let Some(ownership) = &self.ownership else {
+            return Some("nobody has owned it yet".to_owned());
+        };
+        let owner = &ownership.claim.owner;
+        if let Some(release) = &ownership.release {
+            return Some(format!("{} gave it up: {}", owner.node, release.reason));
+        }
+        let timing = &view.configuration.timing;
+        if view.observer.may_act(owner, timing) {
+            return None;
+        }
+        Some(format!(
+            "its owner {} gave no sign of life for more than {} ms",
+            owner.node,
+            timing.lease_ms + timing.margin_ms
+        ))
+    }
+
+    /// The nodes that may take the group now, best first.
+    fn ranked(&self, view: &View<'_>, config: &GroupConfig) -> Vec<NodeName> {
+        let first_time = self.ownership.is_none();
+        let there = |node: &NodeName| {
+            let paused = view.configuration.node(node).is_none_or(|node| node.paused);
+            let timing = &view.configuration.timing;
+            let alive = match view.observer.liveness(node, timing) {
+                Some(Liveness::Alive) | None => true,
+                Some(Liveness::NeverSeen) => first_time,
+                Some(Liveness::Dead) => false,
+            };
+            !paused && (*node == view.me.node || alive)
+        };
+        let mut ranked = view.configuration.candidates(config);
+        ranked.retain(there);
+        let wanted = self.ownership.as_ref().and_then(|owned| owned.release.as_ref()?.to.as_ref());
+        let asked = config.move_request.as_ref().filter(|asked| asked.from_epoch == self.epoch());
+        let first = asked.map(|asked| &asked.to).or(wanted);
+        // A stable sort: the one that is asked for comes first, the others keep their order.
+        ranked.sort_by_key(|node| Some(node) != first);
+        ranked
+    }
+
+    fn claim(
+        &mut self,
+        view: &View<'_>,
+        name: &GroupName,
+        config: &GroupConfig,
+        reason: String,
+        out: &mut Vec<Command>,
+    ) {
+        let taken_from_dead = self.ownership.as_ref().is_some_and(|owned| owned.release.is_none());
+        if taken_from_dead {
+            self.failovers.push(Past { known_ms: view.now_ms, age_ms: 0 });
+        }
+        self.failovers.retain(|past| past.age_ms(view.now_ms) < config.failover_period_ms);
+        let epoch = self.epoch() + 1;
+        let claim = Claim {
+            epoch,
+            owner: view.me.clone(),
+            reason: reason.clone(),
+            failover_ages_ms: ages(&self.failovers, view.now_ms),
+        };
+        self.hold = Hold::Claiming { claim: claim.clone() };
+        self.tried_epoch = self.tried_epoch.max(epoch);
+        self.free_since_ms = None;
+        out.push(command(name, Order::Claim(claim), reason));
+    }
+
+    fn reason_to_leave(
+        &mut self,
+        view: &View<'_>,
+        name: &GroupName,
+        config: Option<&GroupConfig>,
+        out: &mut Vec<Command>,
+    ) -> Option<Leaving> {
+        let leaving =
+            |to: Option<NodeName>, reason: String| Some(Leaving { to, reason, superseded: false });
+        let Some(config) = config else {
+            return leaving(None, "the group is not configured any more".to_owned());
+        };
+        let other = self.other(view, config);
+        if view.stopping {
+            return leaving(other, "the node is stopping".to_owned());
+        }
+        if !view.configuration.may_own(&view.me.node, config)
+            && let Some(other) = other.clone()
+        {
+            return leaving(Some(other), "this node is no possible owner any more".to_owned());
+        }
+        let asked = config.move_request.clone().filter(|asked| asked.from_epoch == self.epoch());
+        if let Some(asked) = asked.filter(|asked| asked.to != view.me.node) {
+            if self.fit(view, config).contains(&asked.to) {
+                return leaving(Some(asked.to), "a move was asked for".to_owned());
+            }
+            if self.refused_move != Some(asked.from_epoch) {
+                self.refused_move = Some(asked.from_epoch);
+                let reason = format!("{} is not alive, or paused: it stays here", asked.to);
+                out.push(command(name, Order::Note { what: "move refused" }, reason));
+            }
+        }
+        let (failed, why) = self.failed_for_good(config)?;
+        let other = other?;
+        if !self.failover_allowed(view.now_ms, config) {
+            return None;
+        }
+        self.failovers.push(Past { known_ms: view.now_ms, age_ms: 0 });
+        leaving(Some(other), format!("{failed} failed: {why}"))
+    }
+
+    /// The nodes other than this one that could take the group at once, best first.
+    fn fit(&self, view: &View<'_>, config: &GroupConfig) -> Vec<NodeName> {
+        let timing = &view.configuration.timing;
+        let mut nodes = view.configuration.candidates(config);
+        nodes.retain(|node| {
+            let paused = view.configuration.node(node).is_none_or(|node| node.paused);
+            let alive = view.observer.liveness(node, timing) == Some(Liveness::Alive);
+            *node != view.me.node && alive && !paused
+        });
+        nodes
+    }
+
+    fn other(&self, view: &View<'_>, config: &GroupConfig) -> Option<NodeName> {
+        self.fit(view, config).into_iter().next()
+    }
+
+    /// A resource whose failures are used up and which takes its group along.
+    fn failed_for_good(&self, config: &GroupConfig) -> Option<(ResourceName, String)> {
+        config.resources.iter().find_map(|resource| {
+            let state = self.resources.get(&resource.name)?;
+            let moves = resource.restart_action == RestartAction::RestartAndMoveGroup;
+            let failed = state.state == ResourceState::Failed && state.given_up_ms.is_some();
+            (moves && failed).then(|| (resource.name.clone(), state.status(0).reason))
+        })
+    }
+
+    fn failover_allowed(&mut self, now_ms: u64, config: &GroupConfig) -> bool {
+        self.failovers.retain(|past| past.age_ms(now_ms) < config.failover_period_ms);
+        let allowed = usize::try_from(config.failover_threshold).unwrap_or(usize::MAX);
+        self.failovers.len() < allowed
+    }
+
+    fn plan_resources(
+        &mut self,
+        view: &View<'_>,
+        name: &GroupName,
+        config: Option<&GroupConfig>,
+        epoch: u64,
+        last_run: &mut u64,
+        out: &mut Vec<Command>,
+    ) {
+        let holding = matches!(self.hold, Hold::Holding { .. });
+        let leaving_because = match &self.hold {
+            Hold::Leaving { leaving, .. } => leaving.reason.clone(),
+            _ => String::new(),
+        };
+        let wanted = wanted(config.filter(|_| holding), &self.order);
+        for resource in self.order.clone() {
+            let Some(config) = config.and_then(|group| group.resource(&resource)) else { continue };
+            let online = |name: &&ResourceName| {
+                self.resources.get(*name).is_some_and(|r| r.state == ResourceState::Online)
+            };
+            let missing = config.depends_on.iter().find(|name| !online(name)).cloned();
+            let unwanted_because = match config.target {
+                _ if !holding => &leaving_because,
+                Target::Offline => "it is to be offline",
+                Target::Online => "something that it depends on is to be offline",
+            };
+            let dependents_down = self.dependents_down(&resource, view, name);
+            let around = Around {
+                now_ms: view.now_ms,
+                group: name,
+                name: &resource,
+                config,
+                epoch,
+                wanted: wanted.contains(&resource),
+                unwanted_because,
+                missing: missing.as_ref(),
+                dependents_down,
+                leased: view.leased(),
+            };
+            if let Some(state) = self.resources.get_mut(&resource) {
+                state.plan(&around, last_run, out);
+            }
+        }
+        self.plan_removed(view, name, out);
+    }
+
+    /// Takes resources offline that are not configured any more, and forgets them.
+    fn plan_removed(&mut self, view: &View<'_>, name: &GroupName, out: &mut Vec<Command>) {
+        let order = &self.order;
+        for (resource, state) in &mut self.resources {
+            if !order.contains(resource) {
+                state.remove(view.now_ms, name, resource, out);
+            }
+        }
+        self.resources.retain(|resource, state| order.contains(resource) || !state.down());
+    }
+
+    fn dependents_down(&self, name: &ResourceName, view: &View<'_>, group: &GroupName) -> bool {
+        let Some(group) = view.configuration.group(group) else { return true };
+        group
+            .resources
+            .iter()
+            .filter(|other| other.depends_on.contains(name))
+            .all(|other| self.resources.get(&other.name).is_none_or(Resource::down))
+    }
+
+    fn plan_release(&mut self, view: &View<'_>, name: &GroupName, out: &mut Vec<Command>) {
+        let Hold::Leaving { epoch, leaving } = &self.hold else { return };
+        if !self.resources.values().all(Resource::down) {
+            return;
+        }
+        let (epoch, leaving) = (*epoch, leaving.clone());
+        if leaving.superseded {
+            self.hold = Hold::None;
+            return;
+        }
+        self.void_epoch = self.void_epoch.max(epoch);
+        let release = self.release_record(view.now_ms, &leaving.reason, leaving.to);
+        self.hold = Hold::Releasing { epoch, release: release.clone() };
+        out.push(command(name, Order::Release { epoch, release }, leaving.reason));
+    }
+
+    fn release_record(&self, now_ms: u64, reason: &str, to: Option<NodeName>) -> Release {
+        let failover_ages_ms = ages(&self.failovers, now_ms);
+        Release { reason: reason.to_owned(), to, failover_ages_ms }
+    }
+
+    fn epoch(&self) -> u64 {
+        self.ownership.as_ref().map_or(0, |ownership| ownership.claim.epoch)
+    }
+
+    pub(super) fn held_epoch(&self) -> Option<u64> {
+        match &self.hold {
+            Hold::Holding { epoch } | Hold::Leaving { epoch, .. } => Some(*epoch),
+            _ => None,
+        }
+    }
+
+    pub(super) fn idle(&self) -> bool {
+        self.hold == Hold::None && self.resources.values().all(Resource::down)
+    }
+
+    pub(super) fn stuck(&self) -> Vec<ResourceName> {
+        let stuck = self.resources.iter().filter(|(_, resource)| resource.is_stuck());
+        stuck.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(super) fn status(&self, now_ms: u64) -> Option<OwnedGroup> {
+        let epoch = self.held_epoch()?;
+        let resources = self.resources.iter();
+        let resources = resources.map(|(name, state)| (name.clone(), state.status(now_ms)));
+        let failovers = u32::try_from(self.failovers.len()).unwrap_or(u32::MAX);
+        Some(OwnedGroup { epoch, resources: resources.collect(), failovers })
+    }
+}
+
+/// The resources that are to be online: so are all that they depend on.
+fn wanted(config: Option<&GroupConfig>, order: &[ResourceName]) -> Vec<ResourceName> {
+    let mut wanted: Vec<ResourceName> = Vec::new();
+    let Some(config) = config else { return wanted };
+    for name in order {
+        let Some(resource) = config.resource(name) else { continue };
+        let possible = resource.depends_on.iter().all(|needed| wanted.contains(needed));
+        if resource.target == Target::Online && possible {
+            wanted.push(name.clone());
+        }
+    }
+    wanted
+}
+
+fn ages(pasts: &[Past], now_ms: u64) -> Vec<u64> {
+    pasts.iter().map(|past| past.age_ms(now_ms)).collect()
+}
+
+fn command(group: &GroupName, order: Order, reason: String) -> Command {
+    Command { group: group.clone(), resource: None, order, reason }
+}

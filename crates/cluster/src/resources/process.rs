@@ -1,0 +1,243 @@
+//! A supervised child process.
+//!
+//! The child says `ready {json}` when it serves and `progress {json}` while it is on its way. It
+//! is told `lease <ms>` at each renewal and `quit` when it is to end, and must end at the end of
+//! its input: so it does not outlive a node that is killed. Its death is an event, not a poll.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use serde_json::Value;
+
+use super::{Context, Reporter, Resource, ResourceError, Started};
+use crate::lease::{Ends, Gate};
+use crate::policy::Report;
+
+/// How long a process is given between TERM and KILL, and after KILL.
+const SIGNAL_WAIT_MS: u64 = 2_000;
+
+pub(super) struct Process {
+    program: Option<PathBuf>,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    running: Option<Arc<Running>>,
+    gate: Option<(Arc<Gate>, u64)>,
+}
+
+/// A child that was started. The leader of its own process group.
+struct Running {
+    pid: Pid,
+    stdin: Mutex<Option<ChildStdin>>,
+    exit: Mutex<Option<String>>,
+    exited: Condvar,
+}
+
+impl Running {
+    fn exit(&self) -> MutexGuard<'_, Option<String>> {
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Signals the whole group. Only while the leader is not reaped: its number is its own then.
+    fn signal(&self, signal: Signal) {
+        let exit = self.exit();
+        if exit.is_none() {
+            // A group that is gone already needs no signal.
+            let _ = kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Waits for the end of the process; whether it has ended.
+    fn wait(&self, wait_ms: u64) -> bool {
+        let wait = Duration::from_millis(wait_ms);
+        let waited = self.exited.wait_timeout_while(self.exit(), wait, |exit| exit.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_some()
+    }
+
+    /// Writes a line if the child reads; one that does not misses it.
+    fn say(&self, line: &str) {
+        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stdin) = stdin.as_mut() {
+            drop(stdin.write_all(line.as_bytes()));
+        }
+    }
+
+    fn close_stdin(&self) {
+        self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Ends for Running {
+    fn end(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn lease(&self, left_ms: u64) {
+        self.say(&format!("lease {left_ms}\n"));
+    }
+}
+
+impl Process {
+    pub(super) fn new(
+        program: Option<PathBuf>,
+        args: &[String],
+        env: &BTreeMap<String, String>,
+    ) -> Self {
+        Self { program, args: args.to_vec(), env: env.clone(), running: None, gate: None }
+    }
+
+    fn command(&self, context: &Context) -> Result<Command, ResourceError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            ResourceError::Failed(format!("process {}: {error}", context.resource))
+        };
+        let mut command = Command::new(self.program.as_ref().unwrap_or(&context.program));
+        for arg in &self.args {
+            command.arg(context.fill(arg).map_err(|error| failed(&error))?);
+        }
+        for (name, value) in &self.env {
+            command.env(name, context.fill(value).map_err(|error| failed(&error))?);
+        }
+        let stderr = stderr_file(&context.state_dir, context.resource.as_str());
+        let stderr = stderr.map_err(|error| failed(&error))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).process_group(0);
+        Ok(command)
+    }
+
+    fn stop(&mut self, steps: &[(Option<Signal>, u64)]) -> Result<(), ResourceError> {
+        let Some(running) = self.running.clone() else { return Ok(()) };
+        for &(signal, wait_ms) in steps {
+            match signal {
+                Some(signal) => running.signal(signal),
+                None => {
+                    running.say("quit\n");
+                    running.close_stdin();
+                }
+            }
+            if running.wait(wait_ms) {
+                if let Some((gate, ticket)) = self.gate.take() {
+                    gate.forget(ticket);
+                }
+                self.running = None;
+                return Ok(());
+            }
+        }
+        Err(ResourceError::Failed(format!(
+            "process {} does not end, not even by KILL; it may hang in the kernel",
+            running.pid.as_raw_nonzero()
+        )))
+    }
+}
+
+impl Resource for Process {
+    fn online(&mut self, context: &Context, reporter: &Reporter) -> Result<Started, ResourceError> {
+        let mut command = self.command(context)?;
+        let started = context.gate.enter(context.generation, |register| {
+            let mut child = command.spawn()?;
+            let running = Arc::new(adopt(&mut child)?);
+            let ticket = register.add(running.clone());
+            io::Result::Ok((child, running, ticket))
+        });
+        let lost = || ResourceError::Failed("the lease was lost meanwhile".to_owned());
+        let (mut child, running, ticket) = started.ok_or_else(lost)?.map_err(|error| {
+            let program = command.get_program().display();
+            ResourceError::Failed(format!("{program} cannot be started: {error}"))
+        })?;
+        self.running = Some(running.clone());
+        self.gate = Some((context.gate.clone(), ticket));
+        let stdout = child.stdout.take();
+        let reader = reporter.clone();
+        let waiter = reporter.clone();
+        let threads = thread::Builder::new()
+            .name("child-out".to_owned())
+            .spawn(move || stdout.map(|stdout| read_lines(stdout, &reader)))
+            .and_then(|_| {
+                let name = "child-wait".to_owned();
+                thread::Builder::new().name(name).spawn(move || reap(child, &running, &waiter))
+            });
+        match threads {
+            Ok(_) => Ok(Started::Pending),
+            Err(error) => Err(ResourceError::Failed(format!("no thread for it: {error}"))),
+        }
+    }
+
+    fn offline(&mut self, grace_ms: u64) -> Result<(), ResourceError> {
+        let term = (Some(Signal::TERM), SIGNAL_WAIT_MS);
+        self.stop(&[(None, grace_ms), term, (Some(Signal::KILL), SIGNAL_WAIT_MS)])
+    }
+
+    fn terminate(&mut self) -> Result<(), ResourceError> {
+        self.stop(&[(Some(Signal::KILL), SIGNAL_WAIT_MS)])
+    }
+
+    fn looks_alive(&mut self) -> Result<(), ResourceError> {
+        let dead = match &self.running {
+            Some(running) => running.exit().clone(),
+            None => Some("it was not started".to_owned()),
+        };
+        dead.map_or(Ok(()), |how| Err(ResourceError::Failed(how)))
+    }
+}
+
+/// Takes what supervision needs of a child that was just spawned.
+fn adopt(child: &mut Child) -> io::Result<Running> {
+    let stdin = child.stdin.take();
+    if let Some(stdin) = &stdin {
+        // A child that does not read must not hold up the thread that renews the lease.
+        let flags = rustix::fs::fcntl_getfl(stdin)? | rustix::fs::OFlags::NONBLOCK;
+        rustix::fs::fcntl_setfl(stdin, flags)?;
+    }
+    let pid = Pid::from_child(child);
+    Ok(Running { pid, stdin: Mutex::new(stdin), exit: Mutex::new(None), exited: Condvar::new() })
+}
+
+fn stderr_file(state_dir: &Path, resource: &str) -> io::Result<fs::File> {
+    let dir = state_dir.join("log");
+    fs::create_dir_all(&dir)?;
+    OpenOptions::new().create(true).append(true).open(dir.join(format!("{resource}.stderr")))
+}
+
+fn read_lines(stdout: ChildStdout, reporter: &Reporter) {
+    for line in BufReader::new(stdout).lines() {
+        let Ok(line) = line else { return };
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        let value = || serde_json::from_str(rest).unwrap_or(Value::String(rest.to_owned()));
+        match word {
+            "ready" => reporter(Report::Online(Some(value()))),
+            "progress" => reporter(Report::Progress(value())),
+            _ => {}
+        }
+    }
+}
+
+/// Waits for the end of the leader, ends the rest of its group, and reports.
+///
+/// The leader is looked at before it is reaped: until then its number cannot be given to another
+/// process, so the group can still be signalled.
+fn reap(mut child: Child, running: &Running, reporter: &Reporter) {
+    loop {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(running.pid), options) {
+            Err(error) if error == rustix::io::Errno::INTR => {}
+            _ => break,
+        }
+    }
+    let how = {
+        let mut exit = running.exit();
+        let _ = kill_process_group(running.pid, Signal::KILL);
+        let how = match child.wait() {
+            Ok(status) => format!("its process ended: {status}"),
+            Err(error) => format!("its process ended: {error}"),
+        };
+        *exit = Some(how.clone());
+        how
+    };
+    running.exited.notify_all();
+    reporter(Report::Failed { why: how, gone: true });
+}

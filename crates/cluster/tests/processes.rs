@@ -1,0 +1,403 @@
+//! Real nodes, real children, kill -9.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rehome_cluster::{
+    CheckpointKey, Cluster, ClusterConfig, ClusterStatus, GroupConfig, GroupName, KeyContent,
+    NodeConfig, NodeName, ResourceConfig, ResourceKind, ResourceName, ResourceState, Target,
+    resolve,
+};
+
+const LEASE_MS: u64 = 1_200;
+const WAIT_MS: u64 = 30_000;
+
+fn node(name: &str) -> NodeName {
+    NodeName::new(name).unwrap()
+}
+
+fn name(name: &str) -> ResourceName {
+    ResourceName::new(name).unwrap()
+}
+
+fn mail() -> GroupName {
+    GroupName::new("mail").unwrap()
+}
+
+fn key(key: &str) -> CheckpointKey {
+    CheckpointKey::new(key).unwrap()
+}
+
+fn probe() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let probe = test.parent().unwrap().parent().unwrap().join("examples/probe");
+    assert!(probe.exists(), "{} is built by `cargo test -p rehome-cluster`", probe.display());
+    probe
+}
+
+/// A process that is killed when the test ends, however it ends.
+struct Running(Child);
+
+impl Running {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Ends its standard input and waits for it to end in order.
+    fn end_input(&mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A two-node cluster with the mail group in a folder of its own.
+struct Site {
+    dir: tempfile::TempDir,
+    cluster: Cluster,
+    port: u16,
+}
+
+impl Site {
+    /// The group, with `args` for the store.
+    fn new(store: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let nodes = ["a", "b"].map(|name| NodeConfig::new(node(name), dir.path().join(name)));
+        let mut config = ClusterConfig::new("office", "mail-service", nodes.to_vec());
+        config.lease_ms = LEASE_MS;
+        let cluster = Cluster::create(&dir.path().join("quorum"), config).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let site = Self { dir, cluster, port };
+        let mut group = GroupConfig::new(mail());
+        group.resources = site.resources(store);
+        site.cluster.add_group(group).unwrap();
+        site
+    }
+
+    fn resources(&self, store: &[&str]) -> Vec<ResourceConfig> {
+        let online = |mut resource: ResourceConfig, needs: &[&str]| {
+            resource.depends_on = needs.iter().map(|needed| name(needed)).collect();
+            resource.looks_alive_ms = 100;
+            resource.is_alive_ms = 500;
+            resource.target(Target::Online)
+        };
+        let kind = ResourceKind::Folder { path: self.folder() };
+        let folder = online(ResourceConfig::new(name("disk"), kind), &[]);
+        let kind = ResourceKind::IpAddress { address: "127.0.0.1".into(), port: self.port };
+        let address = online(ResourceConfig::new(name("address"), kind), &[]);
+        let registry_dir = self.dir.path().join("names");
+        let kind = ResourceKind::NetworkName { name: "MAIL1".into(), registry_dir };
+        let network_name = online(ResourceConfig::new(name("name"), kind), &["address"]);
+        let child = |child: &str, needs: &[&str], rest: &[&str]| {
+            let fixed = ["child", "{folder}", child, "{node}-{epoch}"];
+            let args = fixed.iter().chain(rest).map(|arg| (*arg).to_owned()).collect();
+            let kind = ResourceKind::Process { program: None, args, env: Default::default() };
+            online(ResourceConfig::new(name(child), kind), needs)
+        };
+        vec![
+            child("store", &["directory"], store),
+            child("directory", &["attendant"], &[]),
+            child("attendant", &["name", "disk"], &[]),
+            network_name,
+            address,
+            folder,
+        ]
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.dir.path().join("shared")
+    }
+
+    fn registry(&self, node: &str) -> PathBuf {
+        self.dir.path().join(node).join("registry")
+    }
+
+    fn start(&self, name: &str) -> Running {
+        let child = Command::new(probe())
+            .arg("node")
+            .arg(self.cluster.dir())
+            .arg(name)
+            .arg(self.dir.path().join(name))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut running = Running(child.unwrap());
+        let mut line = String::new();
+        BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("ready {"), "{line:?}");
+        running
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, met: impl Fn(&ClusterStatus) -> bool) -> ClusterStatus {
+        self.cluster.wait_until(what, WAIT_MS, 20, met).unwrap_or_else(|error| {
+            let log = ["a", "b"].map(|name| self.cluster.log(&node(name)).unwrap());
+            panic!("{error}\n{log:#?}")
+        })
+    }
+
+    #[track_caller]
+    fn wait_online(&self, on: &str) -> ClusterStatus {
+        self.wait(&format!("the group to be online on {on}"), |status| {
+            status.owner(&mail()) == Some(&node(on)) && status.online(&mail())
+        })
+    }
+
+    #[track_caller]
+    fn wait_state(&self, resource: &str, state: ResourceState) -> ClusterStatus {
+        self.wait(&format!("{resource} to be {state}"), |status| status.is(&name(resource), state))
+    }
+
+    fn events(&self) -> Vec<String> {
+        lines(&self.folder().join("events"))
+    }
+
+    #[track_caller]
+    fn check_no_violation(&self) {
+        assert_eq!(lines(&self.folder().join("violations")), [""; 0], "two children at once");
+    }
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn a_group_comes_online_in_order_and_goes_offline_in_reverse_at_the_end_of_input() {
+    let site = Site::new(&[]);
+    let mut a = site.start("a");
+    let status = site.wait_online("a");
+    assert_eq!(status.groups[&mail()].epoch, 1);
+    let detail = status.resource(&name("store")).unwrap().detail.clone().unwrap();
+    assert!(detail["pid"].is_number());
+    let record = resolve(&site.dir.path().join("names"), "mail1").unwrap().unwrap();
+    assert_eq!(record.address, format!("127.0.0.1:{}", site.port));
+    a.end_input();
+    let expected = [
+        "attendant up a-1",
+        "directory up a-1",
+        "store up a-1",
+        "store down a-1",
+        "directory down a-1",
+        "attendant down a-1",
+    ];
+    assert_eq!(site.events(), expected);
+    assert_eq!(resolve(&site.dir.path().join("names"), "mail1").unwrap(), None);
+    let status = site.cluster.status().unwrap();
+    assert_eq!((status.owner(&mail()), status.alive(&node("a"))), (None, false));
+}
+
+#[test]
+fn the_other_node_takes_over_when_the_owner_is_killed_and_there_are_never_two() {
+    let site = Site::new(&[]);
+    let mut a = site.start("a");
+    let mut b = site.start("b");
+    site.wait_online("a");
+    let start = std::time::Instant::now();
+    a.kill();
+    let status = site.wait_online("b");
+    let bound_ms = u128::from(LEASE_MS) * 6;
+    assert!(start.elapsed().as_millis() < bound_ms, "{:?}", start.elapsed());
+    assert_eq!(status.groups[&mail()].epoch, 2);
+    let _a = site.start("a");
+    site.wait("a to be back", |status| status.alive(&node("a")));
+    assert_eq!(site.cluster.status().unwrap().owner(&mail()), Some(&node("b")), "no failback");
+    b.kill();
+    site.wait_online("a");
+    site.check_no_violation();
+}
+
+#[test]
+fn a_child_that_dies_is_restarted_here_and_what_depends_on_it_comes_back() {
+    let site = Site::new(&[]);
+    let _a = site.start("a");
+    let status = site.wait_online("a");
+    let pid = status.resource(&name("directory")).unwrap().detail.clone().unwrap()["pid"].clone();
+    let killed = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+    assert!(killed.success());
+    site.wait("the directory to have another process", |status| {
+        let directory = status.resource(&name("directory")).unwrap();
+        let other = directory.detail.as_ref().is_some_and(|detail| detail["pid"] != pid);
+        other && status.online(&mail())
+    });
+    let events = site.events();
+    let tail: Vec<&str> = events[3..].iter().map(String::as_str).collect();
+    assert_eq!(tail, ["store down a-1", "directory up a-1", "store up a-1"]);
+    site.check_no_violation();
+}
+
+#[test]
+fn a_group_moves_when_asked_and_single_resources_stop_and_start() {
+    let site = Site::new(&[]);
+    let (_a, _b) = (site.start("a"), site.start("b"));
+    site.wait_online("a");
+    site.wait("b to be alive", |status| status.alive(&node("b")));
+    site.cluster.move_group(&mail(), &node("b")).unwrap();
+    site.wait_online("b");
+    let directory = name("directory");
+    site.cluster.set_resource_target(&directory, Target::Offline).unwrap();
+    site.wait_state("directory", ResourceState::Offline);
+    let status = site.cluster.status().unwrap();
+    assert!(status.is(&name("store"), ResourceState::Offline), "what depends on it went first");
+    assert!(status.is(&name("attendant"), ResourceState::Online), "what it depends on stayed");
+    site.cluster.set_resource_target(&name("store"), Target::Online).unwrap();
+    site.wait_online("b");
+    site.check_no_violation();
+}
+
+#[test]
+fn a_store_that_recovers_with_progress_stays_pending_beyond_its_timeout() {
+    let site = Site::new(&["slow"]);
+    let mut store = site.resources(&["slow"]).remove(0);
+    store.pending_timeout_ms = 400;
+    site.cluster.replace_resource(store).unwrap();
+    let _a = site.start("a");
+    site.wait("many rounds of recovery", |status| {
+        let store = status.resource(&name("store")).unwrap();
+        let round =
+            store.progress.as_ref().map_or(0, |progress| progress["round"].as_u64().unwrap());
+        assert_ne!(store.state, ResourceState::Failed, "{}", store.reason);
+        round > 40
+    });
+    write(&site.folder().join("go"), "");
+    site.wait_online("a");
+}
+
+#[test]
+fn a_child_that_ignores_quit_is_ended_by_force() {
+    let site = Site::new(&["deaf"]);
+    let mut store = site.resources(&["deaf"]).remove(0);
+    store.offline_grace_ms = 200;
+    site.cluster.replace_resource(store).unwrap();
+    let mut a = site.start("a");
+    site.wait_online("a");
+    a.end_input();
+    assert_eq!(site.events().last().unwrap(), "attendant down a-1");
+}
+
+#[test]
+fn an_address_that_another_process_has_is_refused_by_name() {
+    let site = Site::new(&[]);
+    let other = std::net::TcpListener::bind(("127.0.0.1", site.port)).unwrap();
+    let answering = std::thread::spawn(move || {
+        for stream in other.incoming().flatten() {
+            let mut stream = stream;
+            drop(std::io::Write::write_all(&mut stream, b"the old mail server\n"));
+        }
+    });
+    let _a = site.start("a");
+    site.wait("the address to be refused", |status| {
+        let address = status.resource(&name("address")).unwrap();
+        address.state == ResourceState::Failed && address.reason.contains("the old mail server")
+    });
+    drop(answering);
+}
+
+#[test]
+fn a_setting_edited_while_online_survives_a_failover_and_one_edited_offline_is_lost() {
+    let site = Site::new(&[]);
+    let mut a = site.start("a");
+    let _b = site.start("b");
+    site.wait_online("a");
+    site.wait("b to be alive", |status| status.alive(&node("b")));
+    let file = |node: &str| site.registry(node).join("store/parameters");
+    write(&file("a"), "threads = 1");
+    site.cluster.add_checkpoint(&name("store"), &key("store/parameters"), None).unwrap();
+    write(&file("a"), "threads = 2");
+    let version = |text: &str| {
+        let copy = site.cluster.checkpoint(&name("store"), &key("store/parameters")).unwrap();
+        copy.is_some_and(|copy| copy.content == KeyContent::File(text.into()))
+    };
+    site.wait("the edit to be captured", |_| version("threads = 2"));
+    a.kill();
+    site.wait_online("b");
+    assert_eq!(lines(&file("b")), ["threads = 2"], "edited while online: it came along");
+    site.cluster.set_resource_target(&name("store"), Target::Offline).unwrap();
+    site.wait_state("store", ResourceState::Offline);
+    write(&file("b"), "threads = 3");
+    site.cluster.set_resource_target(&name("store"), Target::Online).unwrap();
+    site.wait_online("b");
+    assert_eq!(lines(&file("b")), ["threads = 2"], "edited while offline: it is lost");
+}
+
+/// The ancestor's trap (KB 188674, 238063) and its way out (KB 174070): a marker that a restore
+/// leaves in the store's key is wiped by the old copy when the store comes online, unless the
+/// checkpoint is removed and added again.
+#[test]
+fn a_restore_marker_is_wiped_by_an_old_copy_unless_the_checkpoint_is_added_again() {
+    for again in [false, true] {
+        let site = Site::new(&["marker", "{registry}/store/restore-in-progress"]);
+        let _a = site.start("a");
+        site.wait_online("a");
+        let (store, store_key) = (name("store"), key("store"));
+        write(&site.registry("a").join("store/parameters"), "threads = 1");
+        site.cluster.add_checkpoint(&store, &store_key, None).unwrap();
+        site.cluster.set_resource_target(&store, Target::Offline).unwrap();
+        site.wait_state("store", ResourceState::Offline);
+        let marker = site.registry("a").join("store/restore-in-progress");
+        write(&marker, "restore");
+        if again {
+            site.cluster.remove_checkpoint(&store, &store_key).unwrap();
+            site.cluster.add_checkpoint(&store, &store_key, None).unwrap();
+        }
+        site.cluster.set_resource_target(&store, Target::Online).unwrap();
+        site.wait_online("a");
+        let recovered = site.events().contains(&"store recovered".to_owned());
+        assert_eq!(recovered, again);
+        assert!(!marker.exists());
+        let copy = site.cluster.checkpoint(&store, &store_key).unwrap().unwrap();
+        let KeyContent::Folder(files) = copy.content else { panic!("the key is a folder") };
+        assert!(!files.contains_key("restore-in-progress"), "the copy forgot the marker as well");
+    }
+}
+
+#[test]
+fn a_node_is_updated_only_from_a_group_that_is_online_elsewhere() {
+    let site = Site::new(&[]);
+    for resource in site.resources(&[]) {
+        site.cluster.set_possible_owners(&resource.name, &[node("a")]).unwrap();
+    }
+    let refused = site.cluster.update_node(&mail(), &node("b")).unwrap_err();
+    assert!(refused.to_string().contains("not online"), "{refused}");
+    let mut a = site.start("a");
+    let _b = site.start("b");
+    site.wait_online("a");
+    let refused = site.cluster.move_group(&mail(), &node("b")).unwrap_err();
+    assert!(refused.to_string().contains("not a possible owner"), "{refused}");
+    write(&site.registry("a").join("software/mail/version"), "5.5");
+    let report = site.cluster.update_node(&mail(), &node("b")).unwrap();
+    assert_eq!(report.keys, ["software/mail/version"]);
+    assert_eq!(lines(&site.registry("b").join("software/mail/version")), ["5.5"]);
+    a.kill();
+    site.wait_online("b");
+    site.check_no_violation();
+}
+
+#[test]
+fn one_node_is_one_process() {
+    let site = Site::new(&[]);
+    let _a = site.start("a");
+    let second = Command::new(probe())
+        .arg("node")
+        .arg(site.cluster.dir())
+        .args(["a", "/nowhere"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("runs already"));
+}
