@@ -39,6 +39,15 @@ impl<W: Write> FrameWriter<W> {
         Ok(())
     }
 
+    /// Flushes the sink.
+    ///
+    /// # Errors
+    ///
+    /// The sink's error.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+
     /// Writes the closing frame, flushes, and gives the sink back.
     ///
     /// # Errors
