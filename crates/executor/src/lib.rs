@@ -1,4 +1,5 @@
-//! Carries a plan out, step by step, with a journal that survives a kill.
+//! What follows is the README; below are the modules and the whole public list.
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod executor;

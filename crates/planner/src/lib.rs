@@ -1,4 +1,5 @@
-//! Plans the way of a mail server into a cluster and explains the choice.
+//! What follows is the README; below are the modules and the whole public list.
+#![doc = include_str!("../README.md")]
 
 mod action;
 mod check;
@@ -28,7 +29,7 @@ pub use inventory::{
 };
 pub use judge::{Judgement, judge};
 pub use outcome::{Outcome, StepOutcome, StepState};
-pub use plan::{Estimate, Owner, PLAN_FORMAT, Plan, Step, StepId, Undo, Warning, Why};
+pub use plan::{Estimate, Owner, PLAN_FORMAT, Plan, PlanError, Step, StepId, Undo, Warning, Why};
 pub use planning::{Infeasible, PlanOptions, plan};
 pub use report::{comparison_to_html, comparison_to_text, to_dot, to_html, to_text};
 pub use route::{Comparison, Obstacle, Route, RouteChoice, RouteFacts};

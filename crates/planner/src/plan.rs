@@ -132,7 +132,48 @@ pub struct Warning {
     pub message: String,
 }
 
+/// A `plan.json` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// It was written by another version of the program.
+    #[error(
+        "plan: format {format}, this program reads {PLAN_FORMAT}; it would be misread; use the \
+         program that made it, or make a new plan"
+    )]
+    Format {
+        /// Its format.
+        format: u64,
+    },
+    /// It is no plan.
+    #[error("plan: {source}; nothing can be carried out from it; make a new plan")]
+    Unreadable {
+        /// Line, column and what is wrong.
+        source: serde_json::Error,
+    },
+}
+
 impl Plan {
+    /// The plan as `plan.json`.
+    pub fn to_json(&self) -> String {
+        let text = serde_json::to_string_pretty(self);
+        text.expect("text, lists and finite numbers always become JSON")
+    }
+
+    /// Reads `plan.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::Format`] before anything else is looked at, [`PlanError::Unreadable`] if the
+    /// rest is not as described.
+    pub fn from_json(text: &str) -> Result<Self, PlanError> {
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|source| PlanError::Unreadable { source })?;
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format != u64::from(PLAN_FORMAT) => Err(PlanError::Format { format }),
+            _ => serde_json::from_str(text).map_err(|source| PlanError::Unreadable { source }),
+        }
+    }
+
     /// The step with this name.
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps.iter().find(|step| &step.id == id)

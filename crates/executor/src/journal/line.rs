@@ -26,8 +26,8 @@ pub(super) fn encode(number: u64, at_us: i64, record: &Record) -> Vec<u8> {
 
 /// The entries in `bytes`, and where the last whole line ends.
 ///
-/// A bad last line is what a power cut leaves and ends the journal there. To lose it is safe:
-/// a step that it says is done is asked for its postconditions again.
+/// A last line without its end, or with zeros where bytes never reached the disk, is what a power
+/// cut leaves. It never was durable, so nothing was done because of it: the journal ends before it.
 pub(super) fn decode(bytes: &[u8], file: &str) -> Result<(Vec<Entry>, u64), ExecutorError> {
     let mut entries = Vec::new();
     let mut at = 0;
@@ -36,7 +36,7 @@ pub(super) fn decode(bytes: &[u8], file: &str) -> Result<(Vec<Entry>, u64), Exec
         let Some(length) = rest.iter().position(|byte| *byte == b'\n') else { break };
         match decode_line(&rest[..length], entries.len() as u64 + 1) {
             Ok(entry) => entries.push(entry),
-            Err(_) if rest.len() == length + 1 => break,
+            Err(_) if rest.len() == length + 1 && rest.contains(&0) => break,
             Err(cause) => {
                 return Err(ExecutorError::Damaged {
                     file: file.to_owned(),

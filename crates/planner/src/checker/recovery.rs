@@ -115,7 +115,7 @@ fn restores(judge: &mut Judge<'_>) {
             }
             _ => None,
         });
-        let last = taken.filter(|(past, _)| !past).map(|(_, label)| label).last();
+        let last = taken.filter(|(past, _)| !past).map(|(_, label)| label).next_back();
         if last.is_some_and(|label| labels.last() != Some(label)) {
             let id = judge.step(at).id.clone();
             let text = format!("step {id} leaves out what the last backup holds");
@@ -177,10 +177,10 @@ fn checkpoints(judge: &mut Judge<'_>) {
             Action::RemoveCheckpoint { resource, key: RegistryKey::Root, .. } => {
                 root.remove(resource);
             }
-            Action::AddCheckpoint { resource, key: RegistryKey::Root, .. } => {
-                if root.insert(*resource) {
-                    stale.remove(resource);
-                }
+            Action::AddCheckpoint { resource, key: RegistryKey::Root, .. }
+                if root.insert(*resource) =>
+            {
+                stale.remove(resource);
             }
             Action::BringOnline { resource, .. } if stale.contains(resource) => {
                 let text = format!("step {} would wipe the {resource}'s restore marker", step.id);

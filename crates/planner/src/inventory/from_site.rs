@@ -137,3 +137,29 @@ fn wishes(site: &Site) -> Wishes {
         simulate_clients: site.clients.simulate,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PlanOptions, Route, check_plan, plan};
+
+    #[test]
+    fn a_folder_of_mailboxes_is_enough_for_a_plan_by_either_route() {
+        let site = Site::implicit("mail", &["anna", "bob"]).expect("the names are good");
+        let size = Size { messages: 10, bytes: 5000 };
+        let measured = Measured {
+            mailboxes: BTreeMap::from([("anna".to_owned(), size)]),
+            ..Measured::default()
+        };
+        let inventory = Inventory::from_site(&site, &measured);
+        assert_eq!((inventory.messages(), inventory.unique_bytes), (10, 5000));
+        assert!(inventory.public_folders.iter().all(|folder| folder.system));
+        for route in [RouteChoice::MoveUsers, RouteChoice::DisasterRecovery] {
+            let options = PlanOptions { route, ..PlanOptions::default() };
+            let plan = plan(&inventory, &options).expect("the site is feasible");
+            assert_eq!(check_plan(&plan, &inventory), []);
+        }
+        let chosen = plan(&inventory, &PlanOptions::default()).map(|plan| plan.route);
+        assert_eq!(chosen.ok(), Some(Route::MoveUsers));
+    }
+}

@@ -116,8 +116,12 @@ fn a_plan_survives_json_and_is_the_same_for_the_same_inventory() {
     for route in [RouteChoice::MoveUsers, RouteChoice::DisasterRecovery] {
         let made = plan_by(route);
         assert_eq!(made, plan_by(route));
-        let text = serde_json::to_string_pretty(&made).unwrap();
-        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), made);
+        let text = made.to_json();
+        assert_eq!(Plan::from_json(&text).unwrap(), made);
+        let later = text.replacen("\"format\": 1", "\"format\": 2", 1);
+        assert!(matches!(Plan::from_json(&later), Err(crate::PlanError::Format { format: 2 })));
+        let half = &text[..text.len() / 2];
+        assert!(matches!(Plan::from_json(half), Err(crate::PlanError::Unreadable { .. })));
     }
 }
 
