@@ -199,9 +199,10 @@ fn checkpoints(judge: &mut Judge<'_>) {
 fn steady_checkpoints(judge: &mut Judge<'_>) {
     for resource in [Resource::Directory, Resource::Store] {
         for key in [RegistryKey::Parameters, RegistryKey::Diagnostics] {
-            let first = judge.all(
-                |action| matches!(action, Action::BringOnline { resource: of, .. } if *of == resource),
-            );
+            let first = judge.all(|action| match action {
+                Action::BringOnline { resource: of, .. } => *of == resource,
+                _ => false,
+            });
             let Some(online) = first.first().copied() else { continue };
             judge.demand_after(
                 online,

@@ -265,6 +265,7 @@ fn no_return(page: &mut Page, plan: &Plan, planned: &[Span]) {
     let (x, anchor) = if late { (BARS_X, "start") } else { (WIDTH - 4.0, "end") };
     page.put(format_args!(
         "<line class=\"no-return\" x1=\"0\" y1=\"{y}\" x2=\"{WIDTH}\" y2=\"{y}\" />\
-         <text class=\"red\" x=\"{x}\" y=\"{text_y}\" text-anchor=\"{anchor}\">point of no return</text>"
+         <text class=\"red\" x=\"{x}\" y=\"{text_y}\" text-anchor=\"{anchor}\">\
+         point of no return</text>"
     ));
 }
