@@ -11,3 +11,6 @@ pub(crate) use frame::row_size_bytes;
 pub use frame::{Begin, End, FRAME_SIZE_MAX, Frame, LeftBehind, TRANSFER_VERSION};
 pub use reader::{FrameReader, StreamError};
 pub use writer::FrameWriter;
+
+#[cfg(test)]
+mod tests;
