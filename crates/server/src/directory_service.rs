@@ -2,6 +2,8 @@
 
 mod durable;
 mod op;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

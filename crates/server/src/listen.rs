@@ -258,3 +258,6 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(request: Value) -> Answer<T>
     serde_json::from_value(request)
         .map_err(|error| Refusal::bad_request(format!("the request is not understood: {error}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -292,7 +292,7 @@ fn options() -> LogOptions {
     }
 }
 
-fn snapshot_name() -> FileName {
+pub(super) fn snapshot_name() -> FileName {
     FileName::new("directory.json").expect("the name is a constant")
 }
 
