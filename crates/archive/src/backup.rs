@@ -1,46 +1,193 @@
-//! Reading one backup.
-use crate::error::ArchiveError;
+//! Reading one backup: outlines, contents and streams, each checked when it is handed out.
+
+mod contents;
+mod outlines;
+
+pub use contents::{Content, Contents};
+pub use outlines::{OutlineParts, Outlines};
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::catalog::{Catalog, Place, damage_in};
+use crate::error::{ArchiveError, Damage};
+use crate::frame::Frame;
 use crate::ids::ContentId;
 use crate::manifest::Manifest;
-use crate::outline::{MailboxOutline, OutlinePart};
+use crate::record::{Record, RecordKind, VolumeFile};
 use crate::stream::{StreamInfo, StreamReader};
+
 /// One backup, or what is left of it, for reading.
-pub struct Backup { manifest: Option<Manifest> }
-/// A content and what it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Content {
-    /// Its name, checked against its bytes.
-    pub id: ContentId,
-    /// Numbers of the mailboxes that hold it.
-    pub owners: Vec<u32>,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+///
+/// The first call that needs to know where records are reads the indexes of all volumes, or scans
+/// the volumes whose index is damaged; it keeps 16 bytes in memory for each content.
+pub struct Backup {
+    folder: String,
+    manifest: Option<Manifest>,
+    volumes: Vec<Result<VolumeFile, Damage>>,
+    catalog: OnceLock<Catalog>,
+    /// The frame read last: messages that lie together are asked for together.
+    recent: Mutex<Option<(Place, Arc<Frame>)>>,
 }
-/// Iterator of [`Backup::contents`] and [`Backup::contents_of`].
-pub struct Contents<'a> { _b: &'a Backup }
-impl Iterator for Contents<'_> { type Item = Result<Content, ArchiveError>; fn next(&mut self) -> Option<Self::Item> { unimplemented!() } }
-/// Iterator of [`Backup::outlines`].
-pub struct Outlines<'a> { _b: &'a Backup }
-impl Iterator for Outlines<'_> { type Item = Result<(u32, MailboxOutline), ArchiveError>; fn next(&mut self) -> Option<Self::Item> { unimplemented!() } }
-/// Iterator of [`Backup::outline_parts`].
-pub struct OutlineParts<'a> { _b: &'a Backup }
-impl Iterator for OutlineParts<'_> { type Item = Result<OutlinePart, ArchiveError>; fn next(&mut self) -> Option<Self::Item> { unimplemented!() } }
+
 impl Backup {
+    pub(crate) fn of_volumes(
+        folder: &str,
+        volumes: Vec<Result<VolumeFile, Damage>>,
+        manifest: Option<Manifest>,
+    ) -> Backup {
+        let (catalog, recent) = (OnceLock::new(), Mutex::new(None));
+        Backup { folder: folder.to_owned(), manifest, volumes, catalog, recent }
+    }
+
+    /// The same, with the places found by a survey.
+    pub(crate) fn of_survey(
+        folder: &str,
+        volumes: Vec<Result<VolumeFile, Damage>>,
+        manifest: Option<Manifest>,
+        catalog: Catalog,
+    ) -> Backup {
+        let backup = Backup::of_volumes(folder, volumes, manifest);
+        Backup { catalog: OnceLock::from(catalog), ..backup }
+    }
+
     /// Its manifest; a salvaged backup may have none.
     #[must_use]
-    pub fn manifest(&self) -> Option<&Manifest> { self.manifest.as_ref() }
-    /// The outlines of all mailboxes, whole, each with its number.
-    pub fn outlines(&self) -> Result<Outlines<'_>, ArchiveError> { Ok(Outlines { _b: self }) }
-    /// The outlines, record by record.
-    pub fn outline_parts(&self) -> Result<OutlineParts<'_>, ArchiveError> { Ok(OutlineParts { _b: self }) }
-    /// All contents, in the order they lie in the volumes.
-    pub fn contents(&self) -> Result<Contents<'_>, ArchiveError> { Ok(Contents { _b: self }) }
-    /// The contents named by `ids`, in the order they lie in the volumes, each frame read once.
-    pub fn contents_of(&self, ids: impl IntoIterator<Item = ContentId>) -> Result<Contents<'_>, ArchiveError> { drop(ids.into_iter()); Ok(Contents { _b: self }) }
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// Its folder, as the target names it.
+    pub(crate) fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// The outlines of all mailboxes, each whole and with its number.
+    ///
+    /// Items are errors for damage that may hide an outline and for mailboxes whose outline is
+    /// not whole; the others follow.
+    #[must_use]
+    pub fn outlines(&self) -> Outlines<'_> {
+        Outlines::new(self)
+    }
+
+    /// The outlines, record by record, by mailbox and part; for mailboxes too large for memory,
+    /// and for what is left of damaged ones.
+    #[must_use]
+    pub fn outline_parts(&self) -> OutlineParts<'_> {
+        OutlineParts::new(self)
+    }
+
+    /// All contents, in the order in which they lie in the volumes. A content's hash is checked
+    /// before it is handed out; damage is an error item, and the rest follows.
+    #[must_use]
+    pub fn contents(&self) -> Contents<'_> {
+        Contents::all(self)
+    }
+
+    /// The contents named by `ids`, in the order in which they lie in the volumes, each frame read
+    /// once. A content that cannot be found is an error item at the end.
+    #[must_use]
+    pub fn contents_of(&self, ids: impl IntoIterator<Item = ContentId>) -> Contents<'_> {
+        Contents::some(self, ids.into_iter().collect::<HashSet<_>>())
+    }
+
     /// One content.
-    pub fn content(&self, id: &ContentId) -> Result<Vec<u8>, ArchiveError> { let _ = id; unimplemented!() }
-    /// The named streams.
-    pub fn streams(&self) -> Result<Vec<StreamInfo>, ArchiveError> { unimplemented!() }
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NoContent`] if there is none with this id, [`ArchiveError::Damaged`] if the
+    /// record that holds it is damaged.
+    pub fn content(&self, id: &ContentId) -> Result<Vec<u8>, ArchiveError> {
+        let mut first_error = None;
+        for place in self.catalog().frames(id.prefix()) {
+            let frame = match self.frame(place) {
+                Ok(frame) => frame,
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                    continue;
+                }
+            };
+            let mut entries = frame.entries.iter().filter(|entry| entry.id == *id);
+            if let Some(bytes) = entries.find_map(|entry| frame.content(entry)) {
+                return Ok(bytes.to_vec());
+            }
+        }
+        Err(first_error.unwrap_or(ArchiveError::NoContent { id: *id }))
+    }
+
+    /// The named streams, by name.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamInfo> {
+        let chunks = &self.catalog().chunks;
+        let names: BTreeSet<&str> = chunks.iter().map(|chunk| chunk.name.as_str()).collect();
+        let info = |name: &str| {
+            let own = self.stream_chunks(name);
+            let in_order = (0..).zip(own).all(|(number, chunk)| chunk.chunk == number);
+            let complete = in_order && own.last().is_some_and(|chunk| chunk.last);
+            StreamInfo { name: name.to_owned(), complete }
+        };
+        names.into_iter().map(info).collect()
+    }
+
     /// One stream.
-    pub fn stream(&self, name: &str) -> Result<StreamReader, ArchiveError> { let _ = name; unimplemented!() }
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NoStream`]. Damage is an error of the reader.
+    pub fn stream(&self, name: &str) -> Result<StreamReader<'_>, ArchiveError> {
+        match self.stream_chunks(name) {
+            [] => Err(ArchiveError::NoStream { name: name.to_owned() }),
+            chunks => Ok(StreamReader::new(self, chunks)),
+        }
+    }
+
+    fn stream_chunks(&self, name: &str) -> &[crate::catalog::ChunkEntry] {
+        let chunks = &self.catalog().chunks;
+        let start = chunks.partition_point(|chunk| chunk.name.as_str() < name);
+        let end = chunks.partition_point(|chunk| chunk.name.as_str() <= name);
+        &chunks[start..end]
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.catalog.get_or_init(|| Catalog::load(&self.volumes))
+    }
+
+    /// The record of kind `kind` at `place`.
+    pub(crate) fn read(
+        &self,
+        place: Place,
+        kind: RecordKind,
+    ) -> Result<(&VolumeFile, Record), ArchiveError> {
+        let volume = self.volumes.get(place.volume as usize);
+        let volume = volume.ok_or_else(|| {
+            let what = format!("it has no volume {}", place.volume);
+            ArchiveError::Damaged(Damage::of_file(&self.folder, what))
+        })?;
+        let volume = volume.as_ref().map_err(|damage| ArchiveError::Damaged(damage.clone()))?;
+        let record = volume.read(place.offset()).map_err(ArchiveError::Damaged)?;
+        if record.head.kind != kind {
+            let what = format!("the index says that a record of kind {kind} is here");
+            return Err(ArchiveError::Damaged(damage_in(volume, &record, what)));
+        }
+        Ok((volume, record))
+    }
+
+    /// The frame at `place`.
+    fn frame(&self, place: Place) -> Result<Arc<Frame>, ArchiveError> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, frame)) = recent.as_ref().filter(|(at, _)| *at == place) {
+            return Ok(Arc::clone(frame));
+        }
+        let (volume, record) = self.read(place, RecordKind::Data)?;
+        let frame = Arc::new(decode_frame(volume, &record)?);
+        *recent = Some((place, Arc::clone(&frame)));
+        Ok(frame)
+    }
+}
+
+fn decode_frame(volume: &VolumeFile, record: &Record) -> Result<Frame, ArchiveError> {
+    let bad = |what: &str| ArchiveError::Damaged(damage_in(volume, record, what));
+    let payload = record.payload().map_err(|what| bad(&what))?;
+    Frame::decode(payload).map_err(bad)
 }

@@ -55,10 +55,14 @@ pub enum ArchiveError {
     #[error("no backup set here: there is no file SET; name the folder that holds it, or salvage")]
     NoSet,
     /// Bytes of the set are not what was written.
-    #[error("{0}; what it held cannot be read from here; check names what is lost, salvage reads the rest")]
+    #[error(
+        "{0}; what it held cannot be read from here; check names what is lost, salvage reads the rest"
+    )]
     Damaged(Damage),
     /// Something was written by a later version in a way this one does not know.
-    #[error("{file}: format version {version}, this program reads up to {known}; use a newer program")]
+    #[error(
+        "{file}: format version {version}, this program reads up to {known}; use a newer program"
+    )]
     FutureVersion {
         /// File, as the target names it.
         file: String,
@@ -93,7 +97,9 @@ pub enum ArchiveError {
         what: String,
     },
     /// The set belongs to another store.
-    #[error("the set belongs to store {set}, not to {store}; nothing was written; use another folder")]
+    #[error(
+        "the set belongs to store {set}, not to {store}; nothing was written; use another folder"
+    )]
     OtherStore {
         /// The set's store.
         set: StoreId,
@@ -173,7 +179,9 @@ pub enum ArchiveError {
         what: String,
     },
     /// Something is larger than the format can hold.
-    #[error("{what} takes {bytes} bytes, at most {limit} fit into a record; it is not in the backup")]
+    #[error(
+        "{what} takes {bytes} bytes, at most {limit} fit into a record; it is not in the backup"
+    )]
     TooLarge {
         /// What it is.
         what: String,
@@ -186,7 +194,9 @@ pub enum ArchiveError {
     #[error("this backup was abandoned after an earlier error; start a new one")]
     Abandoned,
     /// What was written did not read back.
-    #[error("the backup does not read back as written: {first}; it has no MANIFEST; check the medium, then start a new one")]
+    #[error(
+        "the backup does not read back as written: {first}; it has no MANIFEST; check the medium, then start a new one"
+    )]
     NotVerified {
         /// The first damage found.
         first: Damage,

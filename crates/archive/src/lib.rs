@@ -1,19 +1,29 @@
 #![doc = include_str!("../README.md")]
 
 mod backup;
+mod bytes;
+mod catalog;
 mod check;
+mod compress;
 mod error;
 mod fate;
 mod feature;
+mod frame;
 mod ids;
+mod index;
+mod layout;
 mod manifest;
 mod outline;
 mod record;
 mod salvage;
 mod set;
+mod set_file;
 mod stream;
+mod survey;
 mod target;
 mod text;
+mod verify;
+mod volume;
 mod writer;
 pub use backup::{Backup, Content, Contents, OutlineParts, Outlines};
 pub use check::{CheckLevel, CheckReport, Progress};

@@ -39,12 +39,8 @@ impl BackupKind {
 
     /// The kind that [`BackupKind::folder_word`] calls `word`.
     pub(crate) fn from_folder_word(word: &str) -> Option<BackupKind> {
-        let kinds = [
-            BackupKind::Full,
-            BackupKind::Copy,
-            BackupKind::Differential,
-            BackupKind::Incremental,
-        ];
+        let kinds =
+            [BackupKind::Full, BackupKind::Copy, BackupKind::Differential, BackupKind::Incremental];
         kinds.into_iter().find(|kind| kind.folder_word() == word)
     }
 }

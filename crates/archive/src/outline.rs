@@ -2,9 +2,9 @@
 //!
 //! They come before the contents, so that an archive whose end is lost still names what it lost.
 
+mod codec;
 
-
-
+pub(crate) use codec::{EncodedPart, OutlineEncoder, decode_part};
 
 use std::collections::BTreeMap;
 
@@ -85,11 +85,10 @@ impl MailboxOutline {
     /// Adds `next`, the part that follows the ones added so far.
     pub(crate) fn extend(&mut self, next: MailboxOutline) {
         let mut folders = next.folders.into_iter().peekable();
-        if let (Some(last), Some(first)) = (self.folders.last_mut(), folders.peek_mut()) {
-            if last.name == first.name {
-                last.messages.append(&mut first.messages);
-                folders.next();
-            }
+        if let Some(last) = self.folders.last_mut()
+            && let Some(mut same) = folders.next_if(|first| first.name == last.name)
+        {
+            last.messages.append(&mut same.messages);
         }
         self.folders.extend(folders);
     }

@@ -1,6 +1,37 @@
-//! Records.
+//! Records: the 64-byte header, the hash, and the padding that keeps every record on the grid.
+
+mod scan;
+
+pub(crate) use scan::{Identity, Scan, Scanned, VolumeFile};
+
 use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::bytes::Fields;
+
+/// How every record begins.
+pub(crate) const MAGIC: [u8; 8] = *b"MBARREC1";
+/// Bytes of a header.
+pub(crate) const HEADER_SIZE: usize = 64;
+/// Records begin at multiples of this.
+pub(crate) const GRID: u64 = 64;
+/// The most bytes a payload may have, stored or raw.
+pub(crate) const PAYLOAD_SIZE_MAX: u32 = 512 << 20;
+/// The version of the records that this crate writes, and the highest that it reads.
+pub(crate) const RECORD_VERSION: u16 = 1;
+/// Flag: the stream's last record.
+pub(crate) const FLAG_LAST: u8 = 2;
+/// Codec: the payload is stored as it is.
+pub(crate) const CODEC_NONE: u8 = 0;
+/// Codec: one zstd frame.
+pub(crate) const CODEC_ZSTD: u8 = 1;
+
+/// Header bytes that the hash covers.
+const HASHED_SIZE: usize = 40;
+const HASH_SIZE: usize = HEADER_SIZE - HASHED_SIZE;
+const _: () = assert!(HEADER_SIZE as u64 == GRID && HASH_SIZE == 24);
+
 /// What a record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,9 +52,224 @@ pub enum RecordKind {
     Log,
     /// Reed–Solomon parity. Reserved.
     Parity,
-    /// A kind of a later version.
+    /// A kind of a later version; readers pass over it.
     Unknown(u8),
 }
+
+impl RecordKind {
+    fn to_u8(self) -> u8 {
+        match self {
+            RecordKind::Volume => 1,
+            RecordKind::Outline => 2,
+            RecordKind::Data => 3,
+            RecordKind::Stream => 4,
+            RecordKind::Index => 5,
+            RecordKind::Trailer => 6,
+            RecordKind::Log => 7,
+            RecordKind::Parity => 8,
+            RecordKind::Unknown(number) => number,
+        }
+    }
+
+    fn from_u8(number: u8) -> RecordKind {
+        match number {
+            1 => RecordKind::Volume,
+            2 => RecordKind::Outline,
+            3 => RecordKind::Data,
+            4 => RecordKind::Stream,
+            5 => RecordKind::Index,
+            6 => RecordKind::Trailer,
+            7 => RecordKind::Log,
+            8 => RecordKind::Parity,
+            _ => RecordKind::Unknown(number),
+        }
+    }
+}
+
 impl fmt::Display for RecordKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { write!(f, "{self:?}") }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self {
+            RecordKind::Volume => "volume",
+            RecordKind::Outline => "outline",
+            RecordKind::Data => "data",
+            RecordKind::Stream => "stream",
+            RecordKind::Index => "index",
+            RecordKind::Trailer => "trailer",
+            RecordKind::Log => "log",
+            RecordKind::Parity => "parity",
+            RecordKind::Unknown(number) => return write!(f, "kind {number}"),
+        };
+        f.write_str(word)
+    }
+}
+
+/// A record's header, without magic and hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordHead {
+    pub(crate) kind: RecordKind,
+    pub(crate) flags: u8,
+    pub(crate) codec: u8,
+    pub(crate) key_slot: u8,
+    pub(crate) version: u16,
+    /// Number of the volume.
+    pub(crate) volume: u16,
+    /// Number of the record in the backup.
+    pub(crate) sequence: u32,
+    /// First half of the backup's id.
+    pub(crate) tag: u32,
+    pub(crate) raw_len: u32,
+    pub(crate) stored_len: u32,
+    pub(crate) lsn: u64,
+}
+
+impl RecordHead {
+    /// The record's first 40 bytes.
+    fn encode(&self) -> [u8; HASHED_SIZE] {
+        let mut bytes = [0; HASHED_SIZE];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&[self.kind.to_u8(), self.flags, self.codec, self.key_slot]);
+        bytes[12..14].copy_from_slice(&self.version.to_le_bytes());
+        bytes[14..16].copy_from_slice(&self.volume.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.tag.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.raw_len.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.stored_len.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.lsn.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header; `None` if it does not begin with the magic. Nothing in it is checked yet.
+    pub(crate) fn decode(header: &[u8; HEADER_SIZE]) -> Option<RecordHead> {
+        let mut fields = Fields(header.strip_prefix(&MAGIC)?);
+        let mut read = || -> Result<RecordHead, &'static str> {
+            Ok(RecordHead {
+                kind: RecordKind::from_u8(fields.u8()?),
+                flags: fields.u8()?,
+                codec: fields.u8()?,
+                key_slot: fields.u8()?,
+                version: fields.u16()?,
+                volume: fields.u16()?,
+                sequence: fields.u32()?,
+                tag: fields.u32()?,
+                raw_len: fields.u32()?,
+                stored_len: fields.u32()?,
+                lsn: fields.u64()?,
+            })
+        };
+        read().ok()
+    }
+
+    /// Where the record says it belongs.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity { tag: self.tag, volume: Some(self.volume) }
+    }
+
+    /// Bytes from this record to the next one, padding included.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        record_size(self.stored_len)
+    }
+
+    /// Why this version cannot interpret the payload; `None` if it can.
+    fn unknown(&self) -> Option<String> {
+        if self.version > RECORD_VERSION {
+            return Some(format!("its version {} is later than {RECORD_VERSION}", self.version));
+        }
+        if self.flags & !FLAG_LAST != 0 {
+            return Some(format!("its flags {:#04x} are not known", self.flags));
+        }
+        if self.codec > CODEC_ZSTD || self.key_slot != 0 {
+            return Some(format!("codec {} or key {} is not known", self.codec, self.key_slot));
+        }
+        None
+    }
+}
+
+/// Bytes that a record with `stored_len` bytes of payload takes.
+pub(crate) fn record_size(stored_len: u32) -> u64 {
+    (HEADER_SIZE as u64 + u64::from(stored_len)).next_multiple_of(GRID)
+}
+
+fn hash(head: &[u8], stored: &[u8]) -> [u8; HASH_SIZE] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(head).update(stored);
+    let mut hash = [0; HASH_SIZE];
+    hash.copy_from_slice(&hasher.finalize().as_bytes()[..HASH_SIZE]);
+    hash
+}
+
+/// The bytes of a record, padding included. The first [`HEADER_SIZE`] of them are the header.
+pub(crate) fn encode(head: &RecordHead, stored: &[u8]) -> Vec<u8> {
+    assert_eq!(stored.len(), head.stored_len as usize, "the header describes another payload");
+    let size = usize::try_from(head.size_bytes()).expect("payloads are bounded");
+    let mut bytes = Vec::with_capacity(size);
+    let start = head.encode();
+    bytes.extend_from_slice(&start);
+    bytes.extend_from_slice(&hash(&start, stored));
+    bytes.extend_from_slice(stored);
+    bytes.resize(size, 0);
+    bytes
+}
+
+/// A record whose hash is right.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) head: RecordHead,
+    pub(crate) header: [u8; HEADER_SIZE],
+    pub(crate) stored: Vec<u8>,
+    /// Where it begins in its file.
+    pub(crate) offset: u64,
+    /// Whether its padding is there and zero.
+    pub(crate) padded: bool,
+}
+
+impl Record {
+    /// The payload, decompressed.
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, String> {
+        if let Some(unknown) = self.head.unknown() {
+            return Err(unknown);
+        }
+        let raw_len = self.head.raw_len as usize;
+        if self.head.raw_len > PAYLOAD_SIZE_MAX {
+            return Err(format!("its payload is said to have {raw_len} bytes"));
+        }
+        let payload = match self.head.codec {
+            CODEC_NONE => self.stored.clone(),
+            _ => zstd::bulk::decompress(&self.stored, raw_len)
+                .map_err(|error| format!("it does not decompress: {error}"))?,
+        };
+        if payload.len() == raw_len {
+            Ok(payload)
+        } else {
+            Err(format!("its payload has {} bytes, {raw_len} are stated", payload.len()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_gives_back_its_fields() {
+        for kind in 0..=255 {
+            let head = RecordHead {
+                kind: RecordKind::from_u8(kind),
+                flags: 2,
+                codec: 1,
+                key_slot: 9,
+                version: 3,
+                volume: 4,
+                sequence: 5,
+                tag: 6,
+                raw_len: 70,
+                stored_len: 1,
+                lsn: 8,
+            };
+            let bytes = encode(&head, b"x");
+            assert_eq!(bytes.len(), 128);
+            let header = bytes[..HEADER_SIZE].try_into().unwrap();
+            assert_eq!(RecordHead::decode(&header), Some(head));
+            assert_eq!(header[8], kind);
+        }
+    }
 }

@@ -1,28 +1,40 @@
-//! A set.
+//! A set: the backups of one store.
+
+use std::sync::Arc;
+
+use rehome_log::Lsn;
+
 use crate::backup::Backup;
 use crate::check::{CheckLevel, CheckReport, Progress};
-use crate::error::ArchiveError;
+use crate::error::{ArchiveError, Damage};
 use crate::ids::{BackupId, SetId, StoreId};
+use crate::layout::{self, BASE, MANIFEST};
 use crate::manifest::{BackupKind, Manifest};
 use crate::salvage::Salvage;
+use crate::set_file::{SetFile, write};
 use crate::target::Target;
-use rehome_log::Lsn;
-use std::sync::Arc;
+use crate::verify;
+
 /// A backup set, open for reading.
-pub struct Set { target: Arc<dyn Target> }
+pub struct Set {
+    target: Arc<dyn Target>,
+    file: SetFile,
+}
+
 /// Whether a backup can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackupState {
     /// It was finished.
     Complete,
-    /// Its writer stopped before it was finished.
+    /// Its writer stopped before it was finished, or is still at work.
     Incomplete,
-    /// It was finished, and its manifest cannot be read now.
+    /// It was finished, and this program cannot read its manifest.
     Unreadable {
         /// Why.
         what: String,
     },
 }
+
 /// A backup in a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupInfo {
@@ -39,25 +51,215 @@ pub struct BackupInfo {
     /// Its manifest, if it is complete.
     pub manifest: Option<Manifest>,
 }
+
 impl Set {
     /// Opens the set at `target`.
-    pub fn open(target: Arc<dyn Target>) -> Result<Set, ArchiveError> { Ok(Set { target }) }
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NoSet`] if there is none; [`ArchiveError::FutureVersion`],
+    /// [`ArchiveError::UnknownFeature`] and [`ArchiveError::Damaged`] if its file `SET` cannot be
+    /// read by this program; the target's errors.
+    pub fn open(target: Arc<dyn Target>) -> Result<Set, ArchiveError> {
+        let file = SetFile::read(&*target)?;
+        Ok(Set { target, file })
+    }
+
     /// Its id.
     #[must_use]
-    pub fn id(&self) -> SetId { let _ = &self.target; unimplemented!() }
+    pub fn id(&self) -> SetId {
+        self.file.set_id
+    }
+
     /// The store it belongs to.
     #[must_use]
-    pub fn store_id(&self) -> StoreId { unimplemented!() }
-    /// All backups, oldest state first; incomplete ones too.
-    pub fn list(&self) -> Result<Vec<BackupInfo>, ArchiveError> { unimplemented!() }
-    /// The complete backup with the newest state.
-    pub fn latest(&self) -> Result<Option<BackupInfo>, ArchiveError> { unimplemented!() }
+    pub fn store_id(&self) -> StoreId {
+        self.file.store_id
+    }
+
+    /// All backups by the state of the store that they show, the oldest first; incomplete ones
+    /// and unreadable ones too.
+    ///
+    /// # Errors
+    ///
+    /// The target's errors.
+    pub fn list(&self) -> Result<Vec<BackupInfo>, ArchiveError> {
+        let names = self.target.list(BASE).map_err(ArchiveError::target(BASE, "list it"))?;
+        let mut backups = Vec::new();
+        for name in names {
+            if let Some((lsn_end, kind, id)) = layout::parse_folder_name(&name) {
+                backups.push(self.info(format!("{BASE}/{name}"), lsn_end, kind, id)?);
+            }
+        }
+        let wall_us = |info: &BackupInfo| info.manifest.as_ref().map(|m| m.header.wall_us);
+        backups.sort_by_key(|info| (info.lsn_end, wall_us(info), info.id));
+        Ok(backups)
+    }
+
+    fn info(
+        &self,
+        folder: String,
+        lsn_end: Lsn,
+        kind: BackupKind,
+        id: BackupId,
+    ) -> Result<BackupInfo, ArchiveError> {
+        let listed = self.target.list(&folder).map_err(ArchiveError::target(&folder, "list it"))?;
+        let (state, manifest) = if !listed.iter().any(|name| name == MANIFEST) {
+            (BackupState::Incomplete, None)
+        } else {
+            match self.manifest(&folder, id) {
+                Ok(manifest) => (BackupState::Complete, Some(manifest)),
+                Err(error) => (BackupState::Unreadable { what: error.to_string() }, None),
+            }
+        };
+        Ok(BackupInfo { id, folder, kind, lsn_end, state, manifest })
+    }
+
+    /// The manifest in `folder`, if it is of backup `id` of this set.
+    fn manifest(&self, folder: &str, id: BackupId) -> Result<Manifest, ArchiveError> {
+        let manifest = layout::read_manifest(&*self.target, folder)?;
+        let is_ours = manifest.backup_id == id
+            && manifest.set_id == self.file.set_id
+            && manifest.header.store_id == self.file.store_id;
+        if !is_ours {
+            let what = "it is the manifest of another backup or set";
+            return Err(ArchiveError::file_damaged(&format!("{folder}/{MANIFEST}"), what));
+        }
+        Ok(manifest)
+    }
+
+    /// The complete backup that shows the newest state, the one begun last if there are several.
+    ///
+    /// # Errors
+    ///
+    /// The target's errors.
+    pub fn latest(&self) -> Result<Option<BackupInfo>, ArchiveError> {
+        let complete = |info: &BackupInfo| info.state == BackupState::Complete;
+        Ok(self.list()?.into_iter().rfind(complete))
+    }
+
     /// Opens a complete backup.
-    pub fn backup(&self, id: BackupId) -> Result<Backup, ArchiveError> { let _ = id; unimplemented!() }
-    /// Checks a complete backup.
-    pub fn check(&self, id: BackupId, level: CheckLevel, observe: &mut dyn FnMut(Progress)) -> Result<CheckReport, ArchiveError> { let _ = (id, level, observe); unimplemented!() }
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NoBackup`], [`ArchiveError::Incomplete`], and why the manifest cannot be
+    /// read.
+    pub fn backup(&self, id: BackupId) -> Result<Backup, ArchiveError> {
+        let folder = self.complete_folder(id)?;
+        let manifest = self.manifest(&folder, id)?;
+        let volumes = layout::open_volumes(&*self.target, &folder, &manifest);
+        Ok(Backup::of_volumes(&folder, volumes, Some(manifest)))
+    }
+
+    /// Checks a complete backup. Damage is no error: it is in the report, with the mailboxes and
+    /// messages that it touches. At [`CheckLevel::Hashes`] damage leads to a second reading that
+    /// goes as deep as [`CheckLevel::Deep`], to name them.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NoBackup`], [`ArchiveError::Incomplete`],
+    /// [`ArchiveError::FutureVersion`] and [`ArchiveError::UnknownFeature`] if this program cannot
+    /// judge it, and the target's errors. A backup whose manifest is damaged is checked without.
+    pub fn check(
+        &self,
+        id: BackupId,
+        level: CheckLevel,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<CheckReport, ArchiveError> {
+        let folder = self.complete_folder(id)?;
+        match self.manifest(&folder, id) {
+            Ok(manifest) => {
+                let target = &*self.target;
+                Ok(verify::check_volumes(target, &folder, &manifest, level, observe))
+            }
+            Err(ArchiveError::Damaged(damage)) => {
+                self.check_without_manifest(&folder, id, level, damage, observe)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check_without_manifest(
+        &self,
+        folder: &str,
+        id: BackupId,
+        level: CheckLevel,
+        manifest_damage: Damage,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<CheckReport, ArchiveError> {
+        let volumes = layout::find_volumes(&*self.target, folder, id)?;
+        let bytes = volumes.iter().flatten().map(|volume| volume.size_bytes()).sum();
+        let salvage = Salvage::of(folder, volumes, None, observe);
+        let mut damage = vec![manifest_damage];
+        damage.extend(salvage.damage);
+        let mut mailboxes = salvage.mailboxes;
+        mailboxes.retain(|mailbox| mailbox.fate != crate::fate::Fate::Whole);
+        let (records, contents, absent) = (0, salvage.contents, 0);
+        let backup = id;
+        Ok(CheckReport { backup, level, bytes, records, contents, absent, damage, mailboxes })
+    }
+
     /// Keeps `report` in the set under `verify/`.
-    pub fn keep_report(&self, report: &CheckReport, wall_us: i64, account: &str) -> Result<(), ArchiveError> { let _ = (report, wall_us, account); unimplemented!() }
-    /// Reads whatever is left of a backup, finished or not.
-    pub fn salvage(&self, id: BackupId, observe: &mut dyn FnMut(Progress)) -> Result<Salvage, ArchiveError> { let _ = (id, observe); unimplemented!() }
+    ///
+    /// # Errors
+    ///
+    /// The target's errors; `AlreadyExists` if a report of the same time, backup and level is
+    /// there.
+    pub fn keep_report(
+        &self,
+        report: &CheckReport,
+        wall_us: i64,
+        account: &str,
+    ) -> Result<(), ArchiveError> {
+        let bytes = verify::encode(report, wall_us, account)?;
+        write(&*self.target, &verify::report_name(wall_us, report), &bytes)
+    }
+
+    /// Reads whatever is left of a backup, finished or not, and says what became of each mailbox.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NoBackup`], [`ArchiveError::FutureVersion`] and
+    /// [`ArchiveError::UnknownFeature`], and the target's errors.
+    pub fn salvage(
+        &self,
+        id: BackupId,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<Salvage, ArchiveError> {
+        let folder = self.folder(id)?;
+        let manifest = match self.manifest(&folder, id) {
+            Ok(manifest) => Some(manifest),
+            Err(
+                error @ (ArchiveError::FutureVersion { .. } | ArchiveError::UnknownFeature { .. }),
+            ) => return Err(error),
+            Err(_) => None,
+        };
+        let mut volumes = layout::find_volumes(&*self.target, &folder, id)?;
+        for missing in manifest.iter().flat_map(|manifest| &manifest.volumes) {
+            let name = format!("{folder}/{}", missing.file);
+            if !volumes.iter().flatten().any(|volume| volume.name == name) {
+                volumes.push(Err(Damage::of_file(&name, "the file is missing")));
+            }
+        }
+        Ok(Salvage::of(&folder, volumes, manifest, observe))
+    }
+
+    fn folder(&self, id: BackupId) -> Result<String, ArchiveError> {
+        let names = self.target.list(BASE).map_err(ArchiveError::target(BASE, "list it"))?;
+        let is_it = |name: &String| {
+            layout::parse_folder_name(name).is_some_and(|(_, _, found)| found == id)
+        };
+        let name = names.into_iter().find(is_it).ok_or(ArchiveError::NoBackup { id })?;
+        Ok(format!("{BASE}/{name}"))
+    }
+
+    fn complete_folder(&self, id: BackupId) -> Result<String, ArchiveError> {
+        let folder = self.folder(id)?;
+        let listed = self.target.list(&folder).map_err(ArchiveError::target(&folder, "list it"))?;
+        if listed.iter().any(|name| name == MANIFEST) {
+            Ok(folder)
+        } else {
+            Err(ArchiveError::Incomplete { id })
+        }
+    }
 }

@@ -26,6 +26,14 @@ pub trait Target: Send + Sync {
     /// `NotFound`, and whatever the target says.
     fn open(&self, name: &str) -> io::Result<Box<dyn SourceFile>>;
 
+    /// Makes the name of finished file `name` durable, for whoever builds upon a file whose writer
+    /// may have died between giving it its name and making that durable.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the target says.
+    fn settle(&self, name: &str) -> io::Result<()>;
+
     /// The names in folder `dir`, sorted; none if there is no such folder. `""` is the top.
     ///
     /// # Errors
@@ -47,7 +55,8 @@ pub trait TargetFile: Send {
     ///
     /// # Errors
     ///
-    /// Whatever the target says; the file may have its name then, or not.
+    /// Whatever the target says; the file does not have its name then, unless the target failed
+    /// to take it back too.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 

@@ -1,11 +1,39 @@
-//! Writing a backup.
-use crate::error::ArchiveError;
-use crate::ids::{BackupId, ContentId};
-use crate::manifest::{BackupHeader, Manifest};
-use crate::outline::MailboxOutline;
-use crate::target::Target;
-use std::io::Read;
+//! Writing a backup: outlines, then contents, with streams anywhere.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::io::{self, Read};
 use std::sync::Arc;
+
+use crate::check::{CheckLevel, CheckReport};
+use crate::compress::{Packing, Pool};
+use crate::error::ArchiveError;
+use crate::feature::Features;
+use crate::frame::{FrameBuilder, overhead_bytes};
+use crate::ids::{BackupId, ContentId, hex};
+use crate::layout;
+use crate::manifest::{
+    BackupHeader, BackupKind, FORMAT_VERSION, LogRange, Manifest, Totals, VolumeEntry,
+};
+use crate::outline::{EncodedPart, MailboxOutline, OutlineEncoder};
+use crate::record::{FLAG_LAST, PAYLOAD_SIZE_MAX, RecordKind};
+use crate::set_file::{SetFile, write};
+use crate::stream;
+use crate::target::{Target, read_small};
+use crate::verify;
+use crate::volume::{Note, VolumeHead, VolumeWriter};
+
+/// Contents with one owner are gathered into frames of this size.
+const FRAME_SIZE_TARGET: usize = 256 << 10;
+/// Contents with several owners are gathered into frames of this size, so that reading one
+/// mailbox does not read much of others.
+const SHARED_FRAME_SIZE_TARGET: usize = 32 << 10;
+/// A content from this size on has a frame to itself.
+const OWN_FRAME_SIZE: usize = 64 << 10;
+/// Raw bytes that may wait for compression or for being written.
+const IN_FLIGHT_BYTES_MAX: usize = 16 << 20;
+/// Tries to find an id whose folder is free.
+const ATTEMPTS: u32 = 1000;
+
 /// How a backup is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriterOptions {
@@ -19,29 +47,443 @@ pub struct WriterOptions {
     /// Whether all volumes are read again and checked before the backup counts as complete.
     pub verify: bool,
 }
+
 impl Default for WriterOptions {
     fn default() -> WriterOptions {
         WriterOptions { zstd_level: 3, volume_bytes: 1 << 30, threads: 2, verify: true }
     }
 }
+
+/// A record whose payload is being compressed.
+struct Waiting {
+    kind: RecordKind,
+    flags: u8,
+    raw_len: usize,
+    packing: Packing,
+    note: Note,
+}
+
 /// A backup being written.
-pub struct BackupWriter { id: BackupId }
+///
+/// Dropped before [`BackupWriter::finish`], it leaves an incomplete backup. It keeps 24 MiB and
+/// the largest content in memory, and about 20 bytes for each content that outlines name and that
+/// was not handed over yet.
+pub struct BackupWriter {
+    target: Arc<dyn Target>,
+    head: VolumeHead,
+    folder: String,
+    verify: bool,
+    volumes: VolumeWriter,
+    pool: Pool,
+    waiting: VecDeque<Waiting>,
+    in_flight_bytes: usize,
+    single: FrameBuilder,
+    shared: FrameBuilder,
+    outline: Option<OutlineEncoder>,
+    /// Prefixes of contents that outlines name and that were not handed over.
+    expected: HashSet<u64>,
+    streams: BTreeSet<String>,
+    absent: Vec<ContentId>,
+    totals: Totals,
+    failed: bool,
+}
+
 impl BackupWriter {
     /// Begins a backup in the set at `target`, making the set if there is none.
-    pub fn begin(target: Arc<dyn Target>, header: BackupHeader, options: WriterOptions) -> Result<BackupWriter, ArchiveError> { let _ = (target, header, options); unimplemented!() }
+    ///
+    /// The id follows from `header` and from which folders are there; whatever was written
+    /// before, finished or not, is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::OtherStore`], [`ArchiveError::UnknownFeature`] and
+    /// [`ArchiveError::FutureVersion`] if the set is not for this writer,
+    /// [`ArchiveError::Unsupported`] for a kind that is not written yet, and the target's errors.
+    pub fn begin(
+        target: Arc<dyn Target>,
+        header: BackupHeader,
+        options: WriterOptions,
+    ) -> Result<BackupWriter, ArchiveError> {
+        if !matches!(header.kind, BackupKind::Full | BackupKind::Copy) {
+            let what = format!("writing a backup of kind {}", header.kind.folder_word());
+            return Err(ArchiveError::Unsupported { what });
+        }
+        let set = SetFile::read_or_make(&*target, &header)?;
+        let head = VolumeHead {
+            format: FORMAT_VERSION,
+            features: Features::default(),
+            set_id: set.set_id,
+            backup_id: BackupId([0; 8]),
+            volume: 0,
+            header,
+        };
+        let (head, folder, volumes) = claim(&target, head, options.volume_bytes)?;
+        Ok(BackupWriter {
+            target,
+            head,
+            folder,
+            verify: options.verify,
+            volumes,
+            pool: Pool::start(options.threads, options.zstd_level),
+            waiting: VecDeque::new(),
+            in_flight_bytes: 0,
+            single: FrameBuilder::default(),
+            shared: FrameBuilder::default(),
+            outline: None,
+            expected: HashSet::new(),
+            streams: BTreeSet::new(),
+            absent: Vec::new(),
+            totals: Totals::default(),
+            failed: false,
+        })
+    }
+
     /// Its id.
     #[must_use]
-    pub fn id(&self) -> BackupId { self.id }
-    /// Adds a mailbox's outline and returns the mailbox's number. All outlines come before contents.
-    pub fn outline(&mut self, outline: &MailboxOutline) -> Result<u32, ArchiveError> { let _ = outline; unimplemented!() }
-    /// Adds a part of a mailbox's outline; `more` says that another part of it comes next.
-    pub fn outline_part(&mut self, outline: &MailboxOutline, more: bool) -> Result<u32, ArchiveError> { let _ = (outline, more); unimplemented!() }
-    /// Adds a content, held by the mailboxes with the numbers `owners`.
-    pub fn content(&mut self, id: ContentId, owners: &[u32], bytes: &[u8]) -> Result<(), ArchiveError> { let _ = (id, owners, bytes); unimplemented!() }
-    /// States that the store cannot hand over a content that outlines name.
-    pub fn absent(&mut self, id: ContentId) -> Result<(), ArchiveError> { let _ = id; unimplemented!() }
-    /// Adds all that `source` gives as the stream `name`.
-    pub fn stream(&mut self, name: &str, source: &mut dyn Read) -> Result<(), ArchiveError> { let _ = (name, source); unimplemented!() }
-    /// Completes the backup.
-    pub fn finish(self) -> Result<Manifest, ArchiveError> { unimplemented!() }
+    pub fn id(&self) -> BackupId {
+        self.head.backup_id
+    }
+
+    /// Adds a mailbox's outline and returns the mailbox's number, 0 for the first. All outlines
+    /// come before all contents.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Misuse`] if a content was added before, and the target's errors. After any
+    /// error but `Misuse` the backup is abandoned.
+    pub fn outline(&mut self, outline: &MailboxOutline) -> Result<u32, ArchiveError> {
+        self.outline_part(outline, false)
+    }
+
+    /// Adds a part of a mailbox's outline; `more` says that another part of it comes next, with
+    /// the same name. A part that begins with the folder in which the part before ended goes on
+    /// with that folder. So a mailbox of any size is outlined in bounded memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`BackupWriter::outline`]; `Misuse` also if another mailbox was to be continued.
+    pub fn outline_part(
+        &mut self,
+        outline: &MailboxOutline,
+        more: bool,
+    ) -> Result<u32, ArchiveError> {
+        if self.totals.contents > 0 {
+            return Err(misuse("an outline comes after a content"));
+        }
+        let open = self.outline.as_ref();
+        if open.is_some_and(|open| open.name() != outline.name) {
+            return Err(misuse("an outline comes before the one before it is finished"));
+        }
+        self.guarded(|writer| writer.add_outline(outline, more))
+    }
+
+    /// Adds a content, held by the mailboxes with the numbers `owners`. Each content is handed
+    /// over once.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::WrongContent`] if `bytes` do not hash to `id`, [`ArchiveError::TooLarge`],
+    /// [`ArchiveError::Misuse`] if an outline is not finished, and the target's errors. After any
+    /// error but `Misuse` the backup is abandoned.
+    pub fn content(
+        &mut self,
+        id: ContentId,
+        owners: &[u32],
+        bytes: &[u8],
+    ) -> Result<(), ArchiveError> {
+        if self.outline.is_some() {
+            return Err(misuse("a content comes before the outline before it is finished"));
+        }
+        self.guarded(|writer| writer.add_content(id, owners, bytes))
+    }
+
+    /// States that the store cannot hand over a content that outlines name: the backup can be
+    /// finished without it, and its manifest names it.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Misuse`] if no outline names it or it was handed over.
+    pub fn absent(&mut self, id: ContentId) -> Result<(), ArchiveError> {
+        if !self.expected.remove(&id.prefix()) {
+            return Err(misuse("a content is stated absent that is not expected"));
+        }
+        self.absent.push(id);
+        Ok(())
+    }
+
+    /// Adds all that `source` gives as the stream `name` and returns how many bytes that was.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Misuse`] if there is such a stream already or the name is empty or longer
+    /// than 1024 bytes, [`ArchiveError::Target`] if `source` fails, and the target's errors.
+    pub fn stream(&mut self, name: &str, source: &mut dyn Read) -> Result<u64, ArchiveError> {
+        if name.is_empty() || name.len() > stream::NAME_SIZE_MAX || self.streams.contains(name) {
+            return Err(misuse("a stream's name is empty, too long, or there already"));
+        }
+        self.guarded(|writer| writer.add_stream(name, source))
+    }
+
+    /// Completes the backup: writes what is left, reads all volumes again and checks every hash,
+    /// keeps the report of that under `verify/`, and writes the manifest last.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::ContentsMissing`] if a content that outlines name was neither handed over
+    /// nor stated absent, [`ArchiveError::NotVerified`] if the volumes do not read back, and the
+    /// target's errors. The backup stays incomplete then, except that it may be complete after an
+    /// error in writing the manifest itself.
+    pub fn finish(mut self) -> Result<Manifest, ArchiveError> {
+        if self.failed {
+            return Err(ArchiveError::Abandoned);
+        }
+        if self.outline.is_some() {
+            return Err(misuse("the last outline is not finished"));
+        }
+        if !self.expected.is_empty() {
+            return Err(ArchiveError::ContentsMissing { count: self.expected.len() as u64 });
+        }
+        self.flush(false)?;
+        self.flush(true)?;
+        while !self.waiting.is_empty() {
+            self.write_oldest()?;
+        }
+        let (volumes, raw_bytes) = self.volumes.finish()?;
+        let manifest = self.manifest(volumes, raw_bytes);
+        if self.verify {
+            let report = self.read_back(&manifest)?;
+            let name = verify::report_name(self.head.header.wall_us, &report);
+            let bytes =
+                verify::encode(&report, self.head.header.wall_us, &self.head.header.account)?;
+            write(&*self.target, &name, &bytes)?;
+        }
+        let name = format!("{}/{}", self.folder, layout::MANIFEST);
+        let bytes = manifest.encode()?;
+        write(&*self.target, &name, &bytes)?;
+        let read = read_small(&*self.target, &name, bytes.len() as u64);
+        if read.map_err(ArchiveError::target(&name, "read it"))? != bytes {
+            return Err(ArchiveError::file_damaged(&name, "it does not read back as written"));
+        }
+        Ok(manifest)
+    }
+
+    fn manifest(&mut self, volumes: Vec<VolumeEntry>, raw_bytes: u64) -> Manifest {
+        self.totals.streams = self.streams.len() as u64;
+        self.totals.raw_bytes = raw_bytes;
+        self.totals.stored_bytes = volumes.iter().map(|volume| volume.size_bytes).sum();
+        let header = self.head.header.clone();
+        Manifest {
+            format: FORMAT_VERSION,
+            features: self.head.features.clone(),
+            set_id: self.head.set_id,
+            backup_id: self.head.backup_id,
+            base: None,
+            log_required: LogRange { begin: header.lsn_begin, end: header.lsn_end },
+            header,
+            totals: self.totals,
+            absent: std::mem::take(&mut self.absent),
+            root: layout::root(&volumes),
+            volumes,
+        }
+    }
+
+    fn read_back(&self, manifest: &Manifest) -> Result<CheckReport, ArchiveError> {
+        let level = CheckLevel::Hashes;
+        let report =
+            verify::check_volumes(&*self.target, &self.folder, manifest, level, &mut |_| {});
+        match report.damage.first() {
+            Some(first) => Err(ArchiveError::NotVerified { first: first.clone() }),
+            None => Ok(report),
+        }
+    }
+
+    /// Runs `step`; an error abandons the backup.
+    fn guarded<T>(
+        &mut self,
+        step: impl FnOnce(&mut BackupWriter) -> Result<T, ArchiveError>,
+    ) -> Result<T, ArchiveError> {
+        if self.failed {
+            return Err(ArchiveError::Abandoned);
+        }
+        let done = step(self);
+        self.failed = done.is_err();
+        done
+    }
+
+    fn add_outline(&mut self, outline: &MailboxOutline, more: bool) -> Result<u32, ArchiveError> {
+        let mut encoder = match self.outline.take() {
+            Some(encoder) => encoder,
+            None => {
+                let number = u32::try_from(self.totals.mailboxes).map_err(|_| {
+                    let bytes = self.totals.mailboxes;
+                    let what = "the number of mailboxes".to_owned();
+                    ArchiveError::TooLarge { what, bytes, limit: u64::from(u32::MAX) }
+                })?;
+                self.totals.mailboxes += 1;
+                OutlineEncoder::new(number, outline)
+            }
+        };
+        for message in outline.folders.iter().flat_map(|folder| &folder.messages) {
+            self.expected.insert(message.content.prefix());
+        }
+        let number = encoder.mailbox();
+        encoder.add(outline, &mut |part| self.put_outline(part))?;
+        if more {
+            self.outline = Some(encoder);
+        } else {
+            self.put_outline(encoder.finish())?;
+        }
+        Ok(number)
+    }
+
+    fn put_outline(&mut self, encoded: EncodedPart) -> Result<(), ArchiveError> {
+        let EncodedPart { payload, mailbox, part, last, messages, name } = encoded;
+        self.totals.outline_records += 1;
+        self.totals.messages += u64::from(messages);
+        let note = Note::Outline { mailbox, part, last, messages, name };
+        self.put(RecordKind::Outline, 0, payload, note)
+    }
+
+    fn add_content(
+        &mut self,
+        id: ContentId,
+        owners: &[u32],
+        bytes: &[u8],
+    ) -> Result<(), ArchiveError> {
+        let found = ContentId::of(bytes);
+        if found != id {
+            return Err(ArchiveError::WrongContent { id, found });
+        }
+        let size = bytes.len() as u64 + overhead_bytes(owners.len());
+        if size > u64::from(PAYLOAD_SIZE_MAX) {
+            let (what, limit) = (format!("content {id}"), u64::from(PAYLOAD_SIZE_MAX));
+            return Err(ArchiveError::TooLarge { what, bytes: size, limit });
+        }
+        self.expected.remove(&id.prefix());
+        self.totals.contents += 1;
+        self.totals.content_bytes += bytes.len() as u64;
+        if bytes.len() >= OWN_FRAME_SIZE {
+            let mut own = FrameBuilder::default();
+            own.push(id, owners, bytes);
+            return self.put_frame(&mut own);
+        }
+        let is_shared = owners.len() > 1;
+        let (frame, target) = match is_shared {
+            false => (&mut self.single, FRAME_SIZE_TARGET),
+            true => (&mut self.shared, SHARED_FRAME_SIZE_TARGET),
+        };
+        frame.push(id, owners, bytes);
+        if frame.body_bytes() >= target {
+            self.flush(is_shared)?;
+        }
+        Ok(())
+    }
+
+    fn add_stream(&mut self, name: &str, source: &mut dyn Read) -> Result<u64, ArchiveError> {
+        self.streams.insert(name.to_owned());
+        let (mut hasher, mut total, mut chunk) = (blake3::Hasher::new(), 0, 0_u32);
+        loop {
+            let mut bytes = Vec::new();
+            (&mut *source)
+                .take(stream::CHUNK_SIZE as u64)
+                .read_to_end(&mut bytes)
+                .map_err(ArchiveError::target(name, "read the stream to be kept"))?;
+            let is_end = bytes.is_empty();
+            if is_end {
+                bytes = stream::encode_end(total, &hasher);
+            } else {
+                hasher.update(&bytes);
+                total += bytes.len() as u64;
+            }
+            let flags = if is_end { FLAG_LAST } else { 0 };
+            let payload = stream::encode_chunk(name, chunk, &bytes);
+            let note = Note::Chunk { name: name.to_owned(), chunk, last: is_end };
+            self.put(RecordKind::Stream, flags, payload, note)?;
+            if is_end {
+                return Ok(total);
+            }
+            chunk += 1;
+        }
+    }
+
+    fn flush(&mut self, is_shared: bool) -> Result<(), ArchiveError> {
+        let frame = if is_shared { &mut self.shared } else { &mut self.single };
+        let mut frame = std::mem::take(frame);
+        if frame.is_empty() { Ok(()) } else { self.put_frame(&mut frame) }
+    }
+
+    fn put_frame(&mut self, frame: &mut FrameBuilder) -> Result<(), ArchiveError> {
+        let (payload, prefixes) = frame.take();
+        self.put(RecordKind::Data, 0, payload, Note::Contents(prefixes))
+    }
+
+    /// Has a payload compressed; it is written when those before it are.
+    fn put(
+        &mut self,
+        kind: RecordKind,
+        flags: u8,
+        payload: Vec<u8>,
+        note: Note,
+    ) -> Result<(), ArchiveError> {
+        let raw_len = payload.len();
+        while !self.waiting.is_empty() && self.in_flight_bytes + raw_len > IN_FLIGHT_BYTES_MAX {
+            self.write_oldest()?;
+        }
+        self.in_flight_bytes += raw_len;
+        let packing = self.pool.pack(payload);
+        self.waiting.push_back(Waiting { kind, flags, raw_len, packing, note });
+        Ok(())
+    }
+
+    fn write_oldest(&mut self) -> Result<(), ArchiveError> {
+        let Some(waiting) = self.waiting.pop_front() else { return Ok(()) };
+        self.in_flight_bytes -= waiting.raw_len;
+        let packed = waiting.packing.wait().ok_or(ArchiveError::Abandoned)?;
+        self.volumes.put(waiting.kind, waiting.flags, &packed, waiting.note)
+    }
+}
+
+fn misuse(what: &str) -> ArchiveError {
+    ArchiveError::Misuse { what: what.to_owned() }
+}
+
+/// Finds an id whose folder is free and begins the first volume in it.
+fn claim(
+    target: &Arc<dyn Target>,
+    mut head: VolumeHead,
+    volume_bytes: u64,
+) -> Result<(VolumeHead, String, VolumeWriter), ArchiveError> {
+    let taken = target.list(layout::BASE).map_err(ArchiveError::target(layout::BASE, "list it"))?;
+    for attempt in 0..ATTEMPTS {
+        head.backup_id = backup_id(&head, attempt);
+        let name = layout::folder_name(&head.header, head.backup_id);
+        if taken.contains(&name) {
+            continue;
+        }
+        let folder = format!("{}/{name}", layout::BASE);
+        let begun =
+            VolumeWriter::begin(Arc::clone(target), folder.clone(), head.clone(), volume_bytes);
+        match begun {
+            // Somebody with the same header came in between.
+            Err(ArchiveError::Busy { .. }) => {}
+            Err(ArchiveError::Target { source, .. })
+                if source.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(volumes) => return Ok((head, folder, volumes)),
+        }
+    }
+    Err(ArchiveError::Busy { file: layout::BASE.to_owned() })
+}
+
+fn backup_id(head: &VolumeHead, attempt: u32) -> BackupId {
+    let mut hasher = blake3::Hasher::new();
+    let header = &head.header;
+    hasher.update(b"rehome backup").update(&head.set_id.0).update(&header.store_id.0);
+    hasher.update(&header.store_epoch.to_le_bytes());
+    hasher.update(&header.lsn_end.to_u64().to_le_bytes());
+    hasher.update(&header.wall_us.to_le_bytes()).update(&attempt.to_le_bytes());
+    hasher.update(hex(header.account.as_bytes()).as_bytes());
+    let mut id = [0; 8];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    BackupId(id)
 }

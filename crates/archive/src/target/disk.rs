@@ -68,6 +68,10 @@ impl Target for DiskTarget {
         Ok(Box::new(open))
     }
 
+    fn settle(&self, name: &str) -> io::Result<()> {
+        self.disk.sync_dir(&file_name(name)?.parent())
+    }
+
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let dir = if dir.is_empty() { FileName::root() } else { file_name(dir)? };
         match self.disk.list(&dir) {
@@ -104,7 +108,12 @@ impl TargetFile for Part {
     fn finish(self: Box<Self>) -> io::Result<()> {
         self.disk.sync(self.file, SyncKind::All)?;
         self.disk.rename(&self.part, &self.name)?;
-        self.disk.sync_dir(&self.name.parent())?;
+        if let Err(error) = self.disk.sync_dir(&self.name.parent()) {
+            // Nobody may build upon a name that a power cut may take. If this fails too, the
+            // file is whole and named, and its writer knows nothing but the error.
+            _ = self.disk.rename(&self.name, &self.part);
+            return Err(error);
+        }
         // The pages are clean now and may leave the cache: the check that follows reads the disk.
         self.disk.write_behind(self.file, 0, self.offset);
         Ok(())

@@ -1,0 +1,178 @@
+//! Where the records of a backup are: read from the indexes, or found by a scan.
+
+use crate::error::Damage;
+use crate::frame::Frame;
+use crate::index;
+use crate::outline::{OutlinePart, decode_part};
+use crate::record::{FLAG_LAST, GRID, Record, RecordKind, Scanned, VolumeFile};
+use crate::stream;
+
+/// Where a record begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    /// Position of the volume in the backup's list.
+    pub(crate) volume: u32,
+    /// Offset in cells of the grid.
+    cell: u32,
+}
+
+impl Place {
+    pub(crate) fn new(volume: u32, offset: u64) -> Place {
+        let cell = u32::try_from(offset / GRID).unwrap_or(u32::MAX);
+        Place { volume, cell }
+    }
+
+    pub(crate) fn from_cell(volume: u32, cell: u32) -> Place {
+        Place { volume, cell }
+    }
+
+    pub(crate) fn cell(self) -> u32 {
+        self.cell
+    }
+
+    pub(crate) fn offset(self) -> u64 {
+        u64::from(self.cell) * GRID
+    }
+}
+
+/// An outline record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OutlineEntry {
+    pub(crate) place: Place,
+    pub(crate) mailbox: u32,
+    pub(crate) part: u32,
+    pub(crate) last: bool,
+    pub(crate) messages: u32,
+    pub(crate) name: String,
+}
+
+impl OutlineEntry {
+    pub(crate) fn of(place: Place, part: &OutlinePart) -> OutlineEntry {
+        OutlineEntry {
+            place,
+            mailbox: part.mailbox,
+            part: part.part,
+            last: part.last,
+            messages: u32::try_from(part.outline.messages()).unwrap_or(u32::MAX),
+            name: part.outline.name.clone(),
+        }
+    }
+}
+
+/// A record of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkEntry {
+    pub(crate) place: Place,
+    pub(crate) name: String,
+    pub(crate) chunk: u32,
+    pub(crate) last: bool,
+}
+
+/// A content: the first bytes of its id, and the frame it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ContentEntry {
+    pub(crate) prefix: u64,
+    pub(crate) place: Place,
+}
+
+/// Where the records of a backup are.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    /// By mailbox and part.
+    pub(crate) outlines: Vec<OutlineEntry>,
+    /// By name and number.
+    pub(crate) chunks: Vec<ChunkEntry>,
+    /// By prefix.
+    pub(crate) contents: Vec<ContentEntry>,
+    /// What could not be read for it.
+    pub(crate) damage: Vec<Damage>,
+}
+
+impl Catalog {
+    /// The catalog of `volumes`, from each one's index if that is whole, else by a scan.
+    pub(crate) fn load(volumes: &[Result<VolumeFile, Damage>]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for (number, volume) in (0..).zip(volumes) {
+            match volume {
+                Err(damage) => catalog.damage.push(damage.clone()),
+                Ok(volume) => match index::read(volume, number) {
+                    Ok(part) => catalog.append(part),
+                    Err(_) => catalog.scan(volume, number),
+                },
+            }
+        }
+        catalog.sort();
+        catalog
+    }
+
+    pub(crate) fn append(&mut self, mut other: Catalog) {
+        self.outlines.append(&mut other.outlines);
+        self.chunks.append(&mut other.chunks);
+        self.contents.append(&mut other.contents);
+        self.damage.append(&mut other.damage);
+    }
+
+    fn scan(&mut self, volume: &VolumeFile, number: u32) {
+        for scanned in volume.scan() {
+            match scanned {
+                Scanned::Damage(damage) => self.damage.push(damage),
+                Scanned::Record(record) => {
+                    if let Err(what) = self.note(&record, Place::new(number, record.offset)) {
+                        self.damage.push(damage_in(volume, &record, what));
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, record: &Record, place: Place) -> Result<(), String> {
+        match record.head.kind {
+            RecordKind::Outline => {
+                let part = decode_part(&record.payload()?)?;
+                self.outlines.push(OutlineEntry::of(place, &part));
+            }
+            RecordKind::Data => {
+                let frame = Frame::decode(record.payload()?)?;
+                for entry in &frame.entries {
+                    self.contents.push(ContentEntry { prefix: entry.id.prefix(), place });
+                }
+            }
+            RecordKind::Stream => {
+                let payload = record.payload()?;
+                let (name, chunk, _) = stream::decode_chunk(&payload)?;
+                let last = record.head.flags & FLAG_LAST != 0;
+                self.chunks.push(ChunkEntry { place, name, chunk, last });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Brings everything into order; a record that was found twice counts once.
+    pub(crate) fn sort(&mut self) {
+        self.outlines.sort_by_key(|entry| (entry.mailbox, entry.part, entry.place));
+        self.outlines.dedup_by_key(|entry| (entry.mailbox, entry.part));
+        self.chunks.sort_by(|a, b| (&a.name, a.chunk, a.place).cmp(&(&b.name, b.chunk, b.place)));
+        self.chunks.dedup_by(|a, b| a.name == b.name && a.chunk == b.chunk);
+        self.contents.sort_unstable();
+    }
+
+    /// The frames that may hold contents whose ids begin with `prefix`.
+    pub(crate) fn frames(&self, prefix: u64) -> impl Iterator<Item = Place> + '_ {
+        let start = self.contents.partition_point(|entry| entry.prefix < prefix);
+        let entries = self.contents[start..].iter();
+        entries.take_while(move |entry| entry.prefix == prefix).map(|entry| entry.place)
+    }
+}
+
+/// `what` is wrong with the payload of `record`, although its hash is right.
+pub(crate) fn damage_in(volume: &VolumeFile, record: &Record, what: impl Into<String>) -> Damage {
+    Damage {
+        file: volume.name.clone(),
+        offset: record.offset,
+        length: record.head.size_bytes(),
+        record: Some(record.head.sequence),
+        kind: Some(record.head.kind),
+        what: what.into(),
+    }
+}

@@ -1,0 +1,107 @@
+//! Compression on threads of its own; results come back in the order of the questions.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use zstd::bulk::Compressor;
+
+use crate::record::{CODEC_NONE, CODEC_ZSTD};
+
+/// A payload as it is stored.
+pub(crate) struct Packed {
+    pub(crate) raw_len: usize,
+    pub(crate) codec: u8,
+    pub(crate) stored: Vec<u8>,
+}
+
+/// A payload that is stored, or will be.
+pub(crate) enum Packing {
+    Done(Packed),
+    Coming(Receiver<Packed>),
+}
+
+impl Packing {
+    /// Waits for the result; `None` if the thread that worked on it died.
+    pub(crate) fn wait(self) -> Option<Packed> {
+        match self {
+            Packing::Done(packed) => Some(packed),
+            Packing::Coming(reply) => reply.recv().ok(),
+        }
+    }
+}
+
+struct Job {
+    raw: Vec<u8>,
+    reply: SyncSender<Packed>,
+}
+
+/// The threads.
+pub(crate) struct Pool {
+    level: i32,
+    jobs: Option<SyncSender<Job>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// Starts `threads` threads. With none, and if none can be started, [`Pool::pack`] does the
+    /// work itself.
+    pub(crate) fn start(threads: usize, level: i32) -> Pool {
+        let (jobs, queue) = sync_channel(threads.max(1) * 2);
+        let queue = Arc::new(Mutex::new(queue));
+        let workers: Vec<_> = (0..threads)
+            .filter_map(|_| {
+                let queue = Arc::clone(&queue);
+                let name = "archive-zstd".to_owned();
+                Builder::new().name(name).spawn(move || work(&queue, level)).ok()
+            })
+            .collect();
+        let jobs = (!workers.is_empty()).then_some(jobs);
+        Pool { level, jobs, workers }
+    }
+
+    /// Has `raw` compressed.
+    pub(crate) fn pack(&self, raw: Vec<u8>) -> Packing {
+        let Some(jobs) = &self.jobs else {
+            return Packing::Done(pack(&mut Compressor::new(self.level).ok(), raw));
+        };
+        let (reply, result) = sync_channel(1);
+        match jobs.send(Job { raw, reply }) {
+            Ok(()) => Packing::Coming(result),
+            Err(unsent) => Packing::Done(pack(&mut None, unsent.0.raw)),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has already been noticed by whoever waited for its result.
+            _ = worker.join();
+        }
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>, level: i32) {
+    let mut compressor = Compressor::new(level).ok();
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { raw, reply }) = job else { return };
+        // Nobody waits any more if the backup was abandoned.
+        _ = reply.send(pack(&mut compressor, raw));
+    }
+}
+
+/// Compresses `raw` if that saves at least a 32nd; less is not worth decompressing it later.
+fn pack(compressor: &mut Option<Compressor<'_>>, raw: Vec<u8>) -> Packed {
+    let raw_len = raw.len();
+    let smaller = compressor
+        .as_mut()
+        .and_then(|compressor| compressor.compress(&raw).ok())
+        .filter(|stored| stored.len() + raw_len / 32 < raw_len);
+    match smaller {
+        Some(stored) => Packed { raw_len, codec: CODEC_ZSTD, stored },
+        None => Packed { raw_len, codec: CODEC_NONE, stored: raw },
+    }
+}

@@ -1,0 +1,137 @@
+//! Data frames: contents one after the other, then a directory of them.
+
+use crate::bytes::{Fields, Malformed, put_len, put_u32};
+use crate::ids::ContentId;
+
+/// How the directory ends.
+const MAGIC: [u8; 8] = *b"MBARDIR1";
+/// Bytes of count, offset and magic at the very end.
+const FOOTER_SIZE: usize = 16;
+
+/// A content's line in the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FrameEntry {
+    pub(crate) id: ContentId,
+    offset: usize,
+    len: usize,
+    pub(crate) owners: Vec<u32>,
+}
+
+/// A frame being filled.
+#[derive(Default)]
+pub(crate) struct FrameBuilder {
+    bodies: Vec<u8>,
+    directory: Vec<u8>,
+    prefixes: Vec<u64>,
+}
+
+impl FrameBuilder {
+    pub(crate) fn push(&mut self, id: ContentId, owners: &[u32], bytes: &[u8]) {
+        self.directory.extend_from_slice(&id.0);
+        put_len(&mut self.directory, self.bodies.len());
+        put_len(&mut self.directory, bytes.len());
+        put_len(&mut self.directory, owners.len());
+        for owner in owners {
+            put_u32(&mut self.directory, *owner);
+        }
+        self.bodies.extend_from_slice(bytes);
+        self.prefixes.push(id.prefix());
+    }
+
+    /// Bytes of contents in it.
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.bodies.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.prefixes.is_empty()
+    }
+
+    /// The payload and the prefixes of the ids in it; the builder is empty again.
+    pub(crate) fn take(&mut self) -> (Vec<u8>, Vec<u64>) {
+        let FrameBuilder { mut bodies, directory, prefixes } = std::mem::take(self);
+        let directory_at = bodies.len();
+        bodies.extend_from_slice(&directory);
+        put_len(&mut bodies, prefixes.len());
+        put_len(&mut bodies, directory_at);
+        bodies.extend_from_slice(&MAGIC);
+        (bodies, prefixes)
+    }
+}
+
+/// Bytes that a content with `owners` owners adds to a frame besides its own.
+pub(crate) fn overhead_bytes(owners: usize) -> u64 {
+    (32 + 12 + FOOTER_SIZE) as u64 + owners as u64 * 4
+}
+
+/// A frame that was read.
+pub(crate) struct Frame {
+    payload: Vec<u8>,
+    pub(crate) entries: Vec<FrameEntry>,
+}
+
+impl Frame {
+    pub(crate) fn decode(payload: Vec<u8>) -> Result<Frame, Malformed> {
+        let footer_at = payload.len().checked_sub(FOOTER_SIZE).ok_or("the frame is cut off")?;
+        let mut footer = Fields(&payload[footer_at..]);
+        let (count, directory_at) = (footer.len()?, footer.len()?);
+        if footer.array()? != MAGIC {
+            return Err("the frame does not end with a directory");
+        }
+        let directory = payload.get(directory_at..footer_at).ok_or("the directory is outside")?;
+        let mut directory = Fields(directory);
+        let mut entries = Vec::new();
+        for _ in 0..count {
+            let id = ContentId(directory.array()?);
+            let (offset, len, owner_count) = (directory.len()?, directory.len()?, directory.len()?);
+            if offset.checked_add(len).is_none_or(|end| end > directory_at) {
+                return Err("a content lies outside the frame");
+            }
+            let owners = directory.bytes(owner_count.checked_mul(4).ok_or("too many owners")?)?;
+            let owners = owners
+                .chunks_exact(4)
+                .map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                .collect();
+            entries.push(FrameEntry { id, offset, len, owners });
+        }
+        Ok(Frame { payload, entries })
+    }
+
+    /// The bytes of `entry`, if their hash is its id.
+    pub(crate) fn content(&self, entry: &FrameEntry) -> Option<&[u8]> {
+        let bytes = self.payload.get(entry.offset..entry.offset + entry.len)?;
+        (ContentId::of(bytes) == entry.id).then_some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_gives_back_contents_and_owners_and_no_wrong_byte() {
+        let bodies: [&[u8]; 3] = [b"one", b"", b"the third"];
+        let mut builder = FrameBuilder::default();
+        for (owner, body) in (0..).zip(bodies) {
+            builder.push(ContentId::of(body), &[owner, 9], body);
+        }
+        let (payload, prefixes) = builder.take();
+        assert_eq!(prefixes.len(), 3);
+        let frame = Frame::decode(payload.clone()).unwrap();
+        for (owner, (entry, body)) in (0..).zip(frame.entries.iter().zip(bodies)) {
+            assert_eq!(frame.content(entry), Some(body));
+            assert_eq!(entry.owners, [owner, 9]);
+        }
+        for at in 0..payload.len() {
+            let mut bad = payload.clone();
+            bad[at] ^= 0xff;
+            let Ok(frame) = Frame::decode(bad) else { continue };
+            for bytes in frame.entries.iter().filter_map(|entry| frame.content(entry)) {
+                assert!(bodies.contains(&bytes), "byte {at}");
+            }
+        }
+        for cut in 0..payload.len() {
+            assert!(Frame::decode(payload[..cut].to_vec()).is_err(), "cut at {cut}");
+        }
+    }
+}

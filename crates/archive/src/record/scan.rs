@@ -1,0 +1,250 @@
+//! Reading the records of a volume, and finding the next one after damage.
+
+use std::io;
+
+use super::{GRID, HEADER_SIZE, MAGIC, PAYLOAD_SIZE_MAX, Record, RecordHead, hash, record_size};
+use crate::error::Damage;
+use crate::target::{SourceFile, Target};
+
+/// Bytes searched at a time for the next record after damage.
+const SEARCH_SIZE: usize = 64 << 10;
+/// Bytes passed over when the medium cannot read where the search stands.
+const UNREADABLE_STEP: u64 = 4096;
+
+/// What every record of a volume says of where it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// First half of the backup's id.
+    pub(crate) tag: u32,
+    /// Number of the volume; `None` if any will do.
+    pub(crate) volume: Option<u16>,
+}
+
+impl Identity {
+    fn covers(self, head: &RecordHead) -> bool {
+        self.tag == head.tag && self.volume.is_none_or(|volume| volume == head.volume)
+    }
+}
+
+/// An open volume.
+pub(crate) struct VolumeFile {
+    /// As the target names it.
+    pub(crate) name: String,
+    /// What its records must say; `None` if any will do.
+    pub(crate) identity: Option<Identity>,
+    source: Box<dyn SourceFile>,
+}
+
+/// Why there is no good record at a place.
+struct Fault {
+    what: String,
+    head: Option<RecordHead>,
+    /// The record is whole and belongs elsewhere.
+    foreign: bool,
+}
+
+impl Fault {
+    fn new(what: impl Into<String>, head: Option<RecordHead>) -> Fault {
+        Fault { what: what.into(), head, foreign: false }
+    }
+
+    fn place(self, file: &str, offset: u64, length: u64) -> Damage {
+        Damage {
+            file: file.to_owned(),
+            offset,
+            length,
+            record: self.head.map(|head| head.sequence),
+            kind: self.head.map(|head| head.kind),
+            what: self.what,
+        }
+    }
+}
+
+impl VolumeFile {
+    pub(crate) fn open(
+        target: &dyn Target,
+        name: &str,
+        identity: Option<Identity>,
+    ) -> Result<VolumeFile, Damage> {
+        match target.open(name) {
+            Ok(source) => Ok(VolumeFile { name: name.to_owned(), identity, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Damage::of_file(name, "the file is missing"))
+            }
+            Err(error) => Err(Damage::of_file(name, format!("it cannot be opened: {error}"))),
+        }
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.source.size_bytes()
+    }
+
+    /// The record at `offset`, if it is whole and belongs here.
+    pub(crate) fn read(&self, offset: u64) -> Result<Record, Damage> {
+        let identity = self.identity;
+        self.try_read(offset, identity).map_err(|fault| fault.place(&self.name, offset, 0))
+    }
+
+    fn try_read(&self, offset: u64, identity: Option<Identity>) -> Result<Record, Fault> {
+        let rest = self.size_bytes().saturating_sub(offset);
+        if rest < HEADER_SIZE as u64 {
+            return Err(Fault::new("the file ends inside a record's header", None));
+        }
+        let mut header = [0; HEADER_SIZE];
+        self.fill(offset, &mut header)?;
+        let no_record = || Fault::new("no record begins here", None);
+        let head = RecordHead::decode(&header).ok_or_else(no_record)?;
+        let room = rest - HEADER_SIZE as u64;
+        if head.stored_len > PAYLOAD_SIZE_MAX || u64::from(head.stored_len) > room {
+            let what = "the file ends inside the record, or its length is damaged";
+            return Err(Fault::new(what, Some(head)));
+        }
+        let padded_len = record_size(head.stored_len) - HEADER_SIZE as u64;
+        let read_len = usize::try_from(padded_len.min(room)).expect("payloads are bounded");
+        let mut stored = vec![0; read_len];
+        self.fill(offset + HEADER_SIZE as u64, &mut stored)?;
+        let stored_len = head.stored_len as usize;
+        let padded = padded_len <= room && stored[stored_len..].iter().all(|padding| *padding == 0);
+        stored.truncate(stored_len);
+        if hash(&header[..40], &stored) != header[40..] {
+            return Err(Fault::new("its hash does not fit its bytes", Some(head)));
+        }
+        if identity.is_some_and(|own| !own.covers(&head)) {
+            let what = "it is a record of another volume or backup";
+            return Err(Fault { foreign: true, ..Fault::new(what, Some(head)) });
+        }
+        Ok(Record { head, header, stored, offset, padded })
+    }
+
+    fn fill(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
+        self.source
+            .read_at(offset, buf)
+            .map_err(|error| Fault::new(format!("the medium cannot read it: {error}"), None))
+    }
+
+    /// All records from the front, and all damage between them.
+    pub(crate) fn scan(&self) -> Scan<'_> {
+        Scan {
+            file: self,
+            identity: self.identity,
+            at: 0,
+            last_sequence: None,
+            after_damage: false,
+            pending: None,
+        }
+    }
+}
+
+/// What a scan comes upon.
+pub(crate) enum Scanned {
+    Record(Record),
+    Damage(Damage),
+}
+
+/// Iterator of [`VolumeFile::scan`].
+pub(crate) struct Scan<'a> {
+    file: &'a VolumeFile,
+    identity: Option<Identity>,
+    at: u64,
+    last_sequence: Option<u32>,
+    after_damage: bool,
+    pending: Option<Scanned>,
+}
+
+impl Scan<'_> {
+    /// How far it has come.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
+    fn accept(&mut self, record: Record) -> Scanned {
+        let head = record.head;
+        self.identity = Some(head.identity());
+        let place = |what: String, length| {
+            Fault::new(what, Some(head)).place(&self.file.name, record.offset, length)
+        };
+        let expected = self.last_sequence.map(|last| last.wrapping_add(1));
+        let fits = self.after_damage || expected.is_none_or(|expected| expected == head.sequence);
+        let in_order = fits.then_some(()).ok_or_else(|| {
+            let expected = expected.unwrap_or_default();
+            place(format!("record {expected} should be here: some are missing or moved"), 0)
+        });
+        self.last_sequence = Some(head.sequence);
+        self.after_damage = false;
+        self.at = (record.offset + head.size_bytes()).min(self.file.size_bytes());
+        let padding = (!record.padded)
+            .then(|| place("its padding is cut off or not zero".to_owned(), head.size_bytes()));
+        match (in_order, padding) {
+            (Err(damage), _) => {
+                self.pending = Some(Scanned::Record(record));
+                Scanned::Damage(damage)
+            }
+            (Ok(()), Some(damage)) => {
+                self.pending = Some(Scanned::Record(record));
+                Scanned::Damage(damage)
+            }
+            (Ok(()), None) => Scanned::Record(record),
+        }
+    }
+
+    fn pass_over(&mut self, fault: Fault) -> Scanned {
+        let from = self.at;
+        let next = match fault.head {
+            Some(head) if fault.foreign => (from + head.size_bytes()).min(self.file.size_bytes()),
+            head => self.next_record(from, head),
+        };
+        self.at = next;
+        self.after_damage = true;
+        Scanned::Damage(fault.place(&self.file.name, from, next - from))
+    }
+
+    /// Where the next record begins after the damage at `from`, or the end of the file.
+    fn next_record(&self, from: u64, head: Option<RecordHead>) -> u64 {
+        if let Some(head) = head {
+            // If the damage spared the lengths, nothing inside the record is taken for a record:
+            // it may hold a message with an archive attached.
+            let next = from.saturating_add(head.size_bytes());
+            let follows = |record: Record| record.head.sequence == head.sequence.wrapping_add(1);
+            if self.file.try_read(next, self.identity).is_ok_and(follows) {
+                return next;
+            }
+        }
+        let end = self.file.size_bytes();
+        let mut at = from + GRID;
+        let mut block = vec![0; SEARCH_SIZE];
+        while at + HEADER_SIZE as u64 <= end {
+            let len = usize::try_from(end - at).unwrap_or(SEARCH_SIZE).min(SEARCH_SIZE);
+            let block = &mut block[..len];
+            if self.file.fill(at, block).is_err() {
+                at = (at + 1).next_multiple_of(UNREADABLE_STEP);
+                continue;
+            }
+            let mut here = at;
+            for cell in block.chunks(GRID as usize) {
+                if cell.starts_with(&MAGIC) && self.file.try_read(here, self.identity).is_ok() {
+                    return here;
+                }
+                here += GRID;
+            }
+            at = here;
+        }
+        end
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Scanned;
+
+    fn next(&mut self) -> Option<Scanned> {
+        if let Some(pending) = self.pending.take() {
+            return Some(pending);
+        }
+        if self.at >= self.file.size_bytes() {
+            return None;
+        }
+        Some(match self.file.try_read(self.at, self.identity) {
+            Ok(record) => self.accept(record),
+            Err(fault) => self.pass_over(fault),
+        })
+    }
+}

@@ -1,0 +1,292 @@
+//! Writing volumes: records in order, an index and a trailer at the end of each file.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place};
+use crate::compress::Packed;
+use crate::error::ArchiveError;
+use crate::feature::Features;
+use crate::ids::{BackupId, SetId, hex};
+use crate::index;
+use crate::manifest::{BackupHeader, FORMAT_VERSION, VolumeEntry};
+use crate::record::{
+    self, CODEC_NONE, HEADER_SIZE, PAYLOAD_SIZE_MAX, RECORD_VERSION, Record, RecordHead,
+    RecordKind, VolumeFile, record_size,
+};
+use crate::target::{Target, TargetFile};
+
+/// No volume is made larger than this unless a single record is.
+pub(crate) const VOLUME_SIZE_MAX: u64 = 1 << 30;
+
+/// The payload of a volume's first record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VolumeHead {
+    pub(crate) format: u16,
+    pub(crate) features: Features,
+    pub(crate) set_id: SetId,
+    pub(crate) backup_id: BackupId,
+    pub(crate) volume: u16,
+    pub(crate) header: BackupHeader,
+}
+
+/// The part of it that every version can be asked for.
+#[derive(Deserialize)]
+struct Preamble {
+    format: u16,
+    #[serde(default)]
+    features: Features,
+}
+
+impl VolumeHead {
+    /// Reads the first record of `volume`.
+    pub(crate) fn read(volume: &VolumeFile) -> Result<VolumeHead, ArchiveError> {
+        let record = volume.read(0).map_err(ArchiveError::Damaged)?;
+        VolumeHead::decode(volume, &record)
+    }
+
+    pub(crate) fn decode(volume: &VolumeFile, record: &Record) -> Result<VolumeHead, ArchiveError> {
+        let bad =
+            |what: String| ArchiveError::Damaged(crate::catalog::damage_in(volume, record, what));
+        if record.head.kind != RecordKind::Volume {
+            return Err(bad("the first record does not say what the volume is of".to_owned()));
+        }
+        let payload = record.payload().map_err(bad)?;
+        let no_json = |error: serde_json::Error| bad(format!("it cannot be read: {error}"));
+        let preamble: Preamble = serde_json::from_slice(&payload).map_err(no_json)?;
+        if preamble.format > FORMAT_VERSION {
+            let file = volume.name.clone();
+            let (version, known) = (preamble.format, FORMAT_VERSION);
+            return Err(ArchiveError::FutureVersion { file, version, known });
+        }
+        preamble.features.may_read(&volume.name)?;
+        serde_json::from_slice(&payload).map_err(no_json)
+    }
+}
+
+/// A volume's file name.
+pub(crate) fn volume_name(number: u16) -> String {
+    format!("v{number:05}.mbar")
+}
+
+/// The number in a volume's file name, finished or not.
+pub(crate) fn volume_number(name: &str) -> Option<u16> {
+    let digits = name.strip_suffix(".part").unwrap_or(name);
+    let digits = digits.strip_prefix('v')?.strip_suffix(".mbar")?;
+    let plain = digits.len() == 5 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
+}
+
+/// What the index is to say of a record.
+pub(crate) enum Note {
+    Outline { mailbox: u32, part: u32, last: bool, messages: u32, name: String },
+    Chunk { name: String, chunk: u32, last: bool },
+    Contents(Vec<u64>),
+}
+
+/// The volume being written.
+struct OpenVolume {
+    name: String,
+    file: Box<dyn TargetFile>,
+    offset: u64,
+    first_record: u32,
+    records: u32,
+    headers: blake3::Hasher,
+    catalog: Catalog,
+}
+
+/// Writes the volumes of one backup.
+pub(crate) struct VolumeWriter {
+    target: Arc<dyn Target>,
+    folder: String,
+    head: VolumeHead,
+    volume_bytes: u64,
+    sequence: u32,
+    open: Option<OpenVolume>,
+    finished: Vec<VolumeEntry>,
+    raw_bytes: u64,
+}
+
+impl VolumeWriter {
+    /// Begins the first volume, which claims the backup's folder.
+    ///
+    /// # Errors
+    ///
+    /// The target's own error; `AlreadyExists` and [`ArchiveError::Busy`] say that the folder is
+    /// somebody else's.
+    pub(crate) fn begin(
+        target: Arc<dyn Target>,
+        folder: String,
+        head: VolumeHead,
+        volume_bytes: u64,
+    ) -> Result<VolumeWriter, ArchiveError> {
+        let volume_bytes = volume_bytes.min(VOLUME_SIZE_MAX);
+        let (open, finished) = (None, Vec::new());
+        let (sequence, raw_bytes) = (0, 0);
+        let mut writer = VolumeWriter {
+            target,
+            folder,
+            head,
+            volume_bytes,
+            sequence,
+            open,
+            finished,
+            raw_bytes,
+        };
+        writer.open_volume()?;
+        Ok(writer)
+    }
+
+    /// Writes a record, beginning a new volume if it does not fit into this one.
+    pub(crate) fn put(
+        &mut self,
+        kind: RecordKind,
+        flags: u8,
+        packed: &Packed,
+        note: Note,
+    ) -> Result<(), ArchiveError> {
+        let (_, stored_len) = lengths(kind, packed)?;
+        if self.open.as_ref().is_some_and(|open| self.is_full(open, record_size(stored_len))) {
+            self.close_volume()?;
+        }
+        if self.open.is_none() {
+            self.open_volume()?;
+        }
+        let offset = self.append(kind, flags, packed)?;
+        let open = self.open.as_mut().expect("it was opened above");
+        let place = Place::new(u32::from(self.head.volume), offset);
+        match note {
+            Note::Outline { mailbox, part, last, messages, name } => {
+                let entry = OutlineEntry { place, mailbox, part, last, messages, name };
+                open.catalog.outlines.push(entry);
+            }
+            Note::Chunk { name, chunk, last } => {
+                open.catalog.chunks.push(ChunkEntry { place, name, chunk, last });
+            }
+            Note::Contents(prefixes) => {
+                let entries = prefixes.into_iter().map(|prefix| ContentEntry { prefix, place });
+                open.catalog.contents.extend(entries);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes the last volume; gives all of them and the raw bytes of all records.
+    pub(crate) fn finish(&mut self) -> Result<(Vec<VolumeEntry>, u64), ArchiveError> {
+        self.close_volume()?;
+        Ok((std::mem::take(&mut self.finished), self.raw_bytes))
+    }
+
+    /// Whether `open`, which holds something already, has no room for `more_bytes` and its index.
+    fn is_full(&self, open: &OpenVolume, more_bytes: u64) -> bool {
+        let names = open.catalog.outlines.len() as u64 + open.catalog.chunks.len() as u64;
+        let index = open.catalog.contents.len() as u64 * 12 + names * 64 + 4096;
+        open.records > 1 && open.offset + more_bytes + index > self.volume_bytes
+    }
+
+    fn open_volume(&mut self) -> Result<(), ArchiveError> {
+        let number = u16::try_from(self.finished.len()).map_err(|_| ArchiveError::TooLarge {
+            what: "the number of volumes".to_owned(),
+            bytes: self.finished.len() as u64,
+            limit: u64::from(u16::MAX),
+        })?;
+        self.head.volume = number;
+        let name = format!("{}/{}", self.folder, volume_name(number));
+        let file = self.target.create(&name).map_err(ArchiveError::target(&name, "create it"))?;
+        self.open = Some(OpenVolume {
+            name,
+            file,
+            offset: 0,
+            first_record: self.sequence,
+            records: 0,
+            headers: blake3::Hasher::new(),
+            catalog: Catalog::default(),
+        });
+        let no_json =
+            |error: serde_json::Error| ArchiveError::Misuse { what: format!("no JSON: {error}") };
+        let payload = serde_json::to_vec(&self.head).map_err(no_json)?;
+        self.append(RecordKind::Volume, 0, &plain(payload))?;
+        Ok(())
+    }
+
+    fn close_volume(&mut self) -> Result<(), ArchiveError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let index_at = open.offset;
+        let payloads = index::encode(&mut open.catalog);
+        let mut records = 0;
+        for payload in payloads {
+            self.append(RecordKind::Index, 0, &plain(payload))?;
+            records += 1;
+        }
+        let trailer = index::encode_trailer(index_at, records);
+        self.append(RecordKind::Trailer, 0, &plain(trailer))?;
+        let Some(open) = self.open.take() else { return Ok(()) };
+        open.file.finish().map_err(ArchiveError::target(&open.name, "finish it"))?;
+        self.finished.push(VolumeEntry {
+            file: volume_name(self.head.volume),
+            size_bytes: open.offset,
+            first_record: open.first_record,
+            records: open.records,
+            root: hex(open.headers.finalize().as_bytes()),
+        });
+        Ok(())
+    }
+
+    /// Appends a record to the open volume and returns its offset.
+    fn append(
+        &mut self,
+        kind: RecordKind,
+        flags: u8,
+        packed: &Packed,
+    ) -> Result<u64, ArchiveError> {
+        let (raw_len, stored_len) = lengths(kind, packed)?;
+        let sequence = self.sequence;
+        let next = sequence.checked_add(1).ok_or_else(|| ArchiveError::TooLarge {
+            what: "the number of records".to_owned(),
+            bytes: u64::from(sequence),
+            limit: u64::from(u32::MAX),
+        })?;
+        let head = RecordHead {
+            kind,
+            flags,
+            codec: packed.codec,
+            key_slot: 0,
+            version: RECORD_VERSION,
+            volume: self.head.volume,
+            sequence,
+            tag: self.head.backup_id.tag(),
+            raw_len,
+            stored_len,
+            lsn: self.head.header.lsn_end.to_u64(),
+        };
+        let bytes = record::encode(&head, &packed.stored);
+        let open = self.open.as_mut().expect("callers open a volume first");
+        open.file.append(&bytes).map_err(ArchiveError::target(&open.name, "write to it"))?;
+        let offset = open.offset;
+        open.headers.update(&bytes[..HEADER_SIZE]);
+        open.offset += bytes.len() as u64;
+        open.records += 1;
+        self.sequence = next;
+        self.raw_bytes += u64::from(raw_len);
+        Ok(offset)
+    }
+}
+
+fn plain(payload: Vec<u8>) -> Packed {
+    Packed { raw_len: payload.len(), codec: CODEC_NONE, stored: payload }
+}
+
+/// Raw and stored length, if both fit into a record.
+fn lengths(kind: RecordKind, packed: &Packed) -> Result<(u32, u32), ArchiveError> {
+    let fit = |len: usize| {
+        u32::try_from(len).ok().filter(|len| *len <= PAYLOAD_SIZE_MAX).ok_or_else(|| {
+            ArchiveError::TooLarge {
+                what: format!("a record of kind {kind}"),
+                bytes: len as u64,
+                limit: u64::from(PAYLOAD_SIZE_MAX),
+            }
+        })
+    };
+    Ok((fit(packed.raw_len)?, fit(packed.stored.len())?))
+}

@@ -1,0 +1,290 @@
+//! A made-up store, and targets that hold a set in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use rehome_archive::{
+    Backup, BackupHeader, BackupKind, BackupWriter, ContentId, FolderOutline, MailboxOutline,
+    Manifest, MessageOutline, Set, SourceFile, StoreId, Target, TargetFile, WriterOptions,
+};
+use rehome_log::{Lsn, SplitMix64};
+
+/// What a backup is made of.
+#[derive(Clone)]
+pub(crate) struct Truth {
+    pub(crate) mailboxes: Vec<MailboxOutline>,
+    pub(crate) contents: Vec<(ContentId, Vec<u32>, Vec<u8>)>,
+    pub(crate) streams: BTreeMap<String, Vec<u8>>,
+}
+
+/// Pseudo-random text: it compresses, but not to nothing.
+pub(crate) fn text(seed: u64, len: usize) -> Vec<u8> {
+    const WORDS: [&str; 8] =
+        ["server ", "mailbox ", "the ", "cluster ", "of\r\n", "moved ", "node ", "a "];
+    let mut random = SplitMix64::new(seed);
+    let mut text = format!("Message-ID: <{seed}@example.org>\r\n\r\n").into_bytes();
+    while text.len() < len {
+        let number = random.next_u64();
+        text.extend_from_slice(WORDS[usize::try_from(number % 8).unwrap()].as_bytes());
+        if number & 0x300 == 0 {
+            text.extend_from_slice(format!("{number:x}").as_bytes());
+        }
+    }
+    text.truncate(len);
+    text
+}
+
+/// `mailboxes` mailboxes with `messages` messages each, of about `len` bytes; every fifth message
+/// is in the next mailbox too.
+pub(crate) fn truth(mailboxes: u32, messages: u32, len: usize) -> Truth {
+    let mut bodies: Vec<(ContentId, Vec<u32>, Vec<u8>)> = Vec::new();
+    let mut outlines = Vec::new();
+    let mut shared: Vec<(ContentId, u64)> = Vec::new();
+    for mailbox in 0..mailboxes {
+        let mut rows = Vec::new();
+        for (id, size) in shared.drain(..) {
+            let body = bodies.iter_mut().find(|body| body.0 == id).unwrap();
+            body.1.push(mailbox);
+            rows.push((id, size));
+        }
+        for number in 0..messages {
+            let seed = u64::from(mailbox) << 32 | u64::from(number);
+            let body = text(seed, len + usize::try_from(seed % 97).unwrap());
+            let (id, size) = (ContentId::of(&body), body.len() as u64);
+            if number % 5 == 0 && mailbox + 1 < mailboxes {
+                shared.push((id, size));
+            }
+            rows.push((id, size));
+            bodies.push((id, vec![mailbox], body));
+        }
+        outlines.push(outline(mailbox, rows));
+    }
+    let streams = BTreeMap::from([
+        ("directory".to_owned(), text(77, 300)),
+        ("settings".to_owned(), Vec::new()),
+    ]);
+    Truth { mailboxes: outlines, contents: bodies, streams }
+}
+
+fn outline(mailbox: u32, rows: Vec<(ContentId, u64)>) -> MailboxOutline {
+    let row = |(uid, (content, size_bytes)): (u32, (ContentId, u64))| MessageOutline {
+        uid,
+        modseq: u64::from(uid) + 1,
+        flags: 1,
+        keywords: if uid % 2 == 0 { vec!["$label1".to_owned()] } else { Vec::new() },
+        internal_date_seconds: 1_700_000_000 + i64::from(uid),
+        size_bytes,
+        content,
+        origin: (uid % 3 == 0).then(|| format!("{uid}.M1P2.host")),
+    };
+    let half = rows.len() / 2;
+    let mut inbox: Vec<MessageOutline> = (1..).zip(rows).map(row).collect();
+    let sent = inbox.split_off(half);
+    let folder = |name: &str, messages| FolderOutline {
+        name: name.to_owned(),
+        uidvalidity: 42,
+        uidnext: 1000,
+        modseq: 3,
+        attributes: BTreeMap::from([("acl".to_owned(), "owner".to_owned())]),
+        messages,
+    };
+    MailboxOutline {
+        name: format!("user{mailbox:03}"),
+        attributes: BTreeMap::from([("quota".to_owned(), "1000".to_owned())]),
+        subscriptions: vec!["INBOX".to_owned(), "Sent".to_owned()],
+        highest_modseq: 900,
+        folders: vec![folder("INBOX", inbox), folder("Sent", sent), folder("Empty", Vec::new())],
+    }
+}
+
+pub(crate) fn header() -> BackupHeader {
+    BackupHeader {
+        kind: BackupKind::Full,
+        store_id: StoreId([7; 16]),
+        store_epoch: 3,
+        lsn_begin: Lsn::new(1, 4096),
+        lsn_end: Lsn::new(2, 8192),
+        wall_us: 1_700_000_000_000_000,
+        software: "rehome 0.1.0".to_owned(),
+        account: "root@here".to_owned(),
+    }
+}
+
+pub(crate) fn options(volume_bytes: u64) -> WriterOptions {
+    WriterOptions { volume_bytes, threads: 1, ..WriterOptions::default() }
+}
+
+pub(crate) fn write(
+    target: &Arc<dyn Target>,
+    truth: &Truth,
+    header: BackupHeader,
+    options: WriterOptions,
+) -> Result<Manifest, rehome_archive::ArchiveError> {
+    let mut writer = BackupWriter::begin(Arc::clone(target), header, options)?;
+    for (name, bytes) in &truth.streams {
+        writer.stream(name, &mut bytes.as_slice())?;
+    }
+    for outline in &truth.mailboxes {
+        writer.outline(outline)?;
+    }
+    for (id, owners, bytes) in &truth.contents {
+        writer.content(*id, owners, bytes)?;
+    }
+    writer.finish()
+}
+
+/// A set in memory with one backup of `truth`.
+pub(crate) fn archive(truth: &Truth, volume_bytes: u64) -> (Arc<Memory>, Manifest) {
+    let memory = Arc::new(Memory::default());
+    let target: Arc<dyn Target> = memory.clone();
+    let manifest = write(&target, truth, header(), options(volume_bytes)).unwrap();
+    (memory, manifest)
+}
+
+/// What reading gave.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) mailboxes: usize,
+    pub(crate) contents: usize,
+    pub(crate) streams: usize,
+    pub(crate) errors: usize,
+}
+
+/// Reads everything; whatever is handed out must be what was written.
+#[track_caller]
+pub(crate) fn read_all(backup: &Backup, truth: &Truth, context: &str) -> Read {
+    let mut read = Read::default();
+    let good = usize::from;
+    let bodies: HashMap<ContentId, &Vec<u8>> =
+        truth.contents.iter().map(|(id, _, bytes)| (*id, bytes)).collect();
+    for outline in backup.outlines() {
+        read.errors += good(outline.is_err());
+        let Ok((number, outline)) = outline else { continue };
+        assert_eq!(outline, truth.mailboxes[number as usize], "{context}");
+        read.mailboxes += 1;
+    }
+    for content in backup.contents() {
+        read.errors += good(content.is_err());
+        let Ok(content) = content else { continue };
+        assert_eq!(Some(&&content.bytes), bodies.get(&content.id), "{context}");
+        read.contents += 1;
+    }
+    for name in truth.streams.keys() {
+        let mut bytes = Vec::new();
+        let result = backup.stream(name).map_err(io::Error::other);
+        let result = result.and_then(|mut stream| io::Read::read_to_end(&mut stream, &mut bytes));
+        read.errors += good(result.is_err());
+        if result.is_ok() {
+            assert_eq!(bytes, truth.streams[name], "{context}");
+            read.streams += 1;
+        }
+    }
+    read
+}
+
+/// What [`read_all`] gives when nothing is wrong.
+pub(crate) fn everything(truth: &Truth) -> Read {
+    Read {
+        mailboxes: truth.mailboxes.len(),
+        contents: truth.contents.len(),
+        streams: truth.streams.len(),
+        errors: 0,
+    }
+}
+
+/// Files in memory.
+#[derive(Default)]
+pub(crate) struct Memory {
+    files: Arc<Mutex<Files>>,
+}
+
+type Files = BTreeMap<String, Arc<Vec<u8>>>;
+
+impl Memory {
+    pub(crate) fn get(&self, name: &str) -> Vec<u8> {
+        self.files.lock().unwrap()[name].to_vec()
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.files.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// The same files with `name` changed, or gone.
+    pub(crate) fn with(&self, name: &str, bytes: Option<Vec<u8>>) -> Arc<Memory> {
+        let mut files = self.files.lock().unwrap().clone();
+        match bytes {
+            Some(bytes) => files.insert(name.to_owned(), Arc::new(bytes)),
+            None => files.remove(name),
+        };
+        Arc::new(Memory { files: Arc::new(Mutex::new(files)) })
+    }
+
+    pub(crate) fn set(self: &Arc<Memory>) -> Result<Set, rehome_archive::ArchiveError> {
+        Set::open(self.clone())
+    }
+}
+
+impl Target for Memory {
+    fn create(&self, name: &str) -> io::Result<Box<dyn TargetFile>> {
+        if self.files.lock().unwrap().contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let files = Arc::clone(&self.files);
+        Ok(Box::new(Growing { name: name.to_owned(), bytes: Vec::new(), files }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
+        let files = self.files.lock().unwrap();
+        let bytes = files.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(Whole(Arc::clone(bytes))))
+    }
+
+    fn settle(&self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
+        let files = self.files.lock().unwrap();
+        let below = files.keys().filter_map(|name| name.strip_prefix(&prefix));
+        let mut names: Vec<String> =
+            below.map(|rest| rest.split('/').next().unwrap().to_owned()).collect();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+struct Growing {
+    name: String,
+    bytes: Vec<u8>,
+    files: Arc<Mutex<Files>>,
+}
+
+impl TargetFile for Growing {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        let Growing { name, bytes, files } = *self;
+        files.lock().unwrap().insert(name, Arc::new(bytes));
+        Ok(())
+    }
+}
+
+struct Whole(Arc<Vec<u8>>);
+
+impl SourceFile for Whole {
+    fn size_bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap();
+        let bytes = self.0.get(start..start + buf.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buf.copy_from_slice(bytes);
+        Ok(())
+    }
+}
