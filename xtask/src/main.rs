@@ -1,2 +1,72 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask test | check | fix | servers | plan | bench | torture`.
+
+mod commands;
+mod torture;
+
+#[cfg(test)]
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Every test that needs nothing but Rust and a C compiler.
+    Test,
+    /// Form, lints and documentation; writes nothing.
+    Check,
+    /// Mend form and what lints can mend.
+    Fix,
+    /// The runs of the real program: both demos, kills of the migration, kills of a node.
+    Servers,
+    /// The planning report of a site.
+    Plan {
+        /// A site.toml, its folder, or a folder of Maildir++ trees.
+        site: PathBuf,
+    },
+    /// Measure.
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Kill the real program at random moments and look whether anything is lost.
+    #[command(subcommand)]
+    Torture(torture::Torture),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// The bulk move beside `cp` of the same bytes.
+    Move {
+        /// A folder of Maildir++ trees; without it a made-up site is used.
+        #[arg(long)]
+        corpus: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Test => commands::test(),
+        Command::Check => commands::check(),
+        Command::Fix => commands::fix(),
+        Command::Servers => commands::servers(),
+        Command::Plan { site } => commands::plan(&site),
+        Command::Bench(Bench::Move { corpus }) => commands::bench_move(corpus.as_deref()),
+        Command::Torture(torture) => torture::run(&torture),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            commands::say(&format!("xtask: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}

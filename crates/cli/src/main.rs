@@ -1,2 +1,7 @@
-//! The rehome program.
-fn main() {}
+//! The `rehome` program: everything is in the library, so that tests can build the same program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rehome_cli::run(std::env::args_os())
+}

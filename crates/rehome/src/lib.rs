@@ -1,1 +1,60 @@
 //! Takes the mailboxes of a standalone mail server into a failover cluster and loses nothing.
+//!
+//! This crate introduces the others to each other: it has the wiring of store, archive, cluster,
+//! site, planner and executor, and no algorithm. [`migrate`] does the whole job; [`jobs`] works on
+//! one store or archive set; [`serve`] and [`nodes`] are the processes.
+
+pub mod drill;
+pub mod jobs;
+pub mod nodes;
+pub mod sample;
+pub mod serve;
+
+mod backup;
+mod clients;
+mod demo;
+mod directory;
+mod error;
+mod event;
+mod maildir_source;
+mod memory;
+mod migrate;
+mod names;
+mod operations;
+mod outline;
+mod planning;
+mod process;
+mod registry;
+mod report;
+mod restore;
+mod session;
+mod site_file;
+mod summary;
+mod traffic;
+mod verify;
+mod work;
+
+pub use backup::BackupReport;
+pub use demo::{demo, write_sample};
+pub use error::Error;
+pub use event::{Event, Flow, Observe};
+pub use migrate::{Gates, MigrateOptions, Status, apply, migrate, report, status};
+pub use planning::{Planned, check_plan_file, plan};
+pub use rehome_planner::RouteChoice;
+pub use report::JobReport;
+pub use session::Session;
+pub use site_file::SiteFile;
+pub use summary::{LockTimes, MessageCounts, Summary, TrafficCounts};
+pub use work::Work;
+
+/// The parts, for programs that need more than one of them.
+pub mod parts {
+    pub use rehome_archive as archive;
+    pub use rehome_cluster as cluster;
+    pub use rehome_executor as executor;
+    pub use rehome_log as log;
+    pub use rehome_planner as planner;
+    pub use rehome_server as server;
+    pub use rehome_site as site;
+    pub use rehome_store as store;
+}

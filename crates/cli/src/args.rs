@@ -1,0 +1,348 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Takes the mailboxes of a standalone mail server into a failover cluster and loses nothing.
+#[derive(Debug, Parser)]
+#[command(name = "rehome", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// One JSON document on standard output (JSON lines while long work runs).
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a sample site, plan, migrate, verify and write the report.
+    Demo(DemoArgs),
+    /// Write a made-up site: Maildir++ trees, a directory export and site.toml.
+    Sample(SampleArgs),
+    /// Take mail into a store: a Maildir++ tree, an mbox file, a folder of .eml files.
+    Import(ImportArgs),
+    /// Write mail out of a store.
+    Export(ExportArgs),
+    /// Compare both routes and write the plan of the better one.
+    Plan(PlanArgs),
+    /// Judge the preconditions of a plan that can be judged before it starts.
+    Check(CheckArgs),
+    /// Carry a plan out; the same command resumes it.
+    Apply(ApplyArgs),
+    /// Plan, carry out, verify and report; the same command resumes.
+    Migrate(MigrateArgs),
+    /// How far the work in a folder has come.
+    Status(WorkArgs),
+    /// Write the report of the work in a folder again.
+    Report(WorkArgs),
+    /// Move mailboxes from one store to another.
+    Move(MoveArgs),
+    /// Back a store up into an archive set.
+    Backup(BackupArgs),
+    /// Restore a store from an archive set.
+    Restore(RestoreArgs),
+    /// Look at archive sets.
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
+    /// Look at stores.
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Run a cluster node, or look at a cluster.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Run a service of a mail server in the foreground.
+    #[command(subcommand)]
+    Serve(ServeCommand),
+}
+
+/// A route's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RouteArg {
+    /// The recommended one.
+    Auto,
+    /// Mailbox by mailbox, while users work.
+    MoveUsers,
+    /// Back up, rebuild the same server as a cluster, restore.
+    DisasterRecovery,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The route to take.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) route: RouteArg,
+    /// Where everything is made; must not exist yet. Default: rehome-demo, or rehome-demo-2, …
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    /// A new or empty folder.
+    pub(crate) dir: PathBuf,
+    /// How many mailboxes.
+    #[arg(long)]
+    pub(crate) mailboxes: Option<usize>,
+    /// How many messages in each.
+    #[arg(long)]
+    pub(crate) messages: Option<usize>,
+    /// The same seed makes the same site.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Maildir++ trees (or a folder with one for each user), mbox files, .eml files or folders.
+    #[arg(required = true)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// The store; made if it does not exist.
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// The mailbox that gets the mail. Default: the source's own name, or one for each sub-folder.
+    #[arg(long)]
+    pub(crate) mailbox: Option<String>,
+}
+
+/// How mail is written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// A Maildir++ tree for each mailbox.
+    Maildir,
+    /// An mbox file for each folder.
+    Mbox,
+    /// One file for each message.
+    Eml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The store.
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// A new or empty folder.
+    #[arg(long)]
+    pub(crate) to: PathBuf,
+    /// Only these mailboxes.
+    #[arg(long)]
+    pub(crate) mailbox: Vec<String>,
+    /// The format.
+    #[arg(long, value_enum, default_value = "maildir")]
+    pub(crate) format: FormatArg,
+}
+
+/// A site and the folder in which its migration works.
+#[derive(Debug, Args)]
+pub(crate) struct SiteArgs {
+    /// A site.toml, a folder that holds one, or a folder of Maildir++ trees.
+    pub(crate) site: PathBuf,
+    /// Where stores, journal and reports lie. Default: rehome-work beside site.toml.
+    #[arg(long)]
+    pub(crate) work: Option<PathBuf>,
+    /// The route to take.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) route: RouteArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// Where the plan is written; the report goes beside it. Default: plan.json in the work folder.
+    #[arg(short, long)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The plan.json.
+    pub(crate) plan: PathBuf,
+}
+
+/// What the person at the keyboard has answered in advance.
+#[derive(Debug, Args)]
+pub(crate) struct GateArgs {
+    /// Confirm this gate (a step's name), or `all`.
+    #[arg(long, value_name = "STEP")]
+    pub(crate) confirm: Vec<String>,
+    /// The account that carries the work out. Default: the site's service account.
+    #[arg(long)]
+    pub(crate) account: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// The plan.json, as `rehome plan` wrote it.
+    pub(crate) plan: PathBuf,
+    #[command(flatten)]
+    pub(crate) gates: GateArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    #[command(flatten)]
+    pub(crate) gates: GateArgs,
+    /// Deliver and read mail all the while, and verify that mail as well.
+    #[arg(long)]
+    pub(crate) traffic: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
+    /// The work folder.
+    pub(crate) work: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// The store that has the mailboxes.
+    #[arg(long)]
+    pub(crate) from: PathBuf,
+    /// The store that gets them; made if it does not exist.
+    #[arg(long)]
+    pub(crate) to: PathBuf,
+    /// Move every mailbox.
+    #[arg(long, conflicts_with = "mailbox", required_unless_present = "mailbox")]
+    pub(crate) all: bool,
+    /// Move this mailbox; may be given several times.
+    #[arg(long)]
+    pub(crate) mailbox: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The store.
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// The archive set; made if it does not exist.
+    #[arg(long)]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The archive set.
+    #[arg(long)]
+    pub(crate) from: PathBuf,
+    /// The store to make; must not exist, or be empty.
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// Only this mailbox.
+    #[arg(long)]
+    pub(crate) mailbox: Option<String>,
+    /// Which backup. Default: the newest complete one.
+    #[arg(long)]
+    pub(crate) backup: Option<String>,
+    /// Say what would be restored, and touch nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArchiveCommand {
+    /// The backups of a set.
+    List {
+        /// The archive set.
+        set: PathBuf,
+    },
+    /// Read everything and compare every checksum.
+    Check {
+        /// The archive set.
+        set: PathBuf,
+        /// Also decompress and hash every message.
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Write the mail of a backup out as Maildir++ trees, without a server.
+    Extract {
+        /// The archive set.
+        set: PathBuf,
+        /// A new or empty folder.
+        #[arg(long)]
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Mailboxes, sizes, log volume, single-instance ratio.
+    Info {
+        /// The store.
+        store: PathBuf,
+    },
+    /// Read everything, hash every message, recount every counter.
+    Check {
+        /// The store.
+        store: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Nodes, groups and resources, with reasons.
+    Status {
+        /// The quorum folder.
+        quorum: PathBuf,
+    },
+    /// Move a group to another node.
+    Move {
+        /// The quorum folder.
+        quorum: PathBuf,
+        /// The group.
+        group: String,
+        /// The node that shall own it.
+        node: String,
+    },
+    /// Run this computer's node until it is told to stop.
+    Node {
+        /// The quorum folder.
+        #[arg(long)]
+        quorum: PathBuf,
+        /// The node's name.
+        #[arg(long)]
+        name: String,
+        /// Stop in order when standard input ends.
+        #[arg(long)]
+        while_stdin: bool,
+    },
+}
+
+/// Where a service keeps its data and listens.
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArgs {
+    /// The service's folder.
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+    /// The server's name.
+    #[arg(long)]
+    pub(crate) server: String,
+    /// The fencing token under which the service runs.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) epoch: u64,
+    /// The folder with this node's registry.
+    #[arg(long)]
+    pub(crate) registry: Option<PathBuf>,
+    /// End at once when standard input ends.
+    #[arg(long)]
+    pub(crate) while_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServeCommand {
+    /// The endpoint mapper of a server.
+    Attendant(ServiceArgs),
+    /// The directory.
+    Directory(ServiceArgs),
+    /// The mailbox store.
+    Store(ServiceArgs),
+    /// All three in one process.
+    Standalone(ServiceArgs),
+}

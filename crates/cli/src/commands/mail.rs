@@ -1,0 +1,80 @@
+//! The verbs that work on one store or one archive set.
+
+use rehome::jobs::{self, ExportFormat, RestoreRequest};
+use rehome::Error;
+
+use super::answer;
+use crate::args::{
+    ArchiveCommand, BackupArgs, ExportArgs, FormatArg, ImportArgs, MoveArgs, RestoreArgs,
+    StoreCommand,
+};
+use crate::view::View;
+
+pub(crate) fn import(args: &ImportArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let observe = &mut |event| view.show(&event);
+    let report = jobs::import(&args.sources, &args.store, args.mailbox.as_deref(), observe)?;
+    view.line("");
+    answer(json, &report, &report.to_string())
+}
+
+pub(crate) fn export(args: &ExportArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let format = match args.format {
+        FormatArg::Maildir => ExportFormat::Maildir,
+        FormatArg::Mbox => ExportFormat::Mbox,
+        FormatArg::Eml => ExportFormat::Eml,
+    };
+    let observe = &mut |event| view.show(&event);
+    let report = jobs::export(&args.store, &args.to, &args.mailbox, format, observe)?;
+    view.line("");
+    answer(json, &report, &report.to_string())
+}
+
+pub(crate) fn move_mailboxes(args: &MoveArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let observe = &mut |event| view.show(&event);
+    let summary = jobs::move_mailboxes(&args.from, &args.to, &args.mailbox, observe)?;
+    view.line("");
+    answer(json, &summary, &summary.to_string())?;
+    summary.verdict()
+}
+
+pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let report = jobs::backup(&args.store, &args.to, &mut |event| view.show(&event))?;
+    view.line("");
+    answer(json, &report, &report.to_string())
+}
+
+pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let request = RestoreRequest {
+        set: args.from.clone(),
+        store: args.store.clone(),
+        mailbox: args.mailbox.clone(),
+        backup: args.backup.clone(),
+        dry_run: args.dry_run,
+    };
+    let report = jobs::restore(&request, &mut |event| view.show(&event))?;
+    view.line("");
+    answer(json, &report, &report.to_string())
+}
+
+pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> Result<(), Error> {
+    let observe = &mut |event| view.show(&event);
+    let report = match command {
+        ArchiveCommand::List { set } => jobs::archive_list(set)?,
+        ArchiveCommand::Check { set, deep } => jobs::archive_check(set, *deep, observe)?,
+        ArchiveCommand::Extract { set, to } => jobs::archive_extract(set, to, observe)?,
+    };
+    view.line("");
+    answer(json, &report, &report.to_string())?;
+    report.verdict()
+}
+
+pub(crate) fn store(command: &StoreCommand, view: &mut View, json: bool) -> Result<(), Error> {
+    let observe = &mut |event| view.show(&event);
+    let report = match command {
+        StoreCommand::Info { store } => jobs::store_info(store)?,
+        StoreCommand::Check { store } => jobs::store_check(store, observe)?,
+    };
+    view.line("");
+    answer(json, &report, &report.to_string())?;
+    report.verdict()
+}

@@ -1,0 +1,163 @@
+//! The verbs that take a site into a cluster.
+
+use std::path::{Path, PathBuf};
+
+use rehome::sample::SampleOptions;
+use rehome::{Error, Gates, MigrateOptions, Planned, RouteChoice, Session, SiteFile, Summary, Work};
+
+use super::answer;
+use crate::args::{
+    ApplyArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, PlanArgs, RouteArg, SampleArgs,
+    SiteArgs, WorkArgs,
+};
+use crate::view::View;
+
+fn route(arg: RouteArg) -> RouteChoice {
+    match arg {
+        RouteArg::Auto => RouteChoice::Auto,
+        RouteArg::MoveUsers => RouteChoice::MoveUsers,
+        RouteArg::DisasterRecovery => RouteChoice::DisasterRecovery,
+    }
+}
+
+fn gates(args: &GateArgs) -> Gates {
+    Gates { confirmed: args.confirm.clone(), account: args.account.clone() }
+}
+
+/// The site and the work folder that the arguments name.
+fn open(args: &SiteArgs) -> Result<(SiteFile, Work), Error> {
+    let site = SiteFile::read(&args.site)?;
+    let work = args.work.clone().map_or_else(|| site.default_work(), Work::new);
+    Ok((site, work))
+}
+
+pub(crate) fn demo(
+    args: &DemoArgs,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let dir = args.dir.clone().unwrap_or_else(free_demo_folder);
+    let summary = rehome::demo(session, &dir, route(args.route), &mut |event| view.show(&event))?;
+    finish(&summary, view, json)
+}
+
+/// `rehome-demo`, or the first `rehome-demo-N` that does not exist.
+fn free_demo_folder() -> PathBuf {
+    let first = PathBuf::from("rehome-demo");
+    let others = (2..).map(|number| PathBuf::from(format!("rehome-demo-{number}")));
+    let mut all = std::iter::once(first).chain(others);
+    all.find(|path| !path.exists()).expect("an endless list")
+}
+
+/// Shows how a migration ended; differences are an error.
+fn finish(summary: &Summary, view: &mut View, json: bool) -> Result<(), Error> {
+    view.line("");
+    answer(json, summary, &summary.to_string())?;
+    summary.verdict()
+}
+
+pub(crate) fn sample(args: &SampleArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let standard = SampleOptions::default();
+    let options = SampleOptions {
+        mailboxes: args.mailboxes.unwrap_or(standard.mailboxes),
+        messages: args.messages.unwrap_or(standard.messages),
+        seed: args.seed.unwrap_or(standard.seed),
+        ..standard
+    };
+    let report = rehome::write_sample(&args.dir, &options)?;
+    view.line("");
+    let text = format!(
+        "wrote a site of {} mailboxes and {} messages to {}\nnext: rehome plan {}",
+        report.mailboxes,
+        report.messages,
+        args.dir.display(),
+        args.dir.display()
+    );
+    answer(json, &report, &text)
+}
+
+pub(crate) fn plan(
+    args: &PlanArgs,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let (site, work) = open(&args.site)?;
+    let output = args.output.clone().unwrap_or_else(|| work.plan());
+    let planned: Planned = rehome::plan(session, &site, &work, route(args.site.route), &output)?;
+    view.line("");
+    let text = format!(
+        "{}\nwrote {} and {}\nnext: rehome apply {}",
+        planned.text,
+        planned.json_path.display(),
+        planned.html_path.display(),
+        planned.json_path.display()
+    );
+    answer(json, &planned.plan, &text)
+}
+
+pub(crate) fn check(args: &CheckArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let findings = rehome::check_plan_file(&args.plan)?;
+    view.line("");
+    let text = if findings.is_empty() {
+        "the plan is sound, and every precondition that can be judged before it starts is met"
+            .to_owned()
+    } else {
+        findings.join("\n")
+    };
+    answer(json, &findings, &text)?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Error::PreconditionOpen { message: format!("{} findings", findings.len()) })
+}
+
+pub(crate) fn apply(
+    args: &ApplyArgs,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let gates = gates(&args.gates);
+    let summary = rehome::apply(session, &args.plan, &gates, &mut |event| view.show(&event))?;
+    finish(&summary, view, json)
+}
+
+pub(crate) fn migrate(
+    args: &MigrateArgs,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let (site, work) = open(&args.site)?;
+    let options = MigrateOptions {
+        route: route(args.site.route),
+        gates: gates(&args.gates),
+        traffic: args.traffic,
+    };
+    let observe = &mut |event| view.show(&event);
+    let summary = rehome::migrate(session, &site, &work, &options, observe)?;
+    finish(&summary, view, json)
+}
+
+pub(crate) fn status(args: &WorkArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let status = rehome::status(&work(&args.work)?)?;
+    view.line("");
+    answer(json, &status, &status.to_string())
+}
+
+pub(crate) fn report(args: &WorkArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let path = rehome::report(&work(&args.work)?)?;
+    view.line("");
+    answer(json, &path, &format!("wrote {}", path.display()))
+}
+
+/// A work folder that exists.
+fn work(path: &Path) -> Result<Work, Error> {
+    if path.is_dir() {
+        return Ok(Work::new(path));
+    }
+    let message = format!("{}: no such work folder; give the one that --work named", path.display());
+    Err(Error::BadInput { message })
+}

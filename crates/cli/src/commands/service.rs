@@ -1,0 +1,52 @@
+//! The verbs that run processes: cluster nodes and the services of a mail server.
+
+use rehome::serve::{ServiceKind, ServiceSettings};
+use rehome::{Error, Session};
+
+use super::answer;
+use crate::args::{ClusterCommand, ServeCommand, ServiceArgs};
+use crate::view::View;
+
+pub(crate) fn cluster(
+    command: &ClusterCommand,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    match command {
+        ClusterCommand::Status { quorum } => {
+            let status = rehome::nodes::status(quorum)?;
+            view.line("");
+            answer(json, &status.document, &status.text)
+        }
+        ClusterCommand::Move { quorum, group, node } => {
+            let text = rehome::nodes::move_group(quorum, group, node)?;
+            view.line("");
+            answer(json, &text, &text)
+        }
+        ClusterCommand::Node { quorum, name, while_stdin } => {
+            rehome::nodes::run(session, quorum, name, *while_stdin)
+        }
+    }
+}
+
+pub(crate) fn serve(command: &ServeCommand) -> Result<(), Error> {
+    let (kind, args) = match command {
+        ServeCommand::Attendant(args) => (ServiceKind::Attendant, args),
+        ServeCommand::Directory(args) => (ServiceKind::Directory, args),
+        ServeCommand::Store(args) => (ServiceKind::Store, args),
+        ServeCommand::Standalone(args) => (ServiceKind::Standalone, args),
+    };
+    rehome::serve::run(kind, &settings(args))
+}
+
+fn settings(args: &ServiceArgs) -> ServiceSettings {
+    ServiceSettings {
+        dir: args.dir.clone(),
+        listen: args.listen.clone(),
+        server: args.server.clone(),
+        epoch: args.epoch,
+        registry: args.registry.clone(),
+        while_stdin: args.while_stdin,
+    }
+}

@@ -1,0 +1,136 @@
+//! What the person, or the program behind a pipe, sees while work goes on.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rehome::{Event, Flow};
+use serde::Serialize;
+
+/// How often a progress line is written when there is no terminal.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Shows events as a bar on a terminal, as lines elsewhere, as JSON lines with `--json`.
+pub(crate) struct View {
+    json: bool,
+    bar: ProgressBar,
+    what: String,
+    told: Option<Instant>,
+    stop: Arc<AtomicBool>,
+}
+
+impl View {
+    pub(crate) fn new(json: bool, stop: Arc<AtomicBool>) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        View { json, bar, what: String::new(), told: None, stop }
+    }
+
+    /// Takes one event, and asks to stop once the person has.
+    pub(crate) fn show(&mut self, event: &Event) -> Flow {
+        if self.json {
+            print_json(event);
+        } else {
+            match event {
+                Event::Step { id, title, state } => self.step(id, title, state),
+                Event::Progress { what, done, total, unit } => {
+                    self.progress(what, *done, *total, unit);
+                }
+                Event::Note { text } => self.line(&format!("       {text}")),
+            }
+        }
+        if self.stop.load(Ordering::SeqCst) { Flow::Stop } else { Flow::Continue }
+    }
+
+    /// Ends the bar and writes a line.
+    pub(crate) fn line(&mut self, text: &str) {
+        self.clear();
+        say(text);
+    }
+
+    fn clear(&mut self) {
+        self.bar.finish_and_clear();
+        self.what.clear();
+        self.told = None;
+    }
+
+    fn step(&mut self, id: &str, title: &str, state: &str) {
+        match state {
+            "begun" if std::io::stderr().is_terminal() => self.begin(&format!("{id} {title}"), 0),
+            "begun" => {}
+            "done" => self.line(&format!("  {id:<4} {title}")),
+            other => self.line(&format!("  {id:<4} {title} ({other})")),
+        }
+    }
+
+    fn begin(&mut self, what: &str, total: u64) {
+        self.bar.finish_and_clear();
+        what.clone_into(&mut self.what);
+        let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        bar.set_message(what.to_owned());
+        self.bar = bar;
+        self.bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn progress(&mut self, what: &str, done: u64, total: u64, unit: &str) {
+        if self.what != what {
+            self.begin(what, total);
+            if total > 0 {
+                self.bar.set_style(style(unit));
+            }
+            self.told = Some(Instant::now());
+        }
+        self.bar.set_position(done);
+        let due = self.told.is_none_or(|told| told.elapsed() >= QUIET);
+        if due && !std::io::stderr().is_terminal() {
+            self.told = Some(Instant::now());
+            say(&progress_line(&self.bar, what, done, total, unit));
+        }
+    }
+}
+
+/// One line that says how far, how fast and until when.
+fn progress_line(bar: &ProgressBar, what: &str, done: u64, total: u64, unit: &str) -> String {
+    let amount = |value: u64| match unit {
+        "bytes" => HumanBytes(value).to_string(),
+        _ => format!("{value} {unit}"),
+    };
+    // A rate is shown to a person, so the loss of precision does not matter.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let rate = amount(bar.per_sec() as u64);
+    if total == 0 {
+        return format!("       {what}: {}, {rate}/s", amount(done));
+    }
+    let left = HumanDuration(bar.eta());
+    format!("       {what}: {} of {}, {rate}/s, {left} left", amount(done), amount(total))
+}
+
+fn style(unit: &str) -> ProgressStyle {
+    let template = if unit == "bytes" {
+        "       {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left"
+    } else {
+        "       {msg} [{bar:30}] {pos}/{len} {per_sec} {eta} left"
+    };
+    ProgressStyle::with_template(template).expect("a template of this file")
+}
+
+/// Writes a line for people, on standard error.
+pub(crate) fn say(text: &str) {
+    // Nobody is there to be told that nobody is there.
+    if writeln!(std::io::stderr().lock(), "{text}").is_err() {}
+}
+
+/// Writes text for people or the next program, on standard output.
+pub(crate) fn print(text: &str) {
+    if writeln!(std::io::stdout().lock(), "{}", text.trim_end()).is_err() {}
+}
+
+/// Writes one line of JSON on standard output.
+pub(crate) fn print_json<T: Serialize>(value: &T) {
+    match serde_json::to_string(value) {
+        Ok(text) => print(&text),
+        Err(error) => say(&format!("the answer cannot be written as JSON: {error}")),
+    }
+}

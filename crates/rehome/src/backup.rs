@@ -1,0 +1,301 @@
+//! Sending a store into an archive set: outlines first, then every content once.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rehome_archive::{
+    BackupHeader, BackupId, BackupKind, BackupWriter, CheckLevel, DiskTarget, Set, StoreId,
+    WriterOptions,
+};
+use rehome_log::Lsn;
+use rehome_site::Directory;
+use rehome_store::{ContentId, Frame, IncomingMailbox, MailboxName, MoveSource, TransferError};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::event::{Event, Flow, Observe};
+use crate::outline::OutlineBuilder;
+
+/// The name of the stream with the directory.
+pub(crate) const DIRECTORY_STREAM: &str = "directory";
+
+/// What a backup is made of beside the store.
+#[derive(Debug)]
+pub(crate) struct BackupRequest {
+    /// The archive set.
+    pub(crate) set: PathBuf,
+    /// Who makes it.
+    pub(crate) account: String,
+    /// The server's directory, if it is backed up too.
+    pub(crate) directory: Option<Directory>,
+    /// Whether later backups may not build upon it.
+    pub(crate) copy: bool,
+    /// Now, in microseconds since 1970.
+    pub(crate) wall_us: i64,
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackupReport {
+    /// Its name in the set.
+    pub id: String,
+    /// The state of the store that it shows.
+    pub lsn: u64,
+    /// Mailboxes.
+    pub mailboxes: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Contents, each once.
+    pub contents: u64,
+    /// Bytes of the contents.
+    pub content_bytes: u64,
+    /// Bytes in the archive.
+    pub stored_bytes: u64,
+}
+
+impl std::fmt::Display for BackupReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "backup {}: {} mailboxes, {} messages, {} contents of {} in {}",
+            self.id,
+            self.mailboxes,
+            self.messages,
+            self.contents,
+            crate::summary::bytes(self.content_bytes),
+            crate::summary::bytes(self.stored_bytes)
+        )
+    }
+}
+
+/// Backs mailboxes up as they are at one moment, while they are in use.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if the source or the set
+/// fails. An unfinished backup is not used by anything.
+pub(crate) fn back_up(
+    source: &mut dyn MoveSource,
+    mailboxes: &[MailboxName],
+    request: &BackupRequest,
+    observe: Observe<'_>,
+) -> Result<BackupReport, Error> {
+    let everything: Vec<_> = mailboxes.iter().map(|name| (name.clone(), None)).collect();
+    let offer = source.offer(&everything).map_err(Error::chain)?;
+    let none = vec![false; offer.contents.len()];
+    let all = vec![true; offer.contents.len()];
+    let mut sending = Sending::new(request, offer.lsn, offer.bytes, observe);
+    let sent = source.send(&offer, &none, &mut |frame| sending.take_rows(frame));
+    sending.judge(sent)?;
+    sending.put_outline()?;
+    let sent = source.send(&offer, &all, &mut |frame| sending.take_contents(frame));
+    sending.judge(sent)?;
+    sending.finish()
+}
+
+/// A backup on its way into the set.
+struct Sending<'a, 'o> {
+    request: &'a BackupRequest,
+    lsn: Lsn,
+    writer: Option<BackupWriter>,
+    /// The mailboxes that hold each content.
+    owners: HashMap<ContentId, Vec<u32>>,
+    outline: OutlineBuilder,
+    done: u64,
+    total: u64,
+    observe: Observe<'o>,
+    /// What went wrong at our side of the stream.
+    failure: Option<Error>,
+}
+
+impl<'a, 'o> Sending<'a, 'o> {
+    fn new(request: &'a BackupRequest, lsn: Lsn, total: u64, observe: Observe<'o>) -> Self {
+        Sending {
+            request,
+            lsn,
+            writer: None,
+            owners: HashMap::new(),
+            outline: OutlineBuilder::default(),
+            done: 0,
+            total,
+            observe,
+            failure: None,
+        }
+    }
+
+    /// Takes the rows of the first pass: they become the outlines at the head of the backup.
+    fn take_rows(&mut self, frame: Frame) -> Result<(), TransferError> {
+        let taken = match frame {
+            Frame::Begin(begin) => self.begin(begin.store_id),
+            Frame::Mailbox(batch) => self.add_rows(batch),
+            Frame::LeftBehind(left) => Err(left_behind(&left)),
+            Frame::Content(_) | Frame::End(_) => Ok(()),
+        };
+        self.keep(taken)
+    }
+
+    /// Takes the contents of the second pass.
+    fn take_contents(&mut self, frame: Frame) -> Result<(), TransferError> {
+        let taken = match frame {
+            Frame::Content(run) => self.add_contents(&run),
+            Frame::LeftBehind(left) => Err(left_behind(&left)),
+            Frame::Begin(_) | Frame::Mailbox(_) | Frame::End(_) => Ok(()),
+        };
+        self.keep(taken)
+    }
+
+    /// Keeps our own error and ends the stream.
+    fn keep(&mut self, taken: Result<(), Error>) -> Result<(), TransferError> {
+        taken.map_err(|error| {
+            self.failure = Some(error);
+            TransferError::Aborted
+        })
+    }
+
+    /// The error that counts: our own, if we ended the stream.
+    fn judge(&mut self, sent: Result<(), TransferError>) -> Result<(), Error> {
+        match (self.failure.take(), sent) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(Error::chain(error)),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, store_id: [u8; 16]) -> Result<(), Error> {
+        let header = BackupHeader {
+            kind: if self.request.copy { BackupKind::Copy } else { BackupKind::Full },
+            store_id: StoreId(store_id),
+            store_epoch: 0,
+            lsn_begin: self.lsn,
+            lsn_end: self.lsn,
+            wall_us: self.request.wall_us,
+            software: concat!("rehome ", env!("CARGO_PKG_VERSION")).to_owned(),
+            account: self.request.account.clone(),
+        };
+        let target = Arc::new(DiskTarget::at(&self.request.set));
+        let writer = BackupWriter::begin(target, header, WriterOptions::default());
+        self.writer = Some(writer.map_err(Error::chain)?);
+        Ok(())
+    }
+
+    fn writer(&mut self) -> Result<&mut BackupWriter, Error> {
+        let missing = || Error::needs_human("the source sent rows before it said who it is");
+        self.writer.as_mut().ok_or_else(missing)
+    }
+
+    fn add_rows(&mut self, batch: IncomingMailbox) -> Result<(), Error> {
+        if self.outline.name().is_some_and(|name| *name != batch.name) {
+            self.put_outline()?;
+        }
+        self.outline.add(batch);
+        Ok(())
+    }
+
+    /// Writes the outline that is complete, if there is one.
+    fn put_outline(&mut self) -> Result<(), Error> {
+        let Some(outline) = std::mem::take(&mut self.outline).finish() else { return Ok(()) };
+        let number = self.writer()?.outline(&outline).map_err(Error::chain)?;
+        for message in outline.folders.iter().flat_map(|folder| &folder.messages) {
+            let owners = self.owners.entry(ContentId(message.content.0)).or_default();
+            if owners.last() != Some(&number) {
+                owners.push(number);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_contents(&mut self, run: &[u8]) -> Result<(), Error> {
+        for body in rehome_store::bodies(run) {
+            let body = body.map_err(Error::chain)?;
+            let owners = self.owners.remove(&body.content).unwrap_or_default();
+            if owners.is_empty() {
+                continue;
+            }
+            let id = rehome_archive::ContentId(body.content.0);
+            self.done += body.bytes.len() as u64;
+            self.writer()?.content(id, &owners, &body.bytes).map_err(Error::chain)?;
+        }
+        let (done, total) = (self.done, self.total);
+        let progress = Event::Progress {
+            what: "backing up".to_owned(),
+            done,
+            total,
+            unit: "bytes".to_owned(),
+        };
+        match (self.observe)(progress) {
+            Flow::Continue => Ok(()),
+            Flow::Stop => Err(Error::stopped("the backup was asked to stop")),
+        }
+    }
+
+    fn finish(mut self) -> Result<BackupReport, Error> {
+        if let Some(directory) = &self.request.directory {
+            let json = serde_json::to_vec(directory).map_err(Error::needs_human)?;
+            self.writer()?
+                .stream(DIRECTORY_STREAM, &mut json.as_slice())
+                .map_err(Error::chain)?;
+        }
+        let missing = || Error::needs_human("the source has no mailbox to back up");
+        let manifest =
+            self.writer.take().ok_or_else(missing)?.finish().map_err(Error::chain)?;
+        let totals = manifest.totals;
+        Ok(BackupReport {
+            id: manifest.backup_id.to_string(),
+            lsn: manifest.header.lsn_end.to_u64(),
+            mailboxes: totals.mailboxes,
+            messages: totals.messages,
+            contents: totals.contents,
+            content_bytes: totals.content_bytes,
+            stored_bytes: totals.stored_bytes,
+        })
+    }
+}
+
+fn left_behind(left: &rehome_store::LeftBehind) -> Error {
+    Error::needs_human(format!(
+        "mailbox {} cannot be read whole: {}; check the store and repair it first",
+        left.mailbox, left.reason
+    ))
+}
+
+/// Reads a backup back; says what was read.
+///
+/// # Errors
+///
+/// [`Error::Differences`] with every damaged place.
+pub(crate) fn check(
+    set: &Path,
+    id: &str,
+    deep: bool,
+    observe: Observe<'_>,
+) -> Result<String, Error> {
+    let set = Set::open(Arc::new(DiskTarget::at(set))).map_err(Error::chain)?;
+    let id: BackupId = id.parse().map_err(Error::bad_input)?;
+    let level = if deep { CheckLevel::Deep } else { CheckLevel::Hashes };
+    let report = set
+        .check(id, level, &mut |progress| {
+            // A check is short and changes nothing: it is not stopped half way.
+            let _flow = observe(Event::Progress {
+                what: "reading back".to_owned(),
+                done: progress.done_bytes,
+                total: progress.total_bytes,
+                unit: "bytes".to_owned(),
+            });
+        })
+        .map_err(Error::chain)?;
+    if report.is_whole() && report.absent == 0 {
+        return Ok(format!(
+            "{} records and {} contents read back, every hash right",
+            report.records, report.contents
+        ));
+    }
+    let damage: Vec<String> = report.damage.iter().map(ToString::to_string).collect();
+    Err(Error::Differences {
+        message: format!(
+            "backup {id} is not whole: {} contents were never there; {}",
+            report.absent,
+            damage.join("; ")
+        ),
+    })
+}

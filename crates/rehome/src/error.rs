@@ -1,0 +1,109 @@
+//! Why a command ended without success, one variant for each exit code.
+
+/// What ended a command.
+///
+/// Each variant is one thing that the caller does next; the message holds place, cause,
+/// consequence and remedy. The codes are listed in `docs/guide/exit-codes.md`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The input is wrong; nothing was changed.
+    #[error("{message}")]
+    BadInput {
+        /// Place, cause, consequence and remedy.
+        message: String,
+    },
+    /// No plan leads there.
+    #[error("{message}")]
+    Infeasible {
+        /// The reasons, each with its place.
+        message: String,
+    },
+    /// Something must be true first.
+    #[error("{message}")]
+    PreconditionOpen {
+        /// Which step waits for what, and what to do.
+        message: String,
+    },
+    /// A person must say that something is done.
+    #[error("waiting at {step}: {instruction}; confirm with --confirm {step}")]
+    WaitingAtGate {
+        /// The step.
+        step: String,
+        /// What the person must do.
+        instruction: String,
+    },
+    /// Stopped on request; the same command goes on.
+    #[error("stopped: {message}; the same command goes on from here")]
+    Interrupted {
+        /// Where, and by what.
+        message: String,
+    },
+    /// The target differs from the source.
+    #[error("{message}")]
+    Differences {
+        /// What differs, and where the report is.
+        message: String,
+    },
+    /// The plan was made from another inventory.
+    #[error("{message}")]
+    StalePlan {
+        /// What changed, and how to plan again.
+        message: String,
+    },
+    /// Everything is as it was before.
+    #[error("{message}")]
+    BackedOut {
+        /// Why.
+        message: String,
+    },
+    /// It cannot go on by itself.
+    #[error("{message}")]
+    NeedsHuman {
+        /// What happened and what to do.
+        message: String,
+    },
+}
+
+impl Error {
+    /// The program's exit code for this end.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Infeasible { .. } => 2,
+            Error::PreconditionOpen { .. } => 3,
+            Error::WaitingAtGate { .. } => 4,
+            Error::Interrupted { .. } => 5,
+            Error::Differences { .. } => 6,
+            Error::StalePlan { .. } => 7,
+            Error::BackedOut { .. } => 8,
+            Error::NeedsHuman { .. } => 9,
+            Error::BadInput { .. } => 65,
+        }
+    }
+
+    /// Bad input, from whatever error says so.
+    pub(crate) fn bad_input(error: impl std::fmt::Display) -> Self {
+        Error::BadInput { message: error.to_string() }
+    }
+
+    /// Something that a person must look at, from whatever error says so.
+    pub(crate) fn needs_human(error: impl std::fmt::Display) -> Self {
+        Error::NeedsHuman { message: error.to_string() }
+    }
+
+    /// The same with every cause behind it, one after the other.
+    pub(crate) fn chain(error: impl std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Error::NeedsHuman { message }
+    }
+
+    /// Stopped on request.
+    pub(crate) fn stopped(message: &str) -> Self {
+        Error::Interrupted { message: message.to_owned() }
+    }
+}

@@ -1,0 +1,74 @@
+//! Work on one store or one archive set: import, export, move, backup, restore, checks.
+
+mod archive;
+mod mail;
+mod store;
+
+pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, backup, restore};
+pub use mail::{ExportFormat, export, import};
+pub use store::{move_mailboxes, store_check, store_info};
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rehome_log::RealDisk;
+use rehome_store::{OpenOptions, Store, StoreError};
+
+use crate::error::Error;
+
+/// Opens a store that exists.
+fn open(path: &Path) -> Result<Store, Error> {
+    if !path.join("store.id").exists() {
+        return Err(Error::BadInput {
+            message: format!(
+                "{}: there is no store here; give the folder that holds store.id, or make a \
+                 store with rehome import",
+                path.display()
+            ),
+        });
+    }
+    Store::open_at(path, OpenOptions::default()).map_err(|error| store_error(path, error))
+}
+
+/// Opens a store, or makes it.
+fn open_or_create(path: &Path) -> Result<Store, Error> {
+    if path.join("store.id").exists() {
+        return open(path);
+    }
+    let empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
+    if !empty {
+        return Err(Error::BadInput {
+            message: format!(
+                "{}: this folder is not empty and is not a store; nothing was changed; give an \
+                 empty or a new folder",
+                path.display()
+            ),
+        });
+    }
+    Store::create_at(path, OpenOptions::default()).map_err(|error| store_error(path, error))
+}
+
+/// What a store's refusal means to the caller.
+fn store_error(path: &Path, error: StoreError) -> Error {
+    let text = Error::chain(&error).to_string();
+    let message = format!("{}: {text}", path.display());
+    match error {
+        StoreError::Locked { .. }
+        | StoreError::UnsupportedVersion { .. }
+        | StoreError::RestoreInProgress { .. } => Error::BadInput { message },
+        _ => Error::NeedsHuman { message },
+    }
+}
+
+/// The archive set at a path.
+fn target(path: &Path) -> Arc<rehome_archive::DiskTarget> {
+    Arc::new(rehome_archive::DiskTarget::new(Arc::new(RealDisk::new(path))))
+}
+
+/// What this crate's observers say, as the store's.
+fn flow(flow: crate::event::Flow) -> rehome_store::Flow {
+    match flow {
+        crate::event::Flow::Continue => rehome_store::Flow::Continue,
+        crate::event::Flow::Stop => rehome_store::Flow::Stop,
+    }
+}

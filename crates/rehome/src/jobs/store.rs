@@ -1,0 +1,257 @@
+//! Looking at a store, and the bulk move between two.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use rehome_log::SystemClock;
+use rehome_store::{
+    HomeDirectory, LocalSource, LocalTarget, MailboxName, MailboxState, MoveError, MoveEvent,
+    MoveJob, MoveReport, Store, TransferError, bulk_move, compare_mailbox,
+};
+
+use super::{flow, open, open_or_create};
+use crate::error::Error;
+use crate::event::{Event, Observe};
+use crate::report::JobReport;
+use crate::summary::{LockTimes, MessageCounts, Summary, bytes};
+
+/// What a store holds.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no store.
+pub fn store_info(path: &Path) -> Result<JobReport, Error> {
+    let store = open(path)?;
+    let statistics = store.statistics().map_err(Error::chain)?;
+    let mailboxes = store.mailboxes().map_err(Error::chain)?;
+    // A figure for people: more than 2^53 bytes would lose its last digits.
+    #[allow(clippy::cast_precision_loss)]
+    let ratio = statistics.message_bytes as f64 / statistics.content_bytes.max(1) as f64;
+    let mut text = format!(
+        "store {}\n  {} mailboxes, {} folders, {} messages ({})\n  {} contents ({}), single \
+         instance saves {:.2} to 1\n  {} segments ({}), log {}\n",
+        path.display(),
+        statistics.mailboxes,
+        statistics.folders,
+        statistics.messages,
+        bytes(statistics.message_bytes),
+        statistics.contents,
+        bytes(statistics.content_bytes),
+        ratio,
+        statistics.segments,
+        bytes(statistics.segment_bytes),
+        bytes(statistics.log_bytes)
+    );
+    for one in &mailboxes {
+        writeln!(
+            text,
+            "  {:<24} {:>8} messages {:>12}  {}",
+            one.name.as_str(),
+            one.messages,
+            bytes(one.bytes),
+            one.state
+        )
+        .expect("a String");
+    }
+    let document = serde_json::json!({
+        "store": path, "epoch": store.epoch(), "statistics": statistics, "mailboxes": mailboxes,
+    });
+    store.close().map_err(Error::chain)?;
+    JobReport::good(&document, text)
+}
+
+/// Reads everything in a store and recounts every counter.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no store.
+pub fn store_check(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+    let store = open(path)?;
+    let report = store
+        .check(&mut |progress| {
+            // A check changes nothing: it is not stopped half way.
+            let _flow = observe(Event::Progress {
+                what: "reading".to_owned(),
+                done: progress.done_bytes,
+                total: progress.total_bytes,
+                unit: "bytes".to_owned(),
+            });
+        })
+        .map_err(Error::chain)?;
+    store.close().map_err(Error::chain)?;
+    let mut text = format!(
+        "{} contents ({}) of {} messages read: {} damaged, {} faults in the catalog",
+        report.contents,
+        bytes(report.content_bytes),
+        report.messages,
+        report.damaged.len(),
+        report.faults.len()
+    );
+    for one in report.damaged.iter().take(20) {
+        write!(text, "\n  {} {} UID {}: {}", one.mailbox, one.folder, one.uid, one.cause)
+            .expect("a String");
+    }
+    let problem = (!report.is_clean()).then(|| "the store is damaged".to_owned());
+    Ok(JobReport::good(&report, text)?.with_problem(problem))
+}
+
+/// The home server of a mailbox, as the two stores themselves say it: the move alone has no other
+/// directory. `from` and `to` are the stores' paths.
+struct StatesAsDirectory {
+    from: Store,
+    to: Store,
+    from_name: String,
+    to_name: String,
+}
+
+impl HomeDirectory for StatesAsDirectory {
+    fn home(&mut self, mailbox: &MailboxName) -> Result<String, TransferError> {
+        let active = |store: &Store| {
+            let info = store.mailbox(mailbox).ok().flatten();
+            info.map(|info| info.state)
+        };
+        if active(&self.to) == Some(MailboxState::Active) {
+            return Ok(self.to_name.clone());
+        }
+        match active(&self.from) {
+            Some(MailboxState::Moved { .. }) => Ok(self.to_name.clone()),
+            Some(_) => Ok(self.from_name.clone()),
+            None => Err(TransferError::NoMailbox { mailbox: mailbox.clone() }),
+        }
+    }
+
+    fn set_home(
+        &mut self,
+        mailbox: &MailboxName,
+        _from: &str,
+        _to: &str,
+    ) -> Result<(), TransferError> {
+        // Making the copy active is the decision: it is durable, and it is made once.
+        let store_error = |source| TransferError::Store {
+            doing: "make the mailbox active",
+            source: Box::new(source),
+        };
+        let info = self.to.mailbox(mailbox).map_err(store_error)?;
+        let info = info.ok_or_else(|| TransferError::NoMailbox { mailbox: mailbox.clone() })?;
+        self.to.set_state(info.id, MailboxState::Active).map_err(store_error)
+    }
+}
+
+/// Moves mailboxes from one store to another; all of them if none is named. The source keeps its
+/// copies, marked as moved.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no such store or mailbox; [`Error::Interrupted`] if `observe`
+/// says so: the same call goes on.
+pub fn move_mailboxes(
+    from: &Path,
+    to: &Path,
+    mailboxes: &[String],
+    observe: Observe<'_>,
+) -> Result<Summary, Error> {
+    let source = open(from)?;
+    let names = if mailboxes.is_empty() {
+        let all = source.mailboxes().map_err(Error::chain)?;
+        all.into_iter().map(|mailbox| mailbox.name).collect()
+    } else {
+        named(&source, from, mailboxes)?
+    };
+    let target = open_or_create(to)?;
+    let (from_name, to_name) = (shown(from), shown(to));
+    let job = MoveJob::new(names.clone(), from_name.clone(), to_name.clone());
+    let mut directory =
+        StatesAsDirectory { from: source.clone(), to: target.clone(), from_name, to_name };
+    let report = bulk_move(
+        &mut LocalSource::new(source.clone()),
+        &mut LocalTarget::new(target.clone()),
+        &mut directory,
+        &job,
+        &SystemClock,
+        &mut |event| told(event, observe),
+    );
+    let report = report.map_err(move_error)?;
+    let summary = compare(&source, &target, &names, &report)?;
+    drop(directory);
+    source.close().map_err(Error::chain)?;
+    target.close().map_err(Error::chain)?;
+    Ok(summary)
+}
+
+fn shown(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// The named mailboxes, all of which the store has.
+fn named(store: &Store, path: &Path, names: &[String]) -> Result<Vec<MailboxName>, Error> {
+    let mut found = Vec::new();
+    for name in names {
+        let name = MailboxName::try_from(name.as_str()).map_err(Error::bad_input)?;
+        if store.mailbox(&name).map_err(Error::chain)?.is_none() {
+            return Err(Error::BadInput {
+                message: format!(
+                    "{}: there is no mailbox \"{name}\"; see rehome store info",
+                    path.display()
+                ),
+            });
+        }
+        found.push(name);
+    }
+    Ok(found)
+}
+
+/// Passes on how far the move is.
+pub(crate) fn told(event: MoveEvent, observe: Observe<'_>) -> rehome_store::Flow {
+    let MoveEvent::Progress { bytes_done, bytes_total, .. } = event else {
+        return rehome_store::Flow::Continue;
+    };
+    flow(observe(Event::Progress {
+        what: "moving".to_owned(),
+        done: bytes_done,
+        total: bytes_total,
+        unit: "bytes".to_owned(),
+    }))
+}
+
+fn move_error(error: MoveError) -> Error {
+    match error {
+        MoveError::Stopped => Error::stopped("the move was asked to stop"),
+        other => Error::chain(other),
+    }
+}
+
+/// Compares what moved with its source, message by message.
+fn compare(
+    source: &Store,
+    target: &Store,
+    names: &[MailboxName],
+    report: &MoveReport,
+) -> Result<Summary, Error> {
+    let mut from = LocalSource::new(source.clone());
+    let mut to = LocalTarget::new(target.clone());
+    let mut messages = MessageCounts::default();
+    for name in names {
+        let found = compare_mailbox(&mut from, &mut to, name).map_err(Error::chain)?;
+        messages.source += found.source;
+        messages.target += found.target;
+        messages.lost += found.lost;
+        messages.altered += found.altered;
+        messages.duplicated += found.duplicated;
+    }
+    let statistics = target.statistics().map_err(Error::chain)?;
+    let locks = report.moved.iter().map(|one| one.lock_ms).collect();
+    let left = report.left_behind.iter();
+    Ok(Summary {
+        route: "move".to_owned(),
+        mailboxes: names.len() as u64,
+        messages,
+        bytes: statistics.message_bytes,
+        unique_bytes: statistics.content_bytes,
+        seconds: report.seconds,
+        lock_ms: LockTimes::of(locks),
+        verified: report.left_behind.is_empty(),
+        traffic: None,
+        notes: left.map(|one| format!("{} stays: {}", one.mailbox, one.reason)).collect(),
+        report: None,
+    })
+}

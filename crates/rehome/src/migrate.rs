@@ -1,0 +1,273 @@
+//! Planning, carrying out, verifying and reporting, as one command that resumes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rehome_executor::{End, Executor, ExecutorError, Notice, Run};
+use rehome_log::{FileName, RealDisk};
+use rehome_planner::{Outcome, Plan, RouteChoice, StepState, to_html};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::event::{Event, Flow, Observe};
+use crate::memory::write_durably;
+use crate::operations::World;
+use crate::planning;
+use crate::session::Session;
+use crate::site_file::SiteFile;
+use crate::summary::Summary;
+use crate::work::Work;
+
+/// What the person at the keyboard has answered in advance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// Names of steps, or `all`.
+    pub confirmed: Vec<String>,
+    /// The account that carries the work out; the site's service account when none is given.
+    pub account: Option<String>,
+}
+
+impl Gates {
+    /// Whether the person has confirmed this step.
+    #[must_use]
+    pub fn confirms(&self, step: &str) -> bool {
+        self.confirmed.iter().any(|one| one == "all" || one.eq_ignore_ascii_case(step))
+    }
+}
+
+/// How a site is migrated.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MigrateOptions {
+    /// The route.
+    pub route: RouteChoice,
+    /// Answers to gates.
+    pub gates: Gates,
+    /// Whether mail is delivered and read all the while.
+    pub traffic: bool,
+}
+
+/// Plans a site (or takes the plan that the work folder has), carries it out, verifies and
+/// reports. Called again after a kill or an error, it goes on.
+///
+/// # Errors
+///
+/// [`Error`], one variant for each exit code.
+pub fn migrate(
+    session: &Session,
+    site: &SiteFile,
+    work: &Work,
+    options: &MigrateOptions,
+    observe: Observe<'_>,
+) -> Result<Summary, Error> {
+    let plan = if work.plan().exists() {
+        let plan = planning::read(&work.plan())?;
+        planning::expect_fresh(&plan, &site.inventory()?)?;
+        expect_route(&plan, options.route)?;
+        plan
+    } else {
+        planning::plan(session, site, work, options.route, &work.plan())?.plan
+    };
+    carry_out(session, site, work, plan, &options.gates, options.traffic, observe)
+}
+
+/// Refuses to take a route that the work folder's plan does not take.
+fn expect_route(plan: &Plan, route: RouteChoice) -> Result<(), Error> {
+    let fits = match route {
+        RouteChoice::Auto => true,
+        RouteChoice::MoveUsers => plan.route == rehome_planner::Route::MoveUsers,
+        RouteChoice::DisasterRecovery => plan.route == rehome_planner::Route::DisasterRecovery,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::BadInput {
+        message: format!(
+            "the work folder has a plan for the route {}; going on by another one would leave it \
+             half done; use another work folder",
+            plan.route.as_str()
+        ),
+    })
+}
+
+/// Carries a plan out that was written by `rehome plan`.
+///
+/// # Errors
+///
+/// [`Error`], one variant for each exit code.
+pub fn apply(
+    session: &Session,
+    plan: &Path,
+    gates: &Gates,
+    observe: Observe<'_>,
+) -> Result<Summary, Error> {
+    let binding = planning::read_binding(plan)?;
+    let site = SiteFile::read(Path::new(&binding.shown))?;
+    let plan = planning::read(plan)?;
+    planning::expect_fresh(&plan, &site.inventory()?)?;
+    carry_out(session, &site, &Work::new(binding.work), plan, gates, false, observe)
+}
+
+fn carry_out(
+    session: &Session,
+    site: &SiteFile,
+    work: &Work,
+    plan: Plan,
+    gates: &Gates,
+    traffic: bool,
+    observe: Observe<'_>,
+) -> Result<Summary, Error> {
+    let mut executor = open_executor(session, work, &plan)?;
+    let mut world = World::new(session, site, work, &plan, gates)?;
+    if traffic {
+        world.begin_traffic()?;
+    }
+    let run = executor.run(&mut world, &mut |notice| {
+        let Some(event) = event_of(notice) else { return rehome_executor::Flow::Continue };
+        match observe(event) {
+            Flow::Continue => rehome_executor::Flow::Continue,
+            Flow::Stop => rehome_executor::Flow::Stop,
+        }
+    });
+    let run = run.map_err(executor_error)?;
+    write_outcome(work, &plan, &run.outcome)?;
+    ended(&run)?;
+    let mut summary = world.summary(&run.outcome, observe)?;
+    world.end();
+    summary.report = Some(work.report().display().to_string());
+    Ok(summary)
+}
+
+fn open_executor(session: &Session, work: &Work, plan: &Plan) -> Result<Executor, Error> {
+    let journal = FileName::new("journal").expect("a plain name");
+    let disk = Arc::new(RealDisk::new(work.root()));
+    let hash = plan.inventory_hash.clone();
+    Executor::open(plan.clone(), &hash, disk, journal, session.clock.clone())
+        .map_err(executor_error)
+}
+
+fn executor_error(error: ExecutorError) -> Error {
+    match error {
+        ExecutorError::Stale { .. } => Error::StalePlan { message: error.to_string() },
+        ExecutorError::OtherPlan { .. } => Error::BadInput { message: error.to_string() },
+        other => Error::needs_human(other),
+    }
+}
+
+/// What the person is told of a notice.
+fn event_of(notice: &Notice<'_>) -> Option<Event> {
+    let step = |step: &rehome_planner::Step, state: &str| Event::Step {
+        id: step.id.to_string(),
+        title: step.title.clone(),
+        state: state.to_owned(),
+    };
+    Some(match notice {
+        Notice::Begins { step: one, attempt: 1 } => step(one, "begun"),
+        Notice::Begins { step: one, .. } => step(one, "begun again"),
+        Notice::Done { step: one, by_evidence: true, .. } => step(one, "done already"),
+        Notice::Done { step: one, .. } => step(one, "done"),
+        Notice::Undoes { step: one } => step(one, "undone"),
+        Notice::Progress { progress, .. } if progress.unit.is_empty() => return None,
+        Notice::Progress { step: one, progress } => Event::Progress {
+            what: format!("{} {}", one.id, progress.what),
+            done: progress.done,
+            total: progress.total,
+            unit: progress.unit.clone(),
+        },
+        Notice::Warned { step: one, code, why } => {
+            Event::Note { text: format!("{}: {code}: {why}", one.id) }
+        }
+    })
+}
+
+/// The error that an end other than done is.
+fn ended(run: &Run) -> Result<(), Error> {
+    Err(match &run.end {
+        End::Done => return Ok(()),
+        End::WaitingAtGate { step, instruction, .. } => Error::WaitingAtGate {
+            step: step.to_string(),
+            instruction: instruction.clone(),
+        },
+        End::PreconditionOpen { step, why, remedy, check } => Error::PreconditionOpen {
+            message: format!("{step}: {} is open: {why}; {remedy}", check.code()),
+        },
+        End::Interrupted { step, why } => {
+            Error::Interrupted { message: format!("at {step}: {why}") }
+        }
+        End::BackedOut => {
+            Error::BackedOut { message: "every step was undone; all is as before".to_owned() }
+        }
+        // A verification that found differences has an exit code of its own.
+        End::NeedsHuman { step, why, .. } if step.as_str().starts_with('V') => {
+            Error::Differences { message: format!("{step}: {why}") }
+        }
+        End::NeedsHuman { step, why, remedy } => {
+            Error::NeedsHuman { message: format!("{step}: {why}; {remedy}") }
+        }
+    })
+}
+
+fn write_outcome(work: &Work, plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
+    let json = serde_json::to_vec_pretty(outcome).map_err(Error::needs_human)?;
+    write_durably(&work.outcome(), &json)?;
+    write_durably(&work.report(), to_html(plan, Some(outcome)).as_bytes())
+}
+
+/// How far the work in a folder has come.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// The route.
+    pub route: String,
+    /// How the last run ended; `running` or `unfinished` when there was none.
+    pub end: String,
+    /// Steps that are done.
+    pub done: usize,
+    /// All steps.
+    pub steps: usize,
+    /// The step that comes next, with its title.
+    pub next: Option<String>,
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} of {} steps done, {}", self.route, self.done, self.steps, self.end)?;
+        self.next.as_ref().map_or(Ok(()), |next| write!(f, "\nnext: {next}"))
+    }
+}
+
+/// Says how far the work in a folder has come, from its plan and its journal.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no plan.
+pub fn status(work: &Work) -> Result<Status, Error> {
+    let (plan, outcome) = read_outcome(work)?;
+    let is_done = |state: StepState| matches!(state, StepState::Done | StepState::DoneByEvidence);
+    let done = outcome.steps.iter().filter(|step| is_done(step.state)).count();
+    let next = outcome.steps.iter().find(|step| !is_done(step.state));
+    let next = next.and_then(|next| plan.step(&next.id));
+    Ok(Status {
+        route: plan.route.as_str().to_owned(),
+        end: outcome.end,
+        done,
+        steps: plan.steps.len(),
+        next: next.map(|step| format!("{} {}", step.id, step.title)),
+    })
+}
+
+/// Writes the report of a work folder again and returns its path.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no plan.
+pub fn report(work: &Work) -> Result<PathBuf, Error> {
+    let (plan, outcome) = read_outcome(work)?;
+    write_durably(&work.report(), to_html(&plan, Some(&outcome)).as_bytes())?;
+    Ok(work.report())
+}
+
+fn read_outcome(work: &Work) -> Result<(Plan, Outcome), Error> {
+    let plan = planning::read(&work.plan())?;
+    let session = Session::new(PathBuf::new(), Arc::default());
+    let outcome = open_executor(&session, work, &plan)?.outcome();
+    Ok((plan, outcome))
+}

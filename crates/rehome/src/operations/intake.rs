@@ -1,0 +1,254 @@
+//! The old server: taking its mail in, starting, stopping and upgrading it, giving it up.
+
+use rehome_cluster::NameClaim;
+use rehome_executor::{Flow, OperationError, Progress};
+use rehome_planner::Resource;
+use rehome_site::Directory;
+use rehome_store::{ImportOptions, MailboxName, OpenOptions, Store, import_source};
+
+use super::World;
+use super::checks::server_name;
+use super::group::Tell;
+use super::remember;
+use super::trouble::{Done, Seen, done, failed, for_a_person, from_error, if_true, interrupted};
+use crate::clients::registered;
+use crate::process::Process;
+use crate::registry::{Registry, Software};
+use crate::site_file::PUBLIC_MAILBOX;
+
+/// The old server's process, and its name for as long as it runs.
+#[derive(Debug)]
+pub(super) struct OldServer {
+    process: Process,
+    claim: Option<NameClaim>,
+}
+
+impl Drop for OldServer {
+    fn drop(&mut self) {
+        self.process.end();
+        if let Some(claim) = self.claim.take() {
+            // The record goes with the server; one that stays is replaced by the next holder.
+            if rehome_cluster::unregister(claim).is_err() {}
+        }
+    }
+}
+
+impl World<'_> {
+    pub(super) fn take_in(&mut self, server: &str, tell: Tell<'_>) -> Done {
+        self.old_server = None;
+        let (mut messages, mut skipped) = (0, Vec::new());
+        self.with_old_store(server, |world, store| {
+            let folders = world.mail_sources();
+            for (name, folder) in &folders {
+                let mailbox = MailboxName::try_from(name.as_str())
+                    .map_err(|error| failed(name, error, "rename the mailbox in the site file"))?;
+                let mut observe = |progress: rehome_store::ImportProgress| {
+                    let told = tell(Progress {
+                        what: format!("taking in {name}"),
+                        done: progress.messages,
+                        total: 0,
+                        unit: "messages".to_owned(),
+                    });
+                    match told {
+                        Flow::Continue => rehome_store::Flow::Continue,
+                        Flow::Stop => rehome_store::Flow::Stop,
+                    }
+                };
+                let options = ImportOptions::default();
+                let report =
+                    import_source(folder, &mailbox, None, store, &options, &mut observe)
+                        .map_err(import_error)?;
+                messages += report.messages() + report.present();
+                let mail = report.skipped.iter().filter(|one| one.mail);
+                skipped.extend(mail.map(|one| format!("{}: {}", one.place, one.reason)));
+            }
+            let checkpoint = store.checkpoint();
+            checkpoint.map(drop).map_err(|error| failed(server, error, "see to its disk"))
+        })?;
+        self.make_old_directory(server)?;
+        self.set_old_software(server, None)?;
+        remember(&mut self.memory, |facts| facts.old_server_runs = true)?;
+        self.ensure_old_server()?;
+        let mut notes = vec![format!("{messages} messages taken in; {server} is online")];
+        notes.extend(skipped.into_iter().take(20));
+        done(notes)
+    }
+
+    /// Opens the old server's store while its process does not run.
+    fn with_old_store(
+        &mut self,
+        server: &str,
+        work: impl FnOnce(&mut Self, &Store) -> Result<(), OperationError>,
+    ) -> Result<(), OperationError> {
+        let path = self.work.server(server).join("store");
+        let trouble = |error| failed(&path.display().to_string(), error, "see what it says");
+        let options = OpenOptions { owner: format!("server {server}"), ..OpenOptions::default() };
+        let store = if path.join("store.id").exists() {
+            Store::open_at(&path, options)
+        } else {
+            Store::create_at(&path, options)
+        };
+        let store = store.map_err(trouble)?;
+        work(self, &store)?;
+        store.close().map_err(trouble)
+    }
+
+    /// Makes the directory of the old server from the site, unless it has one.
+    fn make_old_directory(&mut self, server: &str) -> Result<(), OperationError> {
+        let folder = self.work.server(server).join("directory");
+        let now_us = self.session.clock.wall_us();
+        let directory = Directory::from_site(&self.site.site, server_name(server)?, 1, now_us)
+            .map_err(|error| for_a_person("directory", error, "correct the site file"))?;
+        crate::directory::create(&folder, &directory).map_err(from_error)
+    }
+
+    fn set_old_software(
+        &mut self,
+        server: &str,
+        version: Option<&str>,
+    ) -> Result<(), OperationError> {
+        let site = &self.site.site;
+        let old = site.old_server();
+        let registry = Registry::new(self.work.server(server).join("registry"));
+        let version = version.map_or_else(|| old.version.to_string(), ToOwned::to_owned);
+        let software = Software {
+            organization: site.organization.to_string(),
+            site: site.site.to_string(),
+            server: server.to_owned(),
+            version,
+            service_account: old.service_account.to_string(),
+            components: crate::names::SERVICES.iter().map(ToString::to_string).collect(),
+        };
+        registry.set_software(&software).map_err(from_error)?;
+        registry.prepare(Resource::Store).map_err(from_error)
+    }
+
+    /// Starts the old server if it does not run, and registers its name.
+    pub(super) fn ensure_old_server(&mut self) -> Result<(), OperationError> {
+        if self.old_server.as_mut().is_some_and(|old| old.process.is_running()) {
+            return Ok(());
+        }
+        self.old_server = None;
+        let name = self.plan.inventory.old_server.clone();
+        let folder = self.work.server(&name);
+        let shown = |part: &str| folder.join(part).display().to_string();
+        let dir = folder.display().to_string();
+        let registry = shown("registry");
+        let args = [
+            "serve", "standalone", "--dir", &dir, "--server", &name, "--registry", &registry,
+            "--while-stdin",
+        ];
+        let log = folder.join("server.log");
+        let what = format!("server {name}");
+        let args = args.map(ToOwned::to_owned);
+        let process = Process::start(&what, &self.session.program, &args, &log)
+            .map_err(|error| failed(&what, error, "see its log, then run this again"))?;
+        let address = process.ready["attendant"].as_str().unwrap_or_default().to_owned();
+        let claim = registered(&self.work.names(), &name, &address, process.pid())
+            .map_err(|error| failed(&what, error, "stop the other holder of the name"))?;
+        self.old_server = Some(OldServer { process, claim: Some(claim) });
+        Ok(())
+    }
+
+    pub(super) fn start_server(&mut self, server: &str) -> Done {
+        remember(&mut self.memory, |facts| facts.old_server_runs = true)?;
+        self.ensure_old_server()?;
+        done([format!("{server} is online")])
+    }
+
+    pub(super) fn stop_server(&mut self, server: &str) -> Done {
+        let now_us = self.session.clock.wall_us();
+        remember(&mut self.memory, |facts| {
+            facts.old_server_runs = false;
+            facts.outage_from_us.get_or_insert(now_us);
+        })?;
+        self.old_server = None;
+        done([format!("{server} is stopped")])
+    }
+
+    pub(super) fn upgrade(&mut self, server: &str, version: &str) -> Done {
+        self.old_server = None;
+        // Opening the store brings its format to this program's version.
+        self.with_old_store(server, |_, store| {
+            let checkpoint = store.checkpoint();
+            checkpoint.map(drop).map_err(|error| failed(server, error, "see to its disk"))
+        })?;
+        self.set_old_software(server, Some(version))?;
+        remember(&mut self.memory, |facts| {
+            facts.versions.insert(server.to_owned(), version.to_owned());
+        })?;
+        self.ensure_old_server()?;
+        done([format!("{server} runs version {version}")])
+    }
+
+    pub(super) fn version_of(&self, server: &str) -> Result<String, OperationError> {
+        let registry = Registry::new(self.work.server(server).join("registry"));
+        let software = registry.software().map_err(from_error)?;
+        Ok(software.map_or_else(|| "none".to_owned(), |software| software.version))
+    }
+
+    pub(super) fn log_on(&mut self, account: &str) -> Done {
+        let account = self.gates.account.clone().unwrap_or_else(|| account.to_owned());
+        remember(&mut self.memory, |facts| facts.account = Some(account.clone()))?;
+        done([format!("working as {account}")])
+    }
+
+    /// The account that works is the services' own: it may start and stop them.
+    pub(super) fn may_administer(&self, account: &str) -> Seen {
+        let Some(own) = &self.memory.facts().account else {
+            return super::trouble::open("nobody has logged on", "log on");
+        };
+        if_true(
+            own.eq_ignore_ascii_case(account),
+            format!("{own} is the account of the services"),
+            format!(
+                "{own} is not the account of the services, {account}, and is not known to be an \
+                 administrator: it could not start and stop them (--account {account})"
+            ),
+        )
+    }
+
+    pub(super) fn wipe(&mut self, computer: &str) -> Done {
+        remember(&mut self.memory, |facts| {
+            facts.released.insert(computer.to_owned());
+        })?;
+        done([format!(
+            "the computer of {computer} is given up; its old files are kept in {} and used by \
+             nobody",
+            self.work.server(computer).display()
+        )])
+    }
+
+    /// Whether each mailbox has at least what lies in its folder.
+    pub(super) fn is_taken_in(&mut self, server: &str) -> Seen {
+        if !self.memory.facts().old_server_runs {
+            return super::trouble::open("it was not taken in", "take it in");
+        }
+        let held = self.mailboxes_of(server)?;
+        let mut short = Vec::new();
+        for facts in self.plan.inventory.mailboxes.iter().filter(|one| one.server == server) {
+            let there = held.get(&facts.name).copied().unwrap_or(0);
+            if there < facts.messages {
+                short.push(format!("{}: {there} of {}", facts.name, facts.messages));
+            }
+        }
+        if_true(short.is_empty(), "every mailbox has what its folder has", short.join(", "))
+    }
+
+    /// The folders of mail: one for each mailbox, and the public folders if there are any.
+    fn mail_sources(&self) -> Vec<(String, std::path::PathBuf)> {
+        let mut sources = self.site.mail_folders();
+        let public = self.site.base.join("mail-public");
+        if public.is_dir() {
+            sources.push((PUBLIC_MAILBOX.to_owned(), public));
+        }
+        sources
+    }
+}
+
+fn import_error(error: rehome_store::ImportError) -> OperationError {
+    match error {
+        rehome_store::ImportError::Interrupted { .. } => interrupted(),
+        other => failed("import", other, "mend the folder of mail, and run this again"),
+    }
+}

@@ -1,0 +1,153 @@
+//! What an installation writes into a node's registry, and what services read from it.
+
+use std::path::{Path, PathBuf};
+
+use rehome_planner::Resource;
+use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+use crate::memory::write_durably;
+
+/// The key below `software/` that says which server is installed.
+const SOFTWARE: &str = "software/rehome-server.json";
+/// The name, below a service's key, of the marker that lets it recover from a restore.
+pub(crate) const RESTORE_MARKER: &str = "restore-in-progress";
+
+/// A server as it is installed. Both nodes have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Software {
+    /// The organization it belongs to.
+    pub(crate) organization: String,
+    /// The site it belongs to.
+    pub(crate) site: String,
+    /// Its name.
+    pub(crate) server: String,
+    /// Level of its software.
+    pub(crate) version: String,
+    /// Account that its services run under.
+    pub(crate) service_account: String,
+    /// The services it consists of.
+    pub(crate) components: Vec<String>,
+}
+
+/// How the store is to be run on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoreParameters {
+    /// Memory for the catalog's pages, in bytes.
+    pub(crate) cache_bytes: u64,
+    /// The disk's time for one durable append, if it was measured, in microseconds.
+    pub(crate) fdatasync_us: Option<f64>,
+    /// How fast the disk takes a large file, if it was measured, in bytes a second.
+    pub(crate) write_bytes_per_second: Option<f64>,
+}
+
+impl Default for StoreParameters {
+    fn default() -> Self {
+        StoreParameters {
+            cache_bytes: 64 << 20,
+            fdatasync_us: None,
+            write_bytes_per_second: None,
+        }
+    }
+}
+
+/// A node's registry: one file for each key.
+#[derive(Debug, Clone)]
+pub(crate) struct Registry {
+    root: PathBuf,
+}
+
+impl Registry {
+    /// The registry in this folder.
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+        Registry { root: root.into() }
+    }
+
+    /// The installed server, if there is one.
+    pub(crate) fn software(&self) -> Result<Option<Software>, Error> {
+        read(&self.root.join(SOFTWARE))
+    }
+
+    /// Says which server is installed.
+    pub(crate) fn set_software(&self, software: &Software) -> Result<(), Error> {
+        write(&self.root.join(SOFTWARE), software)
+    }
+
+    /// The folder with a service's keys.
+    pub(crate) fn service(&self, service: Resource) -> PathBuf {
+        self.root.join("services").join(service.as_str())
+    }
+
+    /// The store's parameters; the defaults when nothing was measured.
+    pub(crate) fn store_parameters(&self) -> Result<StoreParameters, Error> {
+        Ok(read(&self.service(Resource::Store).join("parameters"))?.unwrap_or_default())
+    }
+
+    /// Sets the store's parameters.
+    pub(crate) fn set_store_parameters(&self, parameters: &StoreParameters) -> Result<(), Error> {
+        write(&self.service(Resource::Store).join("parameters"), parameters)
+    }
+
+    /// Writes the keys that every service has from the beginning.
+    pub(crate) fn prepare(&self, service: Resource) -> Result<(), Error> {
+        let keys = self.service(service);
+        if service == Resource::Store {
+            self.set_store_parameters(&StoreParameters::default())?;
+        } else {
+            write(&keys.join("parameters"), &serde_json::json!({}))?;
+        }
+        write(&keys.join("diagnostics"), &serde_json::json!({ "level": "normal" }))
+    }
+
+    /// Where the marker of a restore is read.
+    pub(crate) fn marker(&self, service: Resource) -> PathBuf {
+        self.service(service).join(RESTORE_MARKER)
+    }
+}
+
+/// Reads one key as JSON.
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Error::needs_human(format!(
+                "{}: this registry key cannot be read: {error}; put it back from its checkpoint",
+                path.display()
+            ))
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::needs_human(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// Writes one key as JSON, durably.
+fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let text = serde_json::to_vec_pretty(value).map_err(Error::needs_human)?;
+    write_durably(path, &text)
+}
+
+impl Registry {
+    /// What a key holds now: nothing, a file, or a folder of files.
+    pub(crate) fn content(&self, key: &str) -> Result<rehome_cluster::KeyContent, Error> {
+        use rehome_cluster::KeyContent;
+        let path = self.root.join(key);
+        let read = || -> std::io::Result<KeyContent> {
+            if !path.exists() {
+                return Ok(KeyContent::Absent);
+            }
+            if !path.is_dir() {
+                return Ok(KeyContent::File(std::fs::read(&path)?));
+            }
+            let mut files = std::collections::BTreeMap::new();
+            for entry in std::fs::read_dir(&path)? {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if entry.file_type()?.is_file() && !name.ends_with(".new") {
+                    files.insert(name, std::fs::read(entry.path())?);
+                }
+            }
+            Ok(KeyContent::Folder(files))
+        };
+        read().map_err(|error| Error::needs_human(format!("{}: {error}", path.display())))
+    }
+}

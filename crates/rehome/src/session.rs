@@ -1,0 +1,44 @@
+//! Who works, with what clock, and whether it shall stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rehome_log::{Clock, SystemClock};
+
+/// One run of the program: where the program is (it starts itself for each server and node), the
+/// clock, and the wish to stop.
+#[derive(Clone)]
+pub struct Session {
+    /// The `rehome` program, started for servers and nodes.
+    pub program: PathBuf,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    stop: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("program", &self.program).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session with the system's clock.
+    #[must_use]
+    pub fn new(program: PathBuf, stop: Arc<AtomicBool>) -> Self {
+        Session { program, clock: Arc::new(SystemClock::default()), stop }
+    }
+
+    /// Whether somebody asked to stop.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// The flag itself, for parts that watch it on their own.
+    #[must_use]
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+}

@@ -1,0 +1,99 @@
+//! Both routes on a sample site, and what arrives compared with what was there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rehome_tests::{run, tree};
+
+use crate::{REHOME, sample};
+
+/// Migrates a sample by a route, exports the new server, and compares with the source.
+#[track_caller]
+fn check(route: &str, test: u8) {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), test, 5, 20);
+    let before = tree(Path::new(&site));
+    let work = scratch.path().join("work").display().to_string();
+    let args = [
+        "migrate", &site, "--work", &work, "--route", route, "--confirm", "all", "--json",
+        "--traffic",
+    ];
+    let done = run(REHOME, &args);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let summary = done.json();
+    for count in ["lost", "altered", "duplicated"] {
+        assert_eq!(summary["messages"][count], 0, "{summary}");
+    }
+    assert_eq!(summary["verified"], true);
+    assert_eq!(summary["route"], route);
+    assert_eq!(tree(Path::new(&site)), before, "the source was changed");
+    compare_export(scratch.path(), &work, Path::new(&site));
+    let again = run(REHOME, &args);
+    assert_eq!(again.code, Some(0), "a finished migration is finished: {again:?}");
+}
+
+/// Every message of the source is in an export of the new store: same bytes, flags and folder.
+#[track_caller]
+fn compare_export(scratch: &Path, work: &str, site: &Path) {
+    let store = format!("{work}/cluster/shared/store");
+    let out = scratch.join("export").display().to_string();
+    let exported = run(REHOME, &["export", "--store", &store, "--to", &out]);
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let source = messages(&site.join("mail"));
+    let mut target = messages(Path::new(&out));
+    assert!(!source.is_empty());
+    for (place, bytes) in source {
+        assert_eq!(target.remove(&place), Some(bytes), "{place:?}");
+    }
+}
+
+/// The messages of some Maildir++ trees by tree, folder, part and name.
+fn messages(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let is_message = |path: &PathBuf| {
+        let parent = path.parent().and_then(Path::file_name);
+        parent.is_some_and(|part| part == "cur" || part == "new")
+    };
+    tree(root).into_iter().filter(|(path, _)| is_message(path)).collect()
+}
+
+#[test]
+fn users_move_while_mail_is_delivered_and_read() {
+    check("move-users", 11);
+}
+
+#[test]
+fn a_server_is_rebuilt_as_a_cluster_from_its_backup() {
+    check("disaster-recovery", 12);
+}
+
+#[test]
+fn a_route_that_waits_for_a_person_says_so_and_goes_on_when_confirmed() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 13, 2, 5);
+    let work = scratch.path().join("work").display().to_string();
+    let args = ["migrate", &site, "--work", &work, "--route", "disaster-recovery"];
+    let waits = run(REHOME, &args);
+    assert_eq!(waits.code, Some(4), "{waits:?}");
+    assert!(waits.stderr.contains("--confirm D6w"), "{waits:?}");
+    let confirmed = [&args[..], &["--confirm", "D6w"]].concat();
+    let done = run(REHOME, &confirmed);
+    assert_eq!(done.code, Some(0), "{done:?}");
+}
+
+#[test]
+fn a_plan_is_stale_when_the_site_has_changed() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 14, 2, 5);
+    let work = scratch.path().join("work").display().to_string();
+    let planned = run(REHOME, &["plan", &site, "--work", &work]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    let plan = format!("{work}/plan.json");
+    let sound = run(REHOME, &["check", &plan]);
+    assert_eq!(sound.code, Some(0), "{sound:?}");
+    let mail = Path::new(&site).join("mail");
+    let first = std::fs::read_dir(&mail).expect("mail").next().expect("a mailbox");
+    let inbox = first.expect("readable").path().join("cur").join("1.late,S=4:2,S");
+    std::fs::write(inbox, "late").expect("writable");
+    let stale = run(REHOME, &["apply", &plan, "--confirm", "all"]);
+    assert_eq!(stale.code, Some(7), "{stale:?}");
+}

@@ -1,0 +1,7 @@
+//! The `rehome` program, built for the journeys.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rehome_cli::run(std::env::args_os())
+}

@@ -1,0 +1,98 @@
+//! The commands that run cargo and the program.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::torture;
+
+/// Writes a line for the person at the terminal.
+pub(crate) fn say(line: &str) {
+    // A closed terminal is no reason to stop working.
+    if writeln!(std::io::stderr().lock(), "{line}").is_err() {}
+}
+
+/// The workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").into()
+}
+
+/// Runs cargo in the workspace and fails when it fails.
+fn cargo<S: AsRef<OsStr>>(args: &[S], env: &[(&str, &str)]) -> Result<(), String> {
+    let shown: Vec<_> = args.iter().map(|arg| arg.as_ref().to_string_lossy()).collect();
+    say(&format!("$ cargo {}", shown.join(" ")));
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).envs(env.iter().copied()).current_dir(root());
+    let status = command.status().map_err(|error| format!("cargo does not start: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("cargo {} failed", shown.join(" "))) }
+}
+
+pub(crate) fn test() -> Result<(), String> {
+    cargo(&["test", "--workspace", "--quiet"], &[])
+}
+
+pub(crate) fn check() -> Result<(), String> {
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(
+        &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"],
+        &[],
+    )?;
+    cargo(
+        &["doc", "--workspace", "--no-deps", "--quiet"],
+        &[("RUSTDOCFLAGS", "--deny warnings")],
+    )
+}
+
+pub(crate) fn fix() -> Result<(), String> {
+    cargo(&["fmt", "--all"], &[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty"], &[])?;
+    cargo(&["fmt", "--all"], &[])
+}
+
+/// Builds the program for release and returns where it is.
+pub(crate) fn program() -> Result<PathBuf, String> {
+    cargo(&["build", "--release", "--package", "rehome-cli", "--quiet"], &[])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))
+}
+
+/// Runs the program and fails when its exit code is another than `expected`.
+pub(crate) fn rehome(args: &[&OsStr], expected: i32) -> Result<Vec<u8>, String> {
+    let output = Command::new(program()?)
+        .args(args)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|error| format!("rehome does not start: {error}"))?;
+    if output.status.code() == Some(expected) {
+        return Ok(output.stdout);
+    }
+    Err(format!("rehome {args:?} ended with {}, expected {expected}", output.status))
+}
+
+pub(crate) fn servers() -> Result<(), String> {
+    for route in ["move-users", "disaster-recovery"] {
+        let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let dir = scratch.path().join("demo");
+        let args = ["demo", "--route", route, "--dir"].map(OsStr::new);
+        rehome(&[args.as_slice(), &[dir.as_os_str()]].concat(), 0)?;
+    }
+    torture::run(&torture::Torture::short_migrate())?;
+    torture::run(&torture::Torture::short_failover())
+}
+
+pub(crate) fn plan(site: &Path) -> Result<(), String> {
+    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let args = ["plan".as_ref(), site.as_os_str(), "--work".as_ref(), scratch.path().as_os_str()];
+    let text = rehome(&args, 0)?;
+    std::io::stdout().write_all(&text).map_err(|error| error.to_string())
+}
+
+pub(crate) fn bench_move(corpus: Option<&Path>) -> Result<(), String> {
+    let mut env = Vec::new();
+    let corpus = corpus.map(|path| path.to_string_lossy().into_owned());
+    if let Some(path) = &corpus {
+        env.push(("REHOME_BENCH_CORPUS", path.as_str()));
+    }
+    cargo(&["bench", "--package", "rehome-store", "--bench", "bulk_move"], &env)
+}
