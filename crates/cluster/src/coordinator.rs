@@ -40,6 +40,8 @@ pub struct Claim {
     pub epoch: u64,
     /// Who claims.
     pub owner: Owner,
+    /// Counts the claims of that run of the program, so that no two of them are equal.
+    pub attempt: u64,
     /// Why, as a sentence.
     pub reason: String,
     /// Ages of the fail-overs that count against the budget, in ms when this was written.

@@ -13,6 +13,8 @@ mod policy;
 mod quorum;
 mod registry;
 mod resources;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod template;
 

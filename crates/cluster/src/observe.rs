@@ -60,8 +60,19 @@ impl Observer {
         seen.leaving = heartbeat.leaving;
     }
 
-    /// Starts to wait for a run that is named as an owner, if it is not known yet.
-    pub fn expect(&mut self, now_ms: u64, owner: &Owner) {
+    /// A claim of `owner` was seen for the first time, in a reading that is over at `now_ms`.
+    ///
+    /// That is a sign of life: silence counts from here, whatever was thought of the owner
+    /// before. Without it an observer that was paused would believe its old opinion of a node
+    /// that has come back and claimed since.
+    pub fn claimed(&mut self, now_ms: u64, owner: &Owner) {
+        self.expect(now_ms, owner);
+        if let Some(seen) = self.seen.get_mut(owner) {
+            seen.moved_ms = now_ms;
+        }
+    }
+
+    fn expect(&mut self, now_ms: u64, owner: &Owner) {
         self.seen.entry(owner.clone()).or_insert(Seen {
             counter: None,
             leaving: false,
@@ -158,10 +169,23 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_counts_as_a_sign_of_life_of_a_node_thought_dead() {
+        let mut observer = Observer::default();
+        let owner = Owner { node: node(), incarnation: "x".into() };
+        observer.observe(0, 0, &node(), Some(&beat("x", 5)));
+        observer.observe(2_000, 2_000, &node(), Some(&beat("x", 5)));
+        assert!(!observer.may_act(&owner, &TIMING));
+        observer.claimed(9_000, &owner);
+        assert!(observer.may_act(&owner, &TIMING));
+        observer.observe(10_100, 10_100, &node(), Some(&beat("x", 5)));
+        assert!(!observer.may_act(&owner, &TIMING));
+    }
+
+    #[test]
     fn an_owner_never_seen_is_waited_for_from_the_moment_it_is_named() {
         let mut observer = Observer::default();
         let owner = Owner { node: node(), incarnation: "ghost".into() };
-        observer.expect(5_000, &owner);
+        observer.claimed(5_000, &owner);
         observer.observe(6_099, 6_099, &node(), None);
         assert!(observer.may_act(&owner, &TIMING));
         observer.observe(6_100, 6_100, &node(), None);

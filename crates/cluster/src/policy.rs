@@ -52,8 +52,8 @@ pub enum Event {
     Claimed {
         /// Which group.
         group: GroupName,
-        /// The epoch claimed.
-        epoch: u64,
+        /// Which claim.
+        attempt: u64,
         /// What came of it.
         outcome: Option<ClaimOutcome>,
     },
@@ -239,12 +239,13 @@ impl Policy {
                 self.observer.observe(start_ms, now_ms, &node, heartbeat.as_ref());
             }
             Event::Ownership { group, ownership } => {
-                if let Some(ownership) = &ownership {
-                    self.observer.expect(now_ms, &ownership.claim.owner);
+                let Some(known) = self.groups.get_mut(&group) else { return };
+                if let Some(claim) = ownership.as_ref().map(|ownership| &ownership.claim)
+                    && known.epoch() < claim.epoch
+                {
+                    self.observer.claimed(now_ms, &claim.owner);
                 }
-                if let Some(known) = self.groups.get_mut(&group) {
-                    known.learn_ownership(now_ms, &group, ownership, commands);
-                }
+                known.learn_ownership(now_ms, &group, ownership, commands);
             }
             Event::Renewed { until_ms } => self.lease_until_ms = until_ms,
             Event::LeaseLost => {
@@ -253,9 +254,9 @@ impl Policy {
                     group.lease_lost(now_ms, name, commands);
                 }
             }
-            Event::Claimed { group: name, epoch, outcome } => {
+            Event::Claimed { group: name, attempt, outcome } => {
                 if let Some(group) = self.groups.get_mut(&name) {
-                    group.claimed(now_ms, epoch, outcome);
+                    group.claimed(now_ms, attempt, outcome);
                 }
             }
             Event::Released { group, epoch, done } => {

@@ -1,5 +1,10 @@
 //! Real nodes, real children, kill -9.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+#[path = "processes/probe.rs"]
+mod probe;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,11 +34,16 @@ fn key(key: &str) -> CheckpointKey {
     CheckpointKey::new(key).unwrap()
 }
 
-fn probe() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let probe = test.parent().unwrap().parent().unwrap().join("examples/probe");
-    assert!(probe.exists(), "{} is built by `cargo test -p rehome-cluster`", probe.display());
-    probe
+/// This program in another role; parts are separated by `|`.
+fn play(role: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(probe::ARGS).env(probe::ROLE, role);
+    command
+}
+
+#[test]
+fn this_program_plays_its_role() {
+    probe::run_role();
 }
 
 /// A process that is killed when the test ends, however it ends.
@@ -97,9 +107,11 @@ impl Site {
         let kind = ResourceKind::NetworkName { name: "MAIL1".into(), registry_dir };
         let network_name = online(ResourceConfig::new(name("name"), kind), &["address"]);
         let child = |child: &str, needs: &[&str], rest: &[&str]| {
-            let fixed = ["child", "{folder}", child, "{node}-{epoch}"];
-            let args = fixed.iter().chain(rest).map(|arg| (*arg).to_owned()).collect();
-            let kind = ResourceKind::Process { program: None, args, env: Default::default() };
+            let mut role = vec!["child", "{folder}", child, "{node}-{epoch}"];
+            role.extend(rest);
+            let args = probe::ARGS.map(str::to_owned).to_vec();
+            let env = [(probe::ROLE.to_owned(), role.join("|"))].into();
+            let kind = ResourceKind::Process { program: None, args, env };
             online(ResourceConfig::new(name(child), kind), needs)
         };
         vec![
@@ -121,18 +133,13 @@ impl Site {
     }
 
     fn start(&self, name: &str) -> Running {
-        let child = Command::new(probe())
-            .arg("node")
-            .arg(self.cluster.dir())
-            .arg(name)
-            .arg(self.dir.path().join(name))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
+        let state = self.dir.path().join(name);
+        let role = format!("node|{}|{name}|{}", self.cluster.dir().display(), state.display());
+        let child = play(&role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut running = Running(child.unwrap());
-        let mut line = String::new();
-        BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with("ready {"), "{line:?}");
+        let stdout = BufReader::new(running.0.stdout.take().unwrap());
+        let ready = stdout.lines().find(|line| line.as_ref().unwrap().starts_with("ready {"));
+        assert!(ready.is_some(), "the node ended before it was ready");
         running
     }
 
@@ -174,6 +181,10 @@ fn lines(path: &Path) -> Vec<String> {
 fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
+}
+
+fn signal(pid: &str, signal: &str) {
+    assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
 }
 
 #[test]
@@ -222,13 +233,35 @@ fn the_other_node_takes_over_when_the_owner_is_killed_and_there_are_never_two() 
 }
 
 #[test]
+fn an_owner_that_was_stopped_and_wakes_up_ends_what_it_runs_before_the_next_one_starts() {
+    let site = Site::new(&[]);
+    let a = site.start("a");
+    let _b = site.start("b");
+    site.wait_online("a");
+    site.wait("b to be alive", |status| status.alive(&node("b")));
+    signal(&a.0.id().to_string(), "-STOP");
+    site.wait("b to own the group and wait for the folder", |status| {
+        let waits = status.resource(&name("disk")).is_some_and(|disk| {
+            let held = |text: String| text.contains("held by node a");
+            disk.progress.as_ref().is_some_and(|progress| held(progress.to_string()))
+                || held(disk.reason.clone())
+        });
+        status.owner(&mail()) == Some(&node("b")) && waits
+    });
+    signal(&a.0.id().to_string(), "-CONT");
+    site.wait_online("b");
+    let log = site.cluster.log(&node("a")).unwrap();
+    assert!(log.iter().any(|entry| entry.action == "terminate"), "{log:#?}");
+    site.check_no_violation();
+}
+
+#[test]
 fn a_child_that_dies_is_restarted_here_and_what_depends_on_it_comes_back() {
     let site = Site::new(&[]);
     let _a = site.start("a");
     let status = site.wait_online("a");
     let pid = status.resource(&name("directory")).unwrap().detail.clone().unwrap()["pid"].clone();
-    let killed = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
-    assert!(killed.success());
+    signal(&pid.to_string(), "-9");
     site.wait("the directory to have another process", |status| {
         let directory = status.resource(&name("directory")).unwrap();
         let other = directory.detail.as_ref().is_some_and(|detail| detail["pid"] != pid);
@@ -391,13 +424,8 @@ fn a_node_is_updated_only_from_a_group_that_is_online_elsewhere() {
 fn one_node_is_one_process() {
     let site = Site::new(&[]);
     let _a = site.start("a");
-    let second = Command::new(probe())
-        .arg("node")
-        .arg(site.cluster.dir())
-        .args(["a", "/nowhere"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let role = format!("node|{}|a|/nowhere", site.cluster.dir().display());
+    let second = play(&role).stdin(Stdio::null()).output().unwrap();
     assert!(!second.status.success());
     assert!(String::from_utf8_lossy(&second.stderr).contains("runs already"));
 }

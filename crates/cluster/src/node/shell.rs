@@ -224,12 +224,12 @@ impl Shell {
         }
         match (order, resource) {
             (Order::Claim(claim), _) => {
-                let epoch = claim.epoch;
+                let attempt = claim.attempt;
                 let outcome = self.parts.quorum.claim(&group, &claim).ok();
                 // Losing the lease while the claim was on its way makes the claim void.
                 let lost = self.parts.lease.lost() && !self.lost_told;
                 self.lost_told |= lost;
-                let claimed = Event::Claimed { group, epoch, outcome };
+                let claimed = Event::Claimed { group, attempt, outcome };
                 let mut events: Vec<Event> = lost.then_some(Event::LeaseLost).into_iter().collect();
                 events.push(claimed);
                 events

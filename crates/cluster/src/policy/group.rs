@@ -50,11 +50,12 @@ impl Past {
 pub(super) struct Group {
     ownership: Option<Ownership>,
     hold: Hold,
-    /// Epochs up to this one are over for this run of the program, whatever the records say: the
-    /// lease was lost under them.
-    void_epoch: u64,
-    /// The highest epoch that this run of the program tried to take.
-    tried_epoch: u64,
+    /// A claim was lost, or its answer was: the ownership must be read before the next one.
+    must_read: bool,
+    /// Claims that this run of the program has made.
+    attempts: u64,
+    /// Claims up to this one are over, whatever the records say: the lease was lost since.
+    void_attempt: u64,
     /// When the group was first seen free under the present epoch.
     free_since_ms: Option<u64>,
     failovers: Vec<Past>,
@@ -88,6 +89,7 @@ impl Group {
         ownership: Option<Ownership>,
         out: &mut Vec<Command>,
     ) {
+        self.must_read = false;
         if ownership == self.ownership {
             return;
         }
@@ -117,7 +119,7 @@ impl Group {
     }
 
     pub(super) fn lease_lost(&mut self, now_ms: u64, name: &GroupName, out: &mut Vec<Command>) {
-        self.void_epoch = self.void_epoch.max(self.epoch()).max(self.tried_epoch);
+        self.void_attempt = self.attempts;
         match self.hold {
             Hold::None | Hold::Releasing { .. } => {}
             Hold::Claiming { .. } => self.hold = Hold::None,
@@ -138,7 +140,7 @@ impl Group {
         reason: &str,
         out: &mut Vec<Command>,
     ) {
-        self.void_epoch = self.void_epoch.max(epoch);
+        self.void_attempt = self.attempts;
         for (resource, state) in &mut self.resources {
             state.cut_off(now_ms, name, resource, reason, out);
         }
@@ -146,14 +148,16 @@ impl Group {
         self.hold = Hold::Leaving { epoch, leaving };
     }
 
-    pub(super) fn claimed(&mut self, now_ms: u64, epoch: u64, outcome: Option<ClaimOutcome>) {
+    pub(super) fn claimed(&mut self, now_ms: u64, attempt: u64, outcome: Option<ClaimOutcome>) {
         match std::mem::take(&mut self.hold) {
-            Hold::Claiming { claim } if claim.epoch == epoch => {
+            Hold::Claiming { claim } if claim.attempt == attempt => {
                 if outcome == Some(ClaimOutcome::Won) {
+                    let epoch = claim.epoch;
                     self.ownership = Some(Ownership { claim, release: None });
                     self.take_up(now_ms, epoch);
                 }
                 // Lost, or not known: the next reading of the ownership tells whose it is.
+                self.must_read = outcome != Some(ClaimOutcome::Won);
             }
             other => self.hold = other,
         }
@@ -235,7 +239,7 @@ impl Group {
         config: Option<&GroupConfig>,
         out: &mut Vec<Command>,
     ) {
-        if self.plan_own_again(view, name, out) {
+        if self.must_read || self.plan_own_again(view, name, out) {
             return;
         }
         let (Some(config), false) = (config, view.stopping) else { return };
@@ -266,7 +270,7 @@ impl Group {
             return false;
         }
         let epoch = ownership.claim.epoch;
-        if epoch > self.void_epoch {
+        if ownership.claim.attempt > self.void_attempt {
             self.take_up(view.now_ms, epoch);
         } else {
             let reason = "the lease was lost under this epoch and nothing runs here".to_owned();
@@ -333,14 +337,15 @@ impl Group {
         }
         self.failovers.retain(|past| past.age_ms(view.now_ms) < config.failover_period_ms);
         let epoch = self.epoch() + 1;
+        self.attempts += 1;
         let claim = Claim {
             epoch,
+            attempt: self.attempts,
             owner: view.me.clone(),
             reason: reason.clone(),
             failover_ages_ms: ages(&self.failovers, view.now_ms),
         };
         self.hold = Hold::Claiming { claim: claim.clone() };
-        self.tried_epoch = self.tried_epoch.max(epoch);
         self.free_since_ms = None;
         out.push(command(name, Order::Claim(claim), reason));
     }
@@ -494,7 +499,7 @@ impl Group {
             self.hold = Hold::None;
             return;
         }
-        self.void_epoch = self.void_epoch.max(epoch);
+        self.void_attempt = self.attempts;
         let release = self.release_record(view.now_ms, &leaving.reason, leaving.to);
         self.hold = Hold::Releasing { epoch, release: release.clone() };
         out.push(command(name, Order::Release { epoch, release }, leaving.reason));
@@ -505,7 +510,8 @@ impl Group {
         Release { reason: reason.to_owned(), to, failover_ages_ms }
     }
 
-    fn epoch(&self) -> u64 {
+    /// The last epoch known.
+    pub(super) fn epoch(&self) -> u64 {
         self.ownership.as_ref().map_or(0, |ownership| ownership.claim.epoch)
     }
 

@@ -116,7 +116,7 @@ impl Bench {
                 Order::Claim(claim) => {
                     self.ordered.push(format!("claim {}", claim.epoch));
                     let outcome = Some(ClaimOutcome::Won);
-                    vec![Event::Claimed { group, epoch: claim.epoch, outcome }]
+                    vec![Event::Claimed { group, attempt: claim.attempt, outcome }]
                 }
                 Order::Release { epoch, release } => {
                     let to = release.to.map_or("anybody".to_owned(), |to| to.to_string());
@@ -267,6 +267,7 @@ fn the_failover_budget_is_counted_across_owners_by_age() {
     let claim = |ages: Vec<u64>| Claim {
         epoch: 1,
         owner: owner("a"),
+        attempt: 1,
         reason: "won".to_owned(),
         failover_ages_ms: ages,
     };
@@ -326,6 +327,7 @@ fn a_lost_lease_ends_everything_and_its_epoch_is_never_used_again() {
     let claim = Claim {
         epoch: 1,
         owner: owner("a"),
+        attempt: 1,
         reason: "won".to_owned(),
         failover_ages_ms: Vec::new(),
     };
@@ -343,6 +345,7 @@ fn a_later_epoch_of_another_node_ends_everything_at_once_and_nothing_is_released
     let claim = Claim {
         epoch: 2,
         owner: owner("b"),
+        attempt: 1,
         reason: "it seemed dead".to_owned(),
         failover_ages_ms: Vec::new(),
     };

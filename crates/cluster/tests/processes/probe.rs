@@ -1,4 +1,7 @@
 //! A node, or a child for a node to supervise: what the tests of real processes start.
+//!
+//! The test program starts itself again for this, so that what runs is always what was built. It
+//! is told by the variable [`ROLE`] what it is to be.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, Write};
@@ -9,9 +12,19 @@ use std::sync::atomic::AtomicBool;
 use rehome_cluster::{Node, NodeName, NodeOptions};
 use rehome_log::SystemClock;
 
-fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+/// What this process is to be, if it is no test.
+pub(crate) const ROLE: &str = "REHOME_PROBE";
+
+/// Arguments that make the test program run [`run_role`] and nothing else.
+pub(crate) const ARGS: [&str; 4] =
+    ["--exact", "this_program_plays_its_role", "--nocapture", "--quiet"];
+
+/// Plays the role, if there is one, and ends the process.
+pub(crate) fn run_role() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    // The test harness has begun a line of its own.
+    say("");
+    let args: Vec<&str> = role.split('|').collect();
     let code = match args.as_slice() {
         ["node", quorum, name, state] => node(quorum, name, state),
         ["child", folder, name, who, rest @ ..] => child(Path::new(folder), name, who, rest),
