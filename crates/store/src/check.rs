@@ -1,8 +1,14 @@
 //! Reading everything and comparing.
 
+mod contents;
+mod recount;
+
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::View;
+use crate::error::StoreError;
 use crate::model::{ContentId, FolderName, MailboxName, Uid};
+use crate::segment::Segments;
 
 /// How far a check is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,4 +57,17 @@ pub struct DamagedMessage {
     pub content: ContentId,
     /// What is wrong with them.
     pub cause: String,
+}
+
+/// Reads everything in `view` and compares.
+pub(crate) fn check(
+    view: &View,
+    segments: &Segments,
+    progress: &mut dyn FnMut(CheckProgress),
+) -> Result<CheckReport, StoreError> {
+    let mut report = CheckReport::default();
+    let damaged = contents::read(view, segments, progress, &mut report)?;
+    recount::messages(view, &damaged, &mut report)?;
+    recount::references(view, &mut report)?;
+    Ok(report)
 }

@@ -245,6 +245,15 @@ impl From<OwnershipError> for StoreError {
 
 impl From<LogError> for StoreError {
     fn from(error: LogError) -> StoreError {
-        StoreError::Log { source: Box::new(error) }
+        match error {
+            LogError::NoSpace { name, .. } => StoreError::DiskFull { place: name.to_string() },
+            LogError::Damaged { generation, offset, name, cause } => StoreError::Damaged {
+                place: format!("generation {generation:#x} of the log ({name}) at byte {offset}"),
+                cause,
+                remedy: "nothing was changed; restore this file from an archived copy, or restore \
+                         the store from a backup",
+            },
+            other => StoreError::Log { source: Box::new(other) },
+        }
     }
 }

@@ -1,19 +1,48 @@
 //! A mailbox store with transaction logs, single-instance content and bulk moves.
 
+mod bodies;
 mod check;
+mod tree;
+mod segment;
+mod record;
+mod open;
+mod op;
+mod lock;
+mod identity;
+mod engine;
+mod catalog;
+mod dovecot;
+mod eml;
 mod error;
+mod export;
 mod flow;
+mod import;
+mod maildir;
+mod mbox;
 mod model;
 mod mover;
+mod mutf7;
 mod options;
 mod restore;
 mod snapshot;
 mod store;
 mod transfer;
 
+pub use bodies::{Body, bodies};
 pub use check::{CheckProgress, CheckReport, DamagedMessage};
 pub use error::StoreError;
+pub use export::{
+    ExportError, ExportOptions, ExportProgress, ExportReport, ExportedMailbox, MissingMessage,
+    export_eml, export_maildir, export_mbox,
+};
 pub use flow::Flow;
+pub use import::{
+    ImportError, ImportOptions, ImportProgress, ImportReport, ImportedMailbox, ScanReport,
+    ScannedMailbox, Skipped, SourceKind, detect_source, import_site, import_source, scan_site,
+    scan_source,
+};
+pub use maildir::folder_name::maildir_folder_name;
+pub use mbox::Quoting;
 pub use model::{
     Append, ApplyBatch, Change, ContentId, Extent, FlagChange, Flags, FolderId, FolderInfo,
     FolderName, IncomingFolder, IncomingMailbox, MailboxId, MailboxInfo, MailboxName, MailboxState,

@@ -1,9 +1,11 @@
 //! The words of the store: mailboxes, folders, messages and what is said about them.
 
+mod content;
 mod flags;
 mod incoming;
 mod name;
 
+pub use content::ContentId;
 pub use flags::{FlagChange, Flags};
 pub use incoming::{ApplyBatch, IncomingFolder, IncomingMailbox};
 pub use name::{FolderName, MailboxName, NameError};
@@ -51,37 +53,6 @@ number! {
     Modseq(u64)
 }
 
-/// Name of a message's content: BLAKE3 of the raw message.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ContentId(pub [u8; 32]);
-
-impl ContentId {
-    /// The name of `body`.
-    #[must_use]
-    pub fn of(body: &[u8]) -> ContentId {
-        ContentId(*blake3::hash(body).as_bytes())
-    }
-
-    /// The first 16 bytes, by which the catalog finds a content.
-    pub(crate) fn short(&self) -> [u8; 16] {
-        let mut short = [0; 16];
-        short.copy_from_slice(&self.0[..16]);
-        short
-    }
-}
-
-impl fmt::Display for ContentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for ContentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ContentId({self})")
-    }
-}
 
 /// What a mailbox's copy in this store may be used for. Only an active one takes writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

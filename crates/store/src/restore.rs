@@ -1,52 +1,300 @@
-//! Building a store from a backup.
+//! Building a store from a backup: segments and log are written, the catalog is left to recovery.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use rehome_log::{Clock, Disk};
+use rehome_log::{Clock, Disk, Log, Ownership};
 
-use crate::error::StoreError;
-use crate::model::{IncomingMailbox, MailboxName, MailboxState};
+use crate::error::{StoreError, doing};
+use crate::identity::{Restore, restore_name, write_json};
+use crate::model::{
+    Extent, FolderId, FolderName, IncomingMailbox, MailboxId, MailboxName, MailboxState,
+};
+use crate::op::{BodyRange, Group, Op};
+use crate::open::{self, LogDigest, log_folder, log_options};
 use crate::options::{OpenOptions, RestoreMarker};
+use crate::record::{self, BODY_SIZE_MAX, RunCrc};
+use crate::segment::{self, OpenSegment, SEGMENT_HEADER_SIZE, Shape};
+
+/// Operations in a group, at most, but for one run of records.
+const GROUP_OPS_MAX: usize = 4_096;
 
 /// Writes segments and log of a new store, and no catalog.
-pub struct RestoreWriter {}
+///
+/// Until [`finish`](RestoreWriter::finish) the folder holds a store that nobody can open; after it
+/// one that opens only with the marker that `finish` returned, and builds its catalog then.
+pub struct RestoreWriter {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    options: OpenOptions,
+    shape: Shape,
+    log: Log,
+    segment: Option<OpenSegment>,
+    group: Group,
+    digest: LogDigest,
+    mailboxes: HashMap<MailboxName, Known>,
+    next_content: u64,
+    next_segment: u32,
+    _ownership: Ownership,
+}
+
+/// A mailbox that was put.
+struct Known {
+    id: MailboxId,
+    folders: HashMap<FolderName, FolderId>,
+}
+
+impl std::fmt::Debug for RestoreWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestoreWriter").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
 
 impl RestoreWriter {
-    /// Begins a store in the disk's empty root folder; `options.store_id` gives it an old identity.
+    /// Begins a store in the disk's empty root folder. `options.store_id` gives it the identity of
+    /// the store that it replaces.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::StoreExists`], [`StoreError::Locked`], [`StoreError::Io`].
     pub fn create(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         options: OpenOptions,
     ) -> Result<RestoreWriter, StoreError> {
-        let _ = (disk, clock, options);
-        Err(StoreError::Closed)
+        let (ownership, shape) = open::begin(&disk, &*clock, &options)?;
+        write_json(&*disk, &restore_name(), &Restore::Writing)?;
+        let log = Log::create(
+            Arc::clone(&disk),
+            log_folder(),
+            shape.store_id,
+            shape.epoch,
+            Arc::clone(&clock),
+            log_options(&options),
+        )?;
+        open::give_birth(&*disk)?;
+        Ok(RestoreWriter {
+            disk,
+            clock,
+            options,
+            shape,
+            log,
+            segment: None,
+            group: Group::default(),
+            digest: LogDigest::default(),
+            mailboxes: HashMap::new(),
+            next_content: 1,
+            next_segment: 1,
+            _ownership: ownership,
+        })
     }
-    /// Writes a body.
+
+    /// Writes a body. One that was written before takes room again and is otherwise ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TooLarge`], [`StoreError::DiskFull`], [`StoreError::Io`]. After an error
+    /// there is no use in going on.
     pub fn put_body(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        let _ = body;
-        Err(StoreError::Closed)
+        if body.len() > BODY_SIZE_MAX {
+            let (size_bytes, max_bytes) = (body.len() as u64, BODY_SIZE_MAX as u64);
+            return Err(StoreError::TooLarge { size_bytes, max_bytes });
+        }
+        self.put_checked(record::encode(body).bytes)
     }
-    /// Writes a run of body records verbatim.
+
+    /// Writes a run of body records as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadRecords`] if it is not whole: nothing of it is written; and as
+    /// [`RestoreWriter::put_body`].
     pub fn put_records(&mut self, records: &[u8]) -> Result<(), StoreError> {
-        let _ = records;
-        Err(StoreError::Closed)
+        for record in record::walk(records) {
+            record.map_err(|bad| StoreError::BadRecords {
+                offset: bad.offset as u64,
+                cause: bad.cause,
+            })?;
+        }
+        self.put_checked(records.to_vec())
     }
-    /// Writes (part of) a mailbox; it is active once the store is open.
+
+    /// Writes a mailbox, or a part of one that was written before. It is active once the store is
+    /// open, unless [`put_state`](RestoreWriter::put_state) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownFolder`] if a row names a folder that was not put; and as
+    /// [`RestoreWriter::put_body`]. A row whose body was never put fails the first opening.
     pub fn put_mailbox(&mut self, mailbox: IncomingMailbox) -> Result<(), StoreError> {
-        let _ = mailbox;
-        Err(StoreError::Closed)
+        let IncomingMailbox { name, attributes, subscriptions, .. } = mailbox;
+        let id = self.mailbox_id(&name);
+        let attributes = attributes.into_iter().collect();
+        self.push(Op::ReceiveMailbox { mailbox: id, attributes, subscriptions })?;
+        for incoming in mailbox.folders {
+            let folder = self.folder_id(&name, &incoming.name);
+            self.push(Op::ReceiveFolder { mailbox: id, folder, incoming })?;
+        }
+        for (folder, message) in mailbox.messages {
+            let folder = self.known_folder(&name, folder)?;
+            self.push(Op::ReceiveMessage { mailbox: id, folder, message })?;
+        }
+        for (folder, uid, modseq) in mailbox.expunges {
+            let folder = self.known_folder(&name, folder)?;
+            self.push(Op::ReceiveExpunge { mailbox: id, folder, uid, modseq })?;
+        }
+        self.push(Op::ReceiveCursor { mailbox: id, cursor: mailbox.cursor })
     }
-    /// Gives a mailbox written before another state than active.
+
+    /// Gives a mailbox another state than active.
+    ///
+    /// # Errors
+    ///
+    /// As [`RestoreWriter::put_body`].
     pub fn put_state(
         &mut self,
         mailbox: &MailboxName,
         state: MailboxState,
     ) -> Result<(), StoreError> {
-        let _ = (mailbox, state);
-        Err(StoreError::Closed)
+        let id = self.mailbox_id(mailbox);
+        self.push(Op::SetState { mailbox: id, state })
     }
-    /// Makes everything durable.
-    pub fn finish(self) -> Result<RestoreMarker, StoreError> {
-        Err(StoreError::Closed)
+
+    /// Makes everything durable and states that it is complete. The marker opens the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`RestoreWriter::put_body`].
+    pub fn finish(mut self) -> Result<RestoreMarker, StoreError> {
+        self.seal()?;
+        self.flush()?;
+        let lsn = self.log.sync()?;
+        self.log.acknowledge(lsn);
+        self.log.close()?;
+        let marker = self.digest.marker(self.shape.store_id);
+        let written = Restore::Written { marker: marker.clone() };
+        write_json(&*self.disk, &restore_name(), &written)?;
+        Ok(marker)
+    }
+
+    fn mailbox_id(&mut self, name: &MailboxName) -> MailboxId {
+        if let Some(known) = self.mailboxes.get(name) {
+            return known.id;
+        }
+        let next = u32::try_from(self.mailboxes.len() + 1).expect("memory ends before that");
+        let id = MailboxId(next);
+        self.mailboxes.insert(name.clone(), Known { id, folders: HashMap::new() });
+        let (name, state) = (name.clone(), MailboxState::Active);
+        self.group.ops.push(Op::CreateMailbox { mailbox: id, name, state });
+        id
+    }
+
+    fn folder_id(&mut self, mailbox: &MailboxName, folder: &FolderName) -> FolderId {
+        let Some(known) = self.mailboxes.get_mut(mailbox) else { return FolderId(0) };
+        let next = u32::try_from(known.folders.len() + 1).expect("memory ends before that");
+        *known.folders.entry(folder.clone()).or_insert(FolderId(next))
+    }
+
+    fn known_folder(
+        &self,
+        mailbox: &MailboxName,
+        folder: FolderName,
+    ) -> Result<FolderId, StoreError> {
+        let known = self.mailboxes.get(mailbox).and_then(|known| known.folders.get(&folder));
+        known.copied().ok_or(StoreError::UnknownFolder { mailbox: mailbox.clone(), folder })
+    }
+
+    /// Writes a checked run, record by record into segments with room.
+    fn put_checked(&mut self, run: Vec<u8>) -> Result<(), StoreError> {
+        let mut from = 0;
+        while from < run.len() {
+            let part = self.part_that_fits(&run[from..])?;
+            self.write_part(run[from..from + part].to_vec())?;
+            from += part;
+        }
+        Ok(())
+    }
+
+    /// Opens a segment with room for the first record of `run`; returns how much of it fits.
+    fn part_that_fits(&mut self, run: &[u8]) -> Result<usize, StoreError> {
+        let room = |segment: &OpenSegment| self.options.segment_bytes.saturating_sub(segment.end);
+        let mut room = self.segment.as_ref().map_or(0, room);
+        let mut part = 0;
+        for record in record::walk(run).filter_map(Result::ok).take(GROUP_OPS_MAX) {
+            let (offset, head) = record;
+            let end = offset + head.record_bytes;
+            if end as u64 > room {
+                if part > 0 {
+                    break;
+                }
+                self.next_segment()?;
+                room = self.options.segment_bytes - SEGMENT_HEADER_SIZE;
+            }
+            part = end;
+        }
+        Ok(part)
+    }
+
+    fn next_segment(&mut self) -> Result<(), StoreError> {
+        self.seal()?;
+        let (id, wall_us) = (self.next_segment, self.clock.wall_us());
+        self.next_segment += 1;
+        let made = segment::create(&self.disk, &self.shape, id, self.digest.high(), wall_us)?;
+        self.segment = Some(made);
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<(), StoreError> {
+        let Some(segment) = self.segment.take() else { return Ok(()) };
+        let sealed = segment.seal(&*self.disk, &self.shape);
+        sealed.map_err(doing(format!("ending segment {}", segment.id)))?;
+        self.push(Op::SealSegment {
+            segment: segment.id,
+            len_bytes: segment.end,
+            records: segment.records,
+        })
+    }
+
+    fn write_part(&mut self, part: Vec<u8>) -> Result<(), StoreError> {
+        let Some(segment) = &mut self.segment else { return Ok(()) };
+        let (id, from, to) = (segment.id, segment.end, segment.end + part.len() as u64);
+        let mut crc = RunCrc::default();
+        let mut ops = Vec::new();
+        for (offset, head) in record::walk(&part).filter_map(Result::ok) {
+            crc.add(head.crc);
+            segment.crc.add(head.crc);
+            segment.records += 1;
+            let len = u32::try_from(head.record_bytes).expect("a record's length fits 32 bits");
+            let extent = Extent { segment: id, offset: from + offset as u64, len };
+            let (number, content) = (self.next_content, head.content);
+            self.next_content += 1;
+            ops.push(Op::PutContent { number, content, extent, size_bytes: head.size_bytes });
+        }
+        segment.end = to;
+        let written = segment.write(&*self.disk, from, &[part]);
+        written.map_err(doing(format!("writing segment {id}")))?;
+        self.group.ranges.push(BodyRange { segment: id, from, to, crc: crc.0 });
+        self.group.ops.extend(ops);
+        self.flush_if_full()
+    }
+
+    fn push(&mut self, op: Op) -> Result<(), StoreError> {
+        self.group.ops.push(op);
+        self.flush_if_full()
+    }
+
+    fn flush_if_full(&mut self) -> Result<(), StoreError> {
+        if self.group.ops.len() < GROUP_OPS_MAX { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let group = std::mem::take(&mut self.group);
+        if group.ops.is_empty() {
+            return Ok(());
+        }
+        let payload = group.encode();
+        let lsn = self.log.append(&payload)?;
+        self.digest.add(lsn, &payload);
+        Ok(())
     }
 }

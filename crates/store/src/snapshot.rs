@@ -1,37 +1,79 @@
 //! A consistent view of the catalog.
 
+use std::sync::Arc;
+
 use rehome_log::Lsn;
 
+use crate::catalog::View;
 use crate::error::StoreError;
 use crate::model::{
     Change, ContentId, Extent, FolderId, FolderInfo, MailboxId, MailboxInfo, MailboxName, Message,
     Modseq, Uid,
 };
 
-/// The catalog as of one LSN. Clones are handles to the same view; it does not hinder writers.
+/// The catalog as of one group of the log. Clones are handles to the same view.
+///
+/// It does not hinder writers and they do not change it; the room of rows that went since is given
+/// back when it is dropped. It can be used after the store was closed only as far as what it reads
+/// is in memory: drop it before.
 #[derive(Clone)]
-pub struct Snapshot {}
+pub struct Snapshot {
+    view: Arc<View>,
+    lsn: Lsn,
+}
 
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("lsn", &self.lsn).finish_non_exhaustive()
+    }
+}
+
+/// Errors of all its calls: [`StoreError::Catalog`], and [`StoreError::Damaged`] for a damaged row.
 impl Snapshot {
+    pub(crate) fn new(view: View) -> Result<Snapshot, StoreError> {
+        let lsn = view.meta()?.applied;
+        Ok(Snapshot { view: Arc::new(view), lsn })
+    }
+
     /// The last group in it.
+    #[must_use]
     pub fn lsn(&self) -> Lsn {
-        Lsn::ZERO
+        self.lsn
     }
+
     /// All mailboxes, by number.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its calls.
     pub fn mailboxes(&self) -> Result<Vec<MailboxInfo>, StoreError> {
-        Err(StoreError::Closed)
+        self.view.mailboxes()
     }
+
     /// The mailbox of that name.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its calls.
     pub fn mailbox(&self, name: &MailboxName) -> Result<Option<MailboxInfo>, StoreError> {
-        let _ = name;
-        Err(StoreError::Closed)
+        let Some(id) = self.view.mailbox_id(name)? else { return Ok(None) };
+        self.view.mailbox(id)
     }
+
     /// All folders of a mailbox, by number.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its calls.
     pub fn folders(&self, mailbox: MailboxId) -> Result<Vec<FolderInfo>, StoreError> {
-        let _ = mailbox;
-        Err(StoreError::Closed)
+        self.view.folders(mailbox)
     }
+
     /// At most `limit` messages of a folder with UIDs above `after`, by UID.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its calls.
     pub fn messages(
         &self,
         mailbox: MailboxId,
@@ -39,22 +81,30 @@ impl Snapshot {
         after: Uid,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        let _ = (mailbox, folder, after, limit);
-        Err(StoreError::Closed)
+        self.view.messages(mailbox, folder, after, limit)
     }
-    /// At most `limit` changes above `after`, by modseq.
+
+    /// At most `limit` changes of a mailbox above `after`, by modseq. Of a message or folder that
+    /// changed several times only the last change is there, with what it is now.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its calls.
     pub fn changes(
         &self,
         mailbox: MailboxId,
         after: Modseq,
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
-        let _ = (mailbox, after, limit);
-        Err(StoreError::Closed)
+        self.view.changes(mailbox, after, limit)
     }
+
     /// Where the record of a content lies.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its calls.
     pub fn locate(&self, content: &ContentId) -> Result<Option<Extent>, StoreError> {
-        let _ = content;
-        Err(StoreError::Closed)
+        Ok(self.view.find_content(content)?.map(|(_, row)| row.extent))
     }
 }

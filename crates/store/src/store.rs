@@ -1,249 +1,183 @@
 //! The store: what callers hold.
 
+mod read;
+mod write;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, Lsn, RealDisk, SystemClock};
 
-use crate::check::{CheckProgress, CheckReport};
+use crate::check::{self, CheckProgress, CheckReport};
+use crate::engine::Engine;
 use crate::error::StoreError;
-use crate::model::{
-    Append, ApplyBatch, ContentId, Extent, FlagChange, FolderId, FolderInfo, FolderName, MailboxId,
-    MailboxInfo, MailboxName, MailboxState, Message, Modseq, NewFolder, Statistics, Uid,
-};
+use crate::model::Statistics;
+use crate::open;
 use crate::options::OpenOptions;
 use crate::snapshot::Snapshot;
 
-/// A mailbox store. Clones are handles to the same one; all calls block and may come from any thread.
+/// A mailbox store.
+///
+/// Clones are handles to the same one; calls may come from any thread and block until they are
+/// done. A change that was acknowledged (its call returned `Ok`) survives a power cut, and whoever
+/// reads afterwards sees it. When the last handle is dropped, what waits is committed and the
+/// threads end; [`close`](Store::close) also makes a checkpoint, so that the next opening is quick.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    engine: Arc<Engine>,
+    id: [u8; 16],
+    epoch: u64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
 
 impl Store {
     /// Creates an empty store in the disk's root folder.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::StoreExists`] if the folder holds one, or a part of one;
+    /// [`StoreError::Locked`], [`StoreError::Io`].
     pub fn create(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         options: OpenOptions,
     ) -> Result<Store, StoreError> {
-        let _ = (disk, clock, options);
-        Err(StoreError::Closed)
+        Store::of(open::create(disk, clock, options)?)
     }
-    /// Opens the store.
+
+    /// Opens the store in the disk's root folder, after bringing its catalog up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoStore`], [`StoreError::Locked`], [`StoreError::UnsupportedVersion`],
+    /// [`StoreError::RestoreInProgress`], [`StoreError::Damaged`] with place and remedy if
+    /// something that was acknowledged is not there any more, [`StoreError::Io`]. Nothing that
+    /// counts was changed then.
     pub fn open(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         options: OpenOptions,
     ) -> Result<Store, StoreError> {
-        let _ = (disk, clock, options);
-        Err(StoreError::Closed)
+        Store::of(open::open(disk, clock, options)?)
     }
+
     /// Creates an empty store in folder `path`, made if need be.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create`].
     pub fn create_at(path: &Path, options: OpenOptions) -> Result<Store, StoreError> {
+        let made = std::fs::create_dir_all(path);
+        made.map_err(crate::error::doing(format!("making {}", path.display())))?;
         Store::create(Arc::new(RealDisk::new(path)), Arc::new(SystemClock), options)
     }
+
     /// Opens the store in folder `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
     pub fn open_at(path: &Path, options: OpenOptions) -> Result<Store, StoreError> {
         Store::open(Arc::new(RealDisk::new(path)), Arc::new(SystemClock), options)
     }
+
+    fn of(engine: Engine) -> Result<Store, StoreError> {
+        let shared = engine.shared()?;
+        let (id, epoch) = (shared.shape.store_id, shared.shape.epoch);
+        Ok(Store { engine: Arc::new(engine), id, epoch })
+    }
+
     /// Identity of the store.
+    #[must_use]
     pub fn id(&self) -> [u8; 16] {
-        [0; 16]
+        self.id
     }
+
     /// Fencing epoch of this opening.
+    #[must_use]
     pub fn epoch(&self) -> u64 {
-        0
+        self.epoch
     }
-    /// The last acknowledged group.
+
+    /// The last group acknowledged; [`Lsn::ZERO`] if there is none, or the store is closed.
+    #[must_use]
     pub fn lsn(&self) -> Lsn {
-        Lsn::ZERO
+        self.engine.shared().map_or(Lsn::ZERO, |shared| shared.progress.acknowledged())
     }
-    /// Creates a mailbox.
-    pub fn create_mailbox(
-        &self,
-        name: &MailboxName,
-        state: MailboxState,
-    ) -> Result<MailboxId, StoreError> {
-        let _ = (name, state);
-        Err(StoreError::Closed)
-    }
-    /// The mailbox of that name.
-    pub fn mailbox(&self, name: &MailboxName) -> Result<Option<MailboxInfo>, StoreError> {
-        let _ = name;
-        Err(StoreError::Closed)
-    }
-    /// All mailboxes, by number.
-    pub fn mailboxes(&self) -> Result<Vec<MailboxInfo>, StoreError> {
-        Err(StoreError::Closed)
-    }
-    /// Sets the state of a mailbox, durably.
-    pub fn set_state(&self, mailbox: MailboxId, state: MailboxState) -> Result<(), StoreError> {
-        let _ = (mailbox, state);
-        Err(StoreError::Closed)
-    }
-    /// Sets the subscriptions of a mailbox.
-    pub fn set_subscriptions(
-        &self,
-        mailbox: MailboxId,
-        subscriptions: Vec<String>,
-    ) -> Result<(), StoreError> {
-        let _ = (mailbox, subscriptions);
-        Err(StoreError::Closed)
-    }
-    /// Sets or removes an attribute of a mailbox.
-    pub fn set_attribute(
-        &self,
-        mailbox: MailboxId,
-        key: &str,
-        value: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let _ = (mailbox, key, value);
-        Err(StoreError::Closed)
-    }
-    /// Creates a folder; an existing one is returned unchanged.
-    pub fn create_folder(
-        &self,
-        mailbox: MailboxId,
-        name: &FolderName,
-        new: NewFolder,
-    ) -> Result<FolderInfo, StoreError> {
-        let _ = (mailbox, name, new);
-        Err(StoreError::Closed)
-    }
-    /// The folder of that name.
-    pub fn folder(
-        &self,
-        mailbox: MailboxId,
-        name: &FolderName,
-    ) -> Result<Option<FolderInfo>, StoreError> {
-        let _ = (mailbox, name);
-        Err(StoreError::Closed)
-    }
-    /// All folders of a mailbox, by number.
-    pub fn folders(&self, mailbox: MailboxId) -> Result<Vec<FolderInfo>, StoreError> {
-        let _ = mailbox;
-        Err(StoreError::Closed)
-    }
-    /// Appends messages as one durable group: all or none.
-    pub fn append_batch(
-        &self,
-        batch: Vec<(MailboxId, FolderId, Append)>,
-    ) -> Result<Vec<Uid>, StoreError> {
-        let _ = batch;
-        Err(StoreError::Closed)
-    }
-    /// Delivers one message to several folders as one durable group: all or none.
-    pub fn deliver(
-        &self,
-        to: &[(MailboxId, FolderId)],
-        append: Append,
-    ) -> Result<Vec<Uid>, StoreError> {
-        let _ = (to, append);
-        Err(StoreError::Closed)
-    }
-    /// A message's row.
-    pub fn message(
-        &self,
-        mailbox: MailboxId,
-        folder: FolderId,
-        uid: Uid,
-    ) -> Result<Option<Message>, StoreError> {
-        let _ = (mailbox, folder, uid);
-        Err(StoreError::Closed)
-    }
-    /// At most `limit` messages of a folder with UIDs above `after`, by UID.
-    pub fn messages(
-        &self,
-        mailbox: MailboxId,
-        folder: FolderId,
-        after: Uid,
-        limit: usize,
-    ) -> Result<Vec<Message>, StoreError> {
-        let _ = (mailbox, folder, after, limit);
-        Err(StoreError::Closed)
-    }
-    /// The bytes of a content.
-    pub fn body(&self, content: &ContentId) -> Result<Vec<u8>, StoreError> {
-        let _ = content;
-        Err(StoreError::Closed)
-    }
-    /// A message with its bytes.
-    pub fn read(
-        &self,
-        mailbox: MailboxId,
-        folder: FolderId,
-        uid: Uid,
-    ) -> Result<(Message, Vec<u8>), StoreError> {
-        let _ = (mailbox, folder, uid);
-        Err(StoreError::Closed)
-    }
-    /// Changes the flags of a message.
-    pub fn store_flags(
-        &self,
-        mailbox: MailboxId,
-        folder: FolderId,
-        uid: Uid,
-        change: FlagChange,
-    ) -> Result<Modseq, StoreError> {
-        let _ = (mailbox, folder, uid, change);
-        Err(StoreError::Closed)
-    }
-    /// Removes messages for good; returns those that were there.
-    pub fn expunge(
-        &self,
-        mailbox: MailboxId,
-        folder: FolderId,
-        uids: &[Uid],
-    ) -> Result<Vec<Uid>, StoreError> {
-        let _ = (mailbox, folder, uids);
-        Err(StoreError::Closed)
-    }
-    /// Applies a piece of a transfer as one durable group.
-    pub fn apply(&self, batch: ApplyBatch) -> Result<Lsn, StoreError> {
-        let _ = batch;
-        Err(StoreError::Closed)
-    }
-    /// How far a mailbox has been received.
-    pub fn incoming_cursor(&self, name: &MailboxName) -> Result<Option<Modseq>, StoreError> {
-        let _ = name;
-        Err(StoreError::Closed)
-    }
-    /// Whether the store has the content.
-    pub fn has_content(&self, content: &ContentId) -> Result<bool, StoreError> {
-        let _ = content;
-        Err(StoreError::Closed)
-    }
-    /// The records at `extents`, one after the other.
-    pub fn read_records(&self, extents: &[Extent]) -> Result<Vec<u8>, StoreError> {
-        let _ = extents;
-        Err(StoreError::Closed)
-    }
-    /// `len` bytes of whole records of a segment.
-    pub fn read_run(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
-        let _ = (segment, offset, len);
-        Err(StoreError::Closed)
-    }
-    /// A consistent view.
+
+    /// A view of the catalog with everything acknowledged before the call.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`], [`StoreError::Poisoned`], [`StoreError::Catalog`].
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Err(StoreError::Closed)
+        Snapshot::new(self.engine.shared()?.view()?)
     }
+
     /// What the store holds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::snapshot`].
     pub fn statistics(&self) -> Result<Statistics, StoreError> {
-        Err(StoreError::Closed)
+        let shared = self.engine.shared()?;
+        let view = shared.view()?;
+        let meta = view.meta()?;
+        let (segments, segment_bytes) = view.segments()?;
+        Ok(Statistics {
+            mailboxes: meta.mailboxes,
+            folders: meta.folders,
+            messages: meta.messages,
+            message_bytes: meta.message_bytes,
+            contents: meta.contents,
+            content_bytes: meta.content_bytes,
+            dead_contents: meta.dead_contents,
+            dead_bytes: meta.dead_bytes,
+            segments,
+            segment_bytes,
+            log_bytes: shared.log.bytes(),
+        })
     }
-    /// Makes the catalog durable and releases the log before it.
+
+    /// Makes the catalog durable, and gives up the log that it makes superfluous. Returns the last
+    /// group in it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`], [`StoreError::Poisoned`], [`StoreError::Catalog`].
     pub fn checkpoint(&self) -> Result<Lsn, StoreError> {
-        Err(StoreError::Closed)
+        self.engine.shared()?.checkpoint()
     }
-    /// Makes a checkpoint and closes the store for all handles.
+
+    /// Commits what waits, makes a checkpoint and closes the store for all handles. Another opening
+    /// is possible when calls that were under way have returned.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Poisoned`] if the store had stopped before; what was acknowledged is safe.
     pub fn close(self) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+        self.engine.close()
     }
-    /// Reads everything and compares.
+
+    /// Reads every content and every row and compares: contents with their names, references and
+    /// counters with a recount, changes with their index. The store can be used meanwhile; what is
+    /// compared is the state at the call.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from looking: [`StoreError::Closed`], [`StoreError::Catalog`],
+    /// [`StoreError::Io`], and [`StoreError::Damaged`] for the catalog's own rows. Damaged messages
+    /// are no error; they are in the report.
     pub fn check(
         &self,
         progress: &mut dyn FnMut(CheckProgress),
     ) -> Result<CheckReport, StoreError> {
-        let _ = progress;
-        Err(StoreError::Closed)
+        let shared = self.engine.shared()?;
+        check::check(&shared.view()?, &shared.segments, progress)
     }
 }

@@ -1,0 +1,10 @@
+//! The catalog: what the log's operations have made of the mailboxes.
+
+mod apply;
+mod keys;
+mod rows;
+mod view;
+
+pub(crate) use apply::apply_groups;
+pub(crate) use rows::{ContentRow, MetaRow};
+pub(crate) use view::View;

@@ -1,0 +1,90 @@
+//! The thread that brings the catalog up to date behind the log, and makes checkpoints.
+
+use std::sync::mpsc::SyncSender;
+
+use rehome_log::Lsn;
+
+use super::Shared;
+use crate::catalog::apply_groups;
+use crate::error::StoreError;
+use crate::op::Group;
+use crate::tree::Commit;
+
+/// Operations merged into one transaction, at most, but for a single larger group.
+const MERGED_OPS_MAX: usize = 16_384;
+
+/// What the thread is to do.
+pub(super) enum Work {
+    /// Apply a durable group.
+    Group { lsn: Lsn, group: Group, log_bytes: u64 },
+    /// Make a checkpoint and say up to where.
+    Checkpoint(SyncSender<Result<Lsn, StoreError>>),
+}
+
+/// What has been applied since the last checkpoint.
+#[derive(Default)]
+struct Since {
+    rows: u64,
+    log_bytes: u64,
+}
+
+/// Works until the queue ends or the catalog fails.
+pub(super) fn run(shared: &Shared) {
+    let mut since = Since::default();
+    loop {
+        let mut ops = 0;
+        let taken = shared.applies.pop_group(|work| {
+            if let Work::Group { group, .. } = work {
+                ops += group.ops.len();
+            }
+            ops <= MERGED_OPS_MAX
+        });
+        let Some(works) = taken else { break };
+        if let Err(error) = work(shared, works, &mut since) {
+            shared.progress.fail(shared.fail(&error));
+            break;
+        }
+    }
+    shared.progress.fail(shared.stopped());
+    shared.applies.abandon();
+}
+
+fn work(shared: &Shared, works: Vec<Work>, since: &mut Since) -> Result<(), StoreError> {
+    let mut groups = Vec::new();
+    let mut waiting = Vec::new();
+    for work in works {
+        match work {
+            Work::Group { lsn, group, log_bytes } => {
+                since.rows += group.ops.len() as u64;
+                since.log_bytes += log_bytes;
+                groups.push((lsn, group));
+            }
+            Work::Checkpoint(answer) => waiting.push(answer),
+        }
+    }
+    if let Some((last, _)) = groups.last() {
+        let last = *last;
+        shared.tree.write(Commit::Later, &mut |tree| apply_groups(tree, &groups))?;
+        shared.progress.apply(last);
+    }
+    let options = &shared.options;
+    let due = since.rows >= options.checkpoint_rows || since.log_bytes >= options.checkpoint_bytes;
+    if !waiting.is_empty() || due {
+        let lsn = checkpoint(shared)?;
+        *since = Since::default();
+        for answer in waiting {
+            // Whoever has stopped waiting does not need the answer.
+            drop(answer.send(Ok(lsn)));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the catalog durable as it is and gives up the log below.
+fn checkpoint(shared: &Shared) -> Result<Lsn, StoreError> {
+    shared.tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
+    let lsn = shared.progress.applied();
+    // The checkpoint stands whether or not the files could be removed; the next one tries again.
+    drop(shared.log.release_below(lsn));
+    Ok(lsn)
+}

@@ -1,0 +1,154 @@
+//! Places for bodies.
+
+use std::ops::Range;
+
+use super::{Draft, Planner};
+use crate::engine::request::ReceivedRecord;
+use crate::error::StoreError;
+use crate::model::{ContentId, Extent};
+use crate::op::{BodyRange, Op};
+use crate::record::{Encoded, RunCrc};
+use crate::segment::{OpenSegment, SEGMENT_HEADER_SIZE};
+
+/// A run of bytes for one segment.
+pub(in crate::engine) struct Chunk {
+    pub(in crate::engine) segment: u32,
+    /// First byte.
+    pub(in crate::engine) from: u64,
+    /// First byte behind it.
+    pub(in crate::engine) to: u64,
+    /// The bytes, one piece after the other.
+    pub(in crate::engine) pieces: Vec<Vec<u8>>,
+    /// Checksums of the records in it.
+    pub(in crate::engine) crcs: Vec<u32>,
+}
+
+impl Chunk {
+    /// What the group depends on, if there is anything in it.
+    pub(in crate::engine) fn range(&self) -> Option<BodyRange> {
+        let mut crc = RunCrc::default();
+        self.crcs.iter().for_each(|record| crc.add(*record));
+        let (segment, from, to) = (self.segment, self.from, self.to);
+        (to > from).then_some(BodyRange { segment, from, to, crc: crc.0 })
+    }
+}
+
+/// Where the next record goes.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor {
+    segment: u32,
+    end: u64,
+    records: u64,
+}
+
+impl Cursor {
+    pub(super) fn of(segment: &OpenSegment) -> Cursor {
+        Cursor { segment: segment.id, end: segment.end, records: segment.records }
+    }
+}
+
+impl Planner {
+    /// Number of the content, if the store has it or this group puts it.
+    pub(super) fn number_of(&self, content: &ContentId) -> Result<Option<u64>, StoreError> {
+        if let Some(number) = self.contents.get(content) {
+            return Ok(Some(*number));
+        }
+        Ok(self.view().find_content(content)?.map(|(number, _)| number))
+    }
+
+    /// Places a content that is not there yet, and returns its number.
+    pub(super) fn put_body(&mut self, body: Encoded, draft: &mut Draft) -> u64 {
+        let crc = u32::from_le_bytes(body.bytes[8..12].try_into().expect("four bytes"));
+        let (content, size_bytes) = (body.content, body.size_bytes);
+        let extent = self.place(body.bytes.len(), crc, draft);
+        if let Some(chunk) = draft.chunks.last_mut() {
+            chunk.pieces.push(body.bytes);
+        }
+        self.put_content(content, extent, size_bytes, draft)
+    }
+
+    /// Places those records of `run` that are not there yet; `known` says which are.
+    pub(super) fn put_run(
+        &mut self,
+        run: Vec<u8>,
+        records: &[ReceivedRecord],
+        known: &[bool],
+        draft: &mut Draft,
+    ) {
+        let mut parts: Vec<(usize, Range<usize>)> = Vec::new();
+        for (record, known) in records.iter().zip(known) {
+            if *known || self.contents.contains_key(&record.content) {
+                continue;
+            }
+            let extent = self.place(record.len, record.crc, draft);
+            self.put_content(record.content, extent, record.size_bytes, draft);
+            let (chunk, end) = (draft.chunks.len() - 1, record.offset + record.len);
+            match parts.last_mut() {
+                Some((last, part)) if *last == chunk && part.end == record.offset => part.end = end,
+                _ => parts.push((chunk, record.offset..end)),
+            }
+        }
+        if let [(chunk, part)] = &parts[..]
+            && *part == (0..run.len())
+        {
+            draft.chunks[*chunk].pieces.push(run);
+            return;
+        }
+        for (chunk, part) in parts {
+            draft.chunks[chunk].pieces.push(run[part].to_vec());
+        }
+    }
+
+    fn put_content(
+        &mut self,
+        content: ContentId,
+        extent: Extent,
+        size_bytes: u64,
+        draft: &mut Draft,
+    ) -> u64 {
+        let number = self.next_content;
+        self.next_content += 1;
+        self.contents.insert(content, number);
+        draft.contents.push(content);
+        draft.ops.push(Op::PutContent { number, content, extent, size_bytes });
+        number
+    }
+
+    /// Reserves `len` bytes for a record in the draft's last chunk, which may be a new one.
+    fn place(&mut self, len: usize, crc: u32, draft: &mut Draft) -> Extent {
+        let cursor = self.room_for(len as u64, draft);
+        let offset = cursor.end;
+        cursor.end += len as u64;
+        cursor.records += 1;
+        let (segment, end) = (cursor.segment, cursor.end);
+        if draft.chunks.last().is_none_or(|chunk| chunk.segment != segment) {
+            let (pieces, crcs) = (Vec::new(), Vec::new());
+            draft.chunks.push(Chunk { segment, from: offset, to: offset, pieces, crcs });
+        }
+        if let Some(chunk) = draft.chunks.last_mut() {
+            chunk.to = end;
+            chunk.crcs.push(crc);
+        }
+        let len = u32::try_from(len).expect("a record's length fits 32 bits");
+        Extent { segment, offset, len }
+    }
+
+    /// The segment being written, or a new one if `len` bytes do not fit into it.
+    fn room_for(&mut self, len: u64, draft: &mut Draft) -> &mut Cursor {
+        let full = |cursor: &Cursor| cursor.end + len > self.segment_bytes;
+        if let Some(cursor) = self.segment.filter(full) {
+            draft.ops.push(Op::SealSegment {
+                segment: cursor.segment,
+                len_bytes: cursor.end,
+                records: cursor.records,
+            });
+            self.segment = None;
+        }
+        let next_segment = &mut self.next_segment;
+        self.segment.get_or_insert_with(|| {
+            let segment = *next_segment;
+            *next_segment += 1;
+            Cursor { segment, end: SEGMENT_HEADER_SIZE, records: 0 }
+        })
+    }
+}

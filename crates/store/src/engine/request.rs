@@ -1,0 +1,132 @@
+//! What callers ask the committer for.
+
+use std::sync::mpsc::SyncSender;
+
+use rehome_log::Lsn;
+
+use crate::error::StoreError;
+use crate::model::{
+    ContentId, FlagChange, Flags, FolderId, FolderName, IncomingMailbox, MailboxId, MailboxName,
+    MailboxState, Modseq, NewFolder, Uid,
+};
+use crate::record::Encoded;
+
+/// Bytes of log that a row takes at most, apart from its texts.
+const ROW_LOG_BYTES: u64 = 128;
+/// Bytes of log that a content takes at most.
+const CONTENT_LOG_BYTES: u64 = 96;
+
+/// A change, prepared as far as one can without knowing what goes before it.
+pub(crate) enum Request {
+    CreateMailbox { name: MailboxName, state: MailboxState },
+    SetState { mailbox: MailboxId, state: MailboxState },
+    SetSubscriptions { mailbox: MailboxId, subscriptions: Vec<String> },
+    SetAttribute { mailbox: MailboxId, key: String, value: Option<String> },
+    CreateFolder { mailbox: MailboxId, name: FolderName, new: NewFolder },
+    Append { bodies: Vec<Encoded>, rows: Vec<NewRow> },
+    ChangeFlags { mailbox: MailboxId, folder: FolderId, uid: Uid, change: FlagChange },
+    Expunge { mailbox: MailboxId, folder: FolderId, uids: Vec<Uid> },
+    Receive { run: Vec<u8>, records: Vec<ReceivedRecord>, mailboxes: Vec<IncomingMailbox> },
+}
+
+/// A message to be appended.
+pub(crate) struct NewRow {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) folder: FolderId,
+    /// Index of its body among those of the request.
+    pub(crate) body: usize,
+    pub(crate) internal_date_seconds: i64,
+    pub(crate) flags: Flags,
+    /// Sorted, each once.
+    pub(crate) keywords: Vec<String>,
+    pub(crate) uid: Option<Uid>,
+    pub(crate) origin: Option<String>,
+}
+
+/// A record in a run.
+#[derive(Clone, Copy)]
+pub(crate) struct ReceivedRecord {
+    pub(crate) content: ContentId,
+    /// Byte in the run.
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+    pub(crate) crc: u32,
+    pub(crate) size_bytes: u64,
+}
+
+/// What a request gives back.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Done,
+    Mailbox(MailboxId),
+    Folder(FolderId),
+    Uids(Vec<Uid>),
+    Modseq(Modseq),
+}
+
+/// A request whose caller waits.
+pub(super) struct Pending {
+    pub(super) request: Request,
+    pub(super) answer: SyncSender<Result<(Reply, Lsn), StoreError>>,
+}
+
+fn texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> u64 {
+    texts.into_iter().map(|text| text.len() as u64 + 10).sum()
+}
+
+impl Request {
+    /// Memory it takes while it waits.
+    pub(super) fn weight(&self) -> u64 {
+        let bodies = match self {
+            Request::Append { bodies, .. } => {
+                bodies.iter().map(|body| body.bytes.len() as u64).sum()
+            }
+            Request::Receive { run, .. } => run.len() as u64,
+            _ => 0,
+        };
+        bodies + self.log_bytes()
+    }
+
+    /// Bytes of log it takes at most.
+    pub(super) fn log_bytes(&self) -> u64 {
+        ROW_LOG_BYTES
+            + match self {
+                Request::SetSubscriptions { subscriptions, .. } => texts(subscriptions),
+                Request::SetAttribute { key, value, .. } => texts([key]) + texts(value),
+                Request::CreateFolder { new, .. } => {
+                    1100 + texts(new.attributes.keys()) + texts(new.attributes.values())
+                }
+                Request::CreateMailbox { .. } | Request::SetState { .. } => 1024,
+                Request::Append { bodies, rows } => {
+                    let rows = rows.iter().map(|row| {
+                        ROW_LOG_BYTES + texts(&row.keywords) + texts(&row.origin)
+                    });
+                    bodies.len() as u64 * CONTENT_LOG_BYTES + rows.sum::<u64>()
+                }
+                Request::ChangeFlags { change, .. } => {
+                    texts(&change.add_keywords) + texts(&change.remove_keywords)
+                }
+                Request::Expunge { uids, .. } => uids.len() as u64 * 32,
+                Request::Receive { records, mailboxes, .. } => {
+                    records.len() as u64 * CONTENT_LOG_BYTES
+                        + mailboxes.iter().map(incoming_log_bytes).sum::<u64>()
+                }
+            }
+    }
+}
+
+fn incoming_log_bytes(mailbox: &IncomingMailbox) -> u64 {
+    let attributes = texts(mailbox.attributes.keys()) + texts(mailbox.attributes.values());
+    let folders = mailbox.folders.iter().map(|folder| {
+        let attributes = texts(folder.attributes.keys()) + texts(folder.attributes.values());
+        1100 + ROW_LOG_BYTES + attributes
+    });
+    let messages = mailbox.messages.iter().map(|(_, message)| {
+        ROW_LOG_BYTES + texts(&message.keywords) + texts(&message.origin)
+    });
+    1024 + attributes
+        + texts(&mailbox.subscriptions)
+        + folders.sum::<u64>()
+        + messages.sum::<u64>()
+        + mailbox.expunges.len() as u64 * 32
+}

@@ -1,0 +1,196 @@
+//! Creating and opening a store.
+
+mod recover;
+mod restored;
+
+use std::sync::Arc;
+
+use rehome_log::{Clock, Disk, FileName, Log, LogOptions, OpenMode, Ownership};
+
+pub(crate) use self::restored::LogDigest;
+
+use self::recover::Recovery;
+use crate::catalog::View;
+use crate::engine::{Engine, Parts};
+use crate::error::{StoreError, doing};
+use crate::identity::{
+    Identity, Restore, fresh, identity_name, name, read_json, remove_if_there, restore_name,
+    unborn_name, write_json,
+};
+use crate::options::OpenOptions;
+use crate::segment::{self, Shape};
+use crate::tree::{RedbTree, Tree};
+
+/// The folder of the log.
+pub(crate) fn log_folder() -> FileName {
+    name("log")
+}
+
+/// The file of the catalog.
+fn tree_name() -> FileName {
+    name("mail.redb")
+}
+
+/// How the store's log is written: the committer says itself what is acknowledged, since that
+/// depends on the segments too.
+pub(crate) fn log_options(options: &OpenOptions) -> LogOptions {
+    LogOptions {
+        generation_bytes: options.log_generation_bytes,
+        acknowledge_on_sync: false,
+        ..LogOptions::default()
+    }
+}
+
+/// Makes an empty store in the disk's root folder.
+pub(crate) fn create(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    options: OpenOptions,
+) -> Result<Engine, StoreError> {
+    let (ownership, shape) = begin(&disk, &*clock, &options)?;
+    let tree = open_tree(&disk, &options, Presence::New)?;
+    let log = Log::create(
+        Arc::clone(&disk),
+        log_folder(),
+        shape.store_id,
+        ownership.epoch(),
+        Arc::clone(&clock),
+        log_options(&options),
+    )?;
+    give_birth(&*disk)?;
+    let meta = View::new(tree.read()?).meta()?;
+    let parts = Parts { disk, clock, options, shape, tree: Box::new(tree), log, ownership };
+    Ok(Engine::start(parts, &meta, 1))
+}
+
+/// Takes an empty folder and writes what the store is, under a name that is none yet.
+pub(crate) fn begin(
+    disk: &Arc<dyn Disk>,
+    clock: &dyn Clock,
+    options: &OpenOptions,
+) -> Result<(Ownership, Shape), StoreError> {
+    let taken = |place: &FileName| StoreError::StoreExists { place: place.to_string() };
+    let there = list(&**disk)?;
+    if there.iter().any(|entry| entry == identity_name().as_str()) {
+        return Err(taken(&identity_name()));
+    }
+    // What lies beside `store.new` is left over from a creation that did not end.
+    let unfinished = there.iter().any(|entry| entry == unborn_name().as_str());
+    let parts = [tree_name(), log_folder(), segment::folder()];
+    if let (false, Some(part)) = (unfinished, parts.iter().find(|part| has(&there, part))) {
+        return Err(taken(part));
+    }
+    let owner = &options.owner;
+    let ownership = Ownership::acquire(Arc::clone(disk), owner, options.epoch_token)?;
+    let id = options.store_id.unwrap_or_else(|| fresh(clock));
+    write_json(&**disk, &unborn_name(), &Identity::new(id))?;
+    clear(&**disk)?;
+    disk.create_dir(&segment::folder()).map_err(doing("making the folder of segments"))?;
+    let shape = Shape { store_id: id, epoch: ownership.epoch() };
+    Ok((ownership, shape))
+}
+
+fn has(entries: &[String], name: &FileName) -> bool {
+    entries.iter().any(|entry| entry == name.as_str())
+}
+
+fn list(disk: &dyn Disk) -> Result<Vec<String>, StoreError> {
+    match disk.list(&FileName::root()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            disk.create_dir(&FileName::root()).map_err(doing("making the store's folder"))?;
+            Ok(Vec::new())
+        }
+        listed => listed.map_err(doing("listing the store's folder")),
+    }
+}
+
+/// Removes what a creation that did not end has left.
+fn clear(disk: &dyn Disk) -> Result<(), StoreError> {
+    let failed = || doing("removing what an unfinished creation left");
+    for folder in [log_folder(), segment::folder()] {
+        let entries = match disk.list(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            listed => listed.map_err(failed())?,
+        };
+        for entry in entries {
+            let file = folder.join(&entry).expect("the disk listed it");
+            remove_if_there(disk, &file).map_err(failed())?;
+        }
+        disk.sync_dir(&folder).map_err(failed())?;
+    }
+    remove_if_there(disk, &tree_name()).map_err(failed())?;
+    remove_if_there(disk, &restore_name()).map_err(failed())?;
+    disk.sync_dir(&FileName::root()).map_err(failed())
+}
+
+/// Everything is there: the folder is a store from now on.
+pub(crate) fn give_birth(disk: &dyn Disk) -> Result<(), StoreError> {
+    let failed = || doing("naming the new store");
+    disk.rename(&unborn_name(), &identity_name()).map_err(failed())?;
+    disk.sync_dir(&FileName::root()).map_err(failed())
+}
+
+/// Whether the catalog's file should be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Old,
+    New,
+    Either,
+}
+
+fn open_tree(
+    disk: &Arc<dyn Disk>,
+    options: &OpenOptions,
+    presence: Presence,
+) -> Result<RedbTree, StoreError> {
+    let opened = match presence {
+        Presence::New => Err(std::io::ErrorKind::NotFound.into()),
+        Presence::Old | Presence::Either => disk.open(&tree_name(), OpenMode::ReadWrite),
+    };
+    let file = match opened {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if presence == Presence::Old {
+                return Err(StoreError::Damaged {
+                    place: tree_name().to_string(),
+                    cause: "the file is missing".to_owned(),
+                    remedy: "restore the store from a backup; segments and log are as they were",
+                });
+            }
+            let file = disk.open(&tree_name(), OpenMode::CreateNew);
+            let file = file.map_err(doing("making the catalog's file"))?;
+            disk.sync_dir(&FileName::root()).map_err(doing("making the catalog's file"))?;
+            file
+        }
+        opened => opened.map_err(doing("opening the catalog's file"))?,
+    };
+    RedbTree::open(Arc::clone(disk), file, options.cache_bytes)
+}
+
+/// Opens the store in the disk's root folder and brings its catalog up to date.
+pub(crate) fn open(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    options: OpenOptions,
+) -> Result<Engine, StoreError> {
+    let missing = || StoreError::NoStore { place: identity_name().to_string() };
+    let identity = match disk.list(&FileName::root()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
+        _ => Identity::read(&*disk)?.ok_or_else(missing)?,
+    };
+    let store_id = identity.id()?;
+    let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, options.epoch_token)?;
+    let restore = read_json::<Restore>(&*disk, &restore_name())?;
+    let shape = Shape { store_id, epoch: ownership.epoch() };
+    let marker = restore.map(|restore| restored::admit(&restore, &options)).transpose()?;
+    let presence = if marker.is_some() { Presence::Either } else { Presence::Old };
+    let tree: Box<dyn Tree> = Box::new(open_tree(&disk, &options, presence)?);
+    let recovery = Recovery { disk: &disk, clock: &clock, options: &options, shape, tree: &*tree };
+    let log = match &marker {
+        Some(marker) => restored::build(&recovery, marker)?,
+        None => recovery.run()?,
+    };
+    let meta = View::new(tree.read()?).meta()?;
+    let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
+    let parts = Parts { disk, clock, options, shape, tree, log, ownership };
+    Ok(Engine::start(parts, &meta, next_segment))
+}

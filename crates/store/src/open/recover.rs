@@ -1,0 +1,218 @@
+//! Recovery: what the log holds and the catalog does not.
+
+use std::sync::Arc;
+
+use rehome_log::{Clock, Disk, Log, LogError, Lsn, OpenMode, Record, SyncKind, Visit};
+
+use super::{log_folder, log_options};
+use crate::catalog::{View, apply_groups};
+use crate::error::{StoreError, doing};
+use crate::op::{BodyRange, Group};
+use crate::options::{OpenOptions, RecoveryProgress};
+use crate::segment::{Segments, Shape, file_name};
+use crate::tree::{Commit, Tree};
+
+/// Operations replayed in one transaction, at most, but for a single larger group.
+const BATCH_OPS_MAX: usize = 32_768;
+/// The catalog is made durable after so many, so that a recovery cut short goes on from there.
+const CHECKPOINT_OPS: u64 = 500_000;
+
+/// What a recovery works with.
+pub(super) struct Recovery<'a> {
+    pub(super) disk: &'a Arc<dyn Disk>,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) options: &'a OpenOptions,
+    pub(super) shape: Shape,
+    pub(super) tree: &'a dyn Tree,
+}
+
+/// A recovery under way.
+pub(super) struct Replay<'a> {
+    recovery: &'a Recovery<'a>,
+    segments: Segments,
+    applied: Lsn,
+    /// Groups read and not yet in the catalog.
+    groups: Vec<(Lsn, Group)>,
+    ops: usize,
+    ops_since_checkpoint: u64,
+    /// Bodies of groups of which the log does not know that they were acknowledged.
+    uncertain: Vec<BodyRange>,
+    progress: RecoveryProgress,
+    /// Why it stopped, if not because of the log.
+    failed: Option<StoreError>,
+}
+
+impl Recovery<'_> {
+    /// Replays the log from what the catalog holds, makes the catalog durable, and gives back the
+    /// log, ready to be written.
+    pub(super) fn run(&self) -> Result<Log, StoreError> {
+        let applied = View::new(self.tree.read()?).meta()?.applied;
+        let mut replay = Replay::new(self, applied)?;
+        let log = self.open_log(applied, &mut |record| replay.visit(&record));
+        let log = replay.outcome(log)?;
+        let applied = replay.finish()?;
+        // Files that cannot be removed now are removed with the next checkpoint.
+        drop(log.release_below(applied));
+        Ok(log)
+    }
+
+    /// Opens the log, showing `visit` the records from `from` on.
+    pub(super) fn open_log(
+        &self,
+        from: Lsn,
+        visit: &mut dyn FnMut(Record<'_>) -> Visit,
+    ) -> Result<Log, LogError> {
+        let opened = Log::open(
+            Arc::clone(self.disk),
+            log_folder(),
+            self.shape.store_id,
+            self.shape.epoch,
+            Arc::clone(self.clock),
+            log_options(self.options),
+            from,
+            visit,
+        );
+        opened.map(|(log, _)| log)
+    }
+
+    /// Bytes of the log's files.
+    fn log_bytes(&self) -> Result<u64, StoreError> {
+        let folder = log_folder();
+        let mut bytes = 0;
+        for entry in self.disk.list(&folder).map_err(doing("listing the log"))? {
+            let name = folder.join(&entry).expect("the disk listed it");
+            let file = self.disk.open(&name, OpenMode::Read);
+            let file = file.map_err(doing(format!("opening {name}")))?;
+            let len = self.disk.len(file);
+            self.disk.close(file);
+            bytes += len.map_err(doing(format!("measuring {name}")))?;
+        }
+        Ok(bytes)
+    }
+}
+
+impl<'a> Replay<'a> {
+    pub(super) fn new(recovery: &'a Recovery<'a>, applied: Lsn) -> Result<Replay<'a>, StoreError> {
+        Ok(Replay {
+            recovery,
+            segments: Segments::new(Arc::clone(recovery.disk), recovery.shape.store_id),
+            applied,
+            groups: Vec::new(),
+            ops: 0,
+            ops_since_checkpoint: 0,
+            uncertain: Vec::new(),
+            progress: RecoveryProgress { done_bytes: 0, total_bytes: recovery.log_bytes()? },
+            failed: None,
+        })
+    }
+
+    /// Takes a record of the log.
+    pub(super) fn visit(&mut self, record: &Record<'_>) -> Visit {
+        match self.take(record) {
+            Ok(visit) => visit,
+            Err(error) => {
+                let reason = error.to_string();
+                self.failed = Some(error);
+                Visit::Stop(reason)
+            }
+        }
+    }
+
+    fn take(&mut self, record: &Record<'_>) -> Result<Visit, StoreError> {
+        if record.lsn <= self.applied {
+            return Ok(Visit::Accept);
+        }
+        let group = Group::decode(record.payload).map_err(|cause| StoreError::Damaged {
+            place: format!("record {} of the log", record.lsn),
+            cause,
+            remedy: "open the store with the program that wrote it, or restore it from a backup",
+        })?;
+        if !record.acknowledged {
+            for range in &group.ranges {
+                if self.segments.range(range)?.is_none() {
+                    return Ok(Visit::CutHere);
+                }
+            }
+            self.uncertain.extend(&group.ranges);
+        }
+        self.ops += group.ops.len();
+        self.progress.done_bytes += record.payload.len() as u64;
+        self.groups.push((record.lsn, group));
+        if self.ops >= BATCH_OPS_MAX {
+            self.apply()?;
+        }
+        Ok(Visit::Accept)
+    }
+
+    /// Puts what was read into the catalog.
+    fn apply(&mut self) -> Result<(), StoreError> {
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        self.ops_since_checkpoint += self.ops as u64;
+        let commit = if self.ops_since_checkpoint >= CHECKPOINT_OPS && self.uncertain.is_empty() {
+            self.ops_since_checkpoint = 0;
+            Commit::Checkpoint
+        } else {
+            Commit::Later
+        };
+        let groups = std::mem::take(&mut self.groups);
+        self.ops = 0;
+        self.recovery.tree.write(commit, &mut |tree| apply_groups(tree, &groups))?;
+        self.report(self.progress);
+        Ok(())
+    }
+
+    fn report(&self, progress: RecoveryProgress) {
+        if let Some(hear) = &self.recovery.options.progress {
+            hear(progress);
+        }
+    }
+
+    /// The log, or why there is none.
+    pub(super) fn outcome(&mut self, log: Result<Log, LogError>) -> Result<Log, StoreError> {
+        match (log, self.failed.take()) {
+            (Ok(log), None) => Ok(log),
+            (_, Some(error)) => Err(error),
+            (Err(error), None) => Err(error.into()),
+        }
+    }
+
+    /// Makes everything durable; returns what the catalog holds then.
+    pub(super) fn finish(mut self) -> Result<Lsn, StoreError> {
+        self.apply()?;
+        self.secure_bodies()?;
+        let before = self.applied;
+        let applied = View::new(self.recovery.tree.read()?).meta()?.applied;
+        if applied > before {
+            self.recovery.tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
+        }
+        let total_bytes = self.progress.total_bytes;
+        self.report(RecoveryProgress { done_bytes: total_bytes, total_bytes });
+        Ok(applied)
+    }
+
+    /// Writes bodies again that were read and perhaps never synced. After a sync that failed the
+    /// page cache may hold them as clean, so that syncing alone would do nothing.
+    fn secure_bodies(&mut self) -> Result<(), StoreError> {
+        let disk = self.recovery.disk;
+        for range in std::mem::take(&mut self.uncertain) {
+            let name = file_name(range.segment);
+            let Some(bytes) = self.segments.range(&range)? else {
+                return Err(StoreError::Damaged {
+                    place: format!("{name} at byte {}", range.from),
+                    cause: "bytes that were whole a moment ago are not any more".to_owned(),
+                    remedy: "see to the disk and open the store again",
+                });
+            };
+            let file = disk.open(&name, OpenMode::ReadWrite);
+            let file = file.map_err(doing(format!("opening {name}")))?;
+            let written = disk
+                .write_at(file, range.from, &bytes)
+                .and_then(|()| disk.sync(file, SyncKind::All));
+            disk.close(file);
+            written.map_err(doing(format!("securing the end of {name}")))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Reading records back, every one checked.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use rehome_log::{Disk, OpenMode};
+
+use super::frame::check_header;
+use super::{OpenFile, SEGMENT_HEADER_SIZE, file_name};
+use crate::error::StoreError;
+use crate::lock::lock;
+use crate::model::{ContentId, Extent};
+use crate::op::BodyRange;
+use crate::record::{self, RunCrc};
+
+/// Files kept open for reading, at most.
+const OPEN_FILES_MAX: usize = 256;
+/// What to do about damaged bytes.
+const REMEDY: &str = "restore the message from a backup; other messages are not concerned";
+
+/// The store's segments, for reading.
+pub(crate) struct Segments {
+    disk: Arc<dyn Disk>,
+    store_id: [u8; 16],
+    files: Mutex<OpenFiles>,
+}
+
+#[derive(Default)]
+struct OpenFiles {
+    by_segment: HashMap<u32, (Arc<OpenFile>, u64)>,
+    /// Counts uses, to tell which file was used last.
+    uses: u64,
+}
+
+impl Segments {
+    pub(crate) fn new(disk: Arc<dyn Disk>, store_id: [u8; 16]) -> Segments {
+        Segments { disk, store_id, files: Mutex::default() }
+    }
+
+    /// The content at `extent`, which should be `content`.
+    pub(crate) fn body(&self, extent: Extent, content: &ContentId) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.bytes(extent.segment, extent.offset, extent.len)?;
+        let damaged = |cause: &str| damaged(extent.segment, extent.offset, cause);
+        let (head, body) = record::decode(&bytes).map_err(damaged)?;
+        if head.content != *content {
+            return Err(damaged("another content is here"));
+        }
+        Ok(body.to_vec())
+    }
+
+    /// `len` bytes of whole records, each checked.
+    pub(crate) fn run(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.bytes(segment, offset, len)?;
+        for record in record::walk(&bytes) {
+            record.map_err(|bad| damaged(segment, offset + bad.offset as u64, bad.cause))?;
+        }
+        Ok(bytes)
+    }
+
+    /// Whether the records of `range` are all there, and if so, their bytes.
+    pub(crate) fn range(&self, range: &BodyRange) -> Result<Option<Vec<u8>>, StoreError> {
+        let Ok(len) = u32::try_from(range.to - range.from) else { return Ok(None) };
+        let bytes = match self.run(range.segment, range.from, len) {
+            Ok(bytes) => bytes,
+            Err(StoreError::Damaged { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut crc = RunCrc::default();
+        for record in record::walk(&bytes) {
+            crc.add(record.map_or(0, |(_, head)| head.crc));
+        }
+        Ok((crc.0 == range.crc).then_some(bytes))
+    }
+
+    /// Checks the header of a segment.
+    pub(crate) fn check_header(&self, segment: u32) -> Result<(), StoreError> {
+        let bytes = self.bytes(segment, 0, SEGMENT_HEADER_SIZE as u32)?;
+        check_header(&bytes, segment, self.store_id).map_err(|cause| damaged(segment, 0, cause))
+    }
+
+    fn bytes(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = vec![0; len as usize];
+        let read = self
+            .file(segment)
+            .and_then(|file| self.disk.read_at(file.id, offset, &mut bytes));
+        match read {
+            Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(damaged(segment, offset, "the file is missing"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(damaged(segment, offset, "the file ends before that"))
+            }
+            Err(source) => Err(StoreError::Io {
+                doing: format!("reading {len} bytes at {offset} of {}", file_name(segment)),
+                source,
+            }),
+        }
+    }
+
+    fn file(&self, segment: u32) -> io::Result<Arc<OpenFile>> {
+        let mut files = lock(&self.files);
+        files.uses += 1;
+        let now = files.uses;
+        if let Some((file, used)) = files.by_segment.get_mut(&segment) {
+            *used = now;
+            return Ok(Arc::clone(file));
+        }
+        drop(files);
+        let id = self.disk.open(&file_name(segment), OpenMode::Read)?;
+        let file = Arc::new(OpenFile::new(Arc::clone(&self.disk), id));
+        let mut files = lock(&self.files);
+        if files.by_segment.len() >= OPEN_FILES_MAX {
+            let oldest = files.by_segment.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(oldest) = oldest.map(|(segment, _)| *segment) {
+                files.by_segment.remove(&oldest);
+            }
+        }
+        files.by_segment.insert(segment, (Arc::clone(&file), now));
+        Ok(file)
+    }
+}
+
+fn damaged(segment: u32, offset: u64, cause: &str) -> StoreError {
+    StoreError::Damaged {
+        place: format!("{} at byte {offset}", file_name(segment)),
+        cause: cause.to_owned(),
+        remedy: REMEDY,
+    }
+}

@@ -1,0 +1,145 @@
+//! The ordered tree that holds the catalog: what the store needs of it, and no more.
+
+mod backend;
+mod redb_tree;
+
+pub(crate) use redb_tree::RedbTree;
+
+use crate::error::StoreError;
+
+/// The catalog's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// One row: counters of the store and the last group applied.
+    Meta,
+    /// Mailbox number → mailbox.
+    Mailbox,
+    /// Mailbox name → mailbox number.
+    MailboxName,
+    /// Mailbox and folder number → folder.
+    Folder,
+    /// Mailbox number and folder name → folder number.
+    FolderName,
+    /// Mailbox, folder, UID → message.
+    Message,
+    /// Mailbox, folder, UID → when the message went.
+    Gone,
+    /// Mailbox, modseq → what changed.
+    Change,
+    /// Content number → place and references.
+    Content,
+    /// First half of a content's name → content number.
+    Hash,
+    /// Group since which nobody refers to it, content number → nothing.
+    Dead,
+    /// Segment number → what is in it.
+    Segment,
+}
+
+impl Table {
+    /// All tables, in the order of their numbers.
+    pub(crate) const ALL: [Table; 12] = [
+        Table::Meta,
+        Table::Mailbox,
+        Table::MailboxName,
+        Table::Folder,
+        Table::FolderName,
+        Table::Message,
+        Table::Gone,
+        Table::Change,
+        Table::Content,
+        Table::Hash,
+        Table::Dead,
+        Table::Segment,
+    ];
+
+    /// Its name in the file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Table::Meta => "meta",
+            Table::Mailbox => "mailbox",
+            Table::MailboxName => "mailbox-name",
+            Table::Folder => "folder",
+            Table::FolderName => "folder-name",
+            Table::Message => "message",
+            Table::Gone => "gone",
+            Table::Change => "change",
+            Table::Content => "content",
+            Table::Hash => "hash",
+            Table::Dead => "dead",
+            Table::Segment => "segment",
+        }
+    }
+
+    /// Length of its keys, in bytes; `None` if they vary.
+    pub(crate) fn key_size(self) -> Option<usize> {
+        match self {
+            Table::Meta => Some(1),
+            Table::Mailbox | Table::Segment => Some(4),
+            Table::Folder | Table::Content => Some(8),
+            Table::Message | Table::Gone | Table::Change => Some(12),
+            Table::Hash | Table::Dead => Some(16),
+            Table::MailboxName | Table::FolderName => None,
+        }
+    }
+}
+
+/// Whether a scan goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// To the next row.
+    Next,
+    /// No further.
+    Stop,
+}
+
+/// What a scan calls with each row's key and value.
+pub(crate) type VisitRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<Scan, StoreError> + 'a;
+
+/// A consistent view.
+pub(crate) trait TreeRead: Send + Sync {
+    /// The row with that key.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Visits the rows with keys from `from` to `to`, both included, in order.
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError>;
+}
+
+/// A transaction.
+pub(crate) trait TreeWrite {
+    /// The row with that key, with the changes of this transaction.
+    fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Sets a row.
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes a row, if it is there.
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
+}
+
+/// Whether a transaction survives a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// With the next checkpoint; until then a power cut leaves the tree as of the last one.
+    Later,
+    /// Once it returns.
+    Checkpoint,
+}
+
+/// What a transaction does.
+pub(crate) type Work<'a> = dyn FnMut(&mut dyn TreeWrite) -> Result<(), StoreError> + 'a;
+
+/// The tree.
+pub(crate) trait Tree: Send + Sync {
+    /// The tree as it is now.
+    fn read(&self) -> Result<Box<dyn TreeRead>, StoreError>;
+
+    /// Does `work` in one transaction; an error of it leaves the tree as it was.
+    fn write(&self, commit: Commit, work: &mut Work<'_>) -> Result<(), StoreError>;
+}

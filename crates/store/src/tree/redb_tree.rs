@@ -1,0 +1,251 @@
+//! The tree in a redb file, with keys of fixed width where they have one.
+
+use std::sync::{Arc, OnceLock};
+
+use redb::{
+    Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    TableDefinition, WriteTransaction,
+};
+use rehome_log::{Disk, FileId};
+
+use super::backend::DiskBackend;
+use super::{Commit, Scan, Table, Tree, TreeRead, TreeWrite, VisitRow, Work};
+use crate::error::StoreError;
+
+type Row = &'static [u8];
+type Fixed<const N: usize> = &'static [u8; N];
+
+/// The tree.
+pub(crate) struct RedbTree {
+    database: Database,
+}
+
+/// Names what failed.
+fn at<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |error| StoreError::Catalog { doing, source: Box::new(error.into()) }
+}
+
+fn definition<K: redb::Key + 'static>(table: Table) -> TableDefinition<'static, K, Row> {
+    TableDefinition::new(table.name())
+}
+
+/// The key as an array; the widths are those of [`Table::key_size`].
+fn sized<const N: usize>(key: &[u8]) -> &[u8; N] {
+    key.try_into().expect("keys are made with the width of their table")
+}
+
+/// Opens the table with the key type of its width, in whichever wrapper `$any` is.
+macro_rules! open_table {
+    ($any:ident, $transaction:expr, $table:expr) => {{
+        let (transaction, table) = ($transaction, $table);
+        match table.key_size() {
+            Some(1) => transaction.open_table(definition::<Fixed<1>>(table)).map($any::K1),
+            Some(4) => transaction.open_table(definition::<Fixed<4>>(table)).map($any::K4),
+            Some(8) => transaction.open_table(definition::<Fixed<8>>(table)).map($any::K8),
+            Some(12) => transaction.open_table(definition::<Fixed<12>>(table)).map($any::K12),
+            Some(_) => transaction.open_table(definition::<Fixed<16>>(table)).map($any::K16),
+            None => transaction.open_table(definition::<Row>(table)).map($any::Bytes),
+        }
+        .map_err(at("opening a table"))
+    }};
+}
+
+/// Does the same with a table of any key width: `$key` turns bytes into its key.
+macro_rules! with_table {
+    ($any:ident, $opened:expr, |$open:ident, $key:ident| $body:expr) => {
+        match $opened {
+            $any::K1($open) => {
+                let $key = sized::<1>;
+                $body
+            }
+            $any::K4($open) => {
+                let $key = sized::<4>;
+                $body
+            }
+            $any::K8($open) => {
+                let $key = sized::<8>;
+                $body
+            }
+            $any::K12($open) => {
+                let $key = sized::<12>;
+                $body
+            }
+            $any::K16($open) => {
+                let $key = sized::<16>;
+                $body
+            }
+            $any::Bytes($open) => {
+                let $key = std::convert::identity::<&[u8]>;
+                $body
+            }
+        }
+    };
+}
+
+enum AnyRead {
+    K1(ReadOnlyTable<Fixed<1>, Row>),
+    K4(ReadOnlyTable<Fixed<4>, Row>),
+    K8(ReadOnlyTable<Fixed<8>, Row>),
+    K12(ReadOnlyTable<Fixed<12>, Row>),
+    K16(ReadOnlyTable<Fixed<16>, Row>),
+    Bytes(ReadOnlyTable<Row, Row>),
+}
+
+enum AnyWrite<'t> {
+    K1(redb::Table<'t, Fixed<1>, Row>),
+    K4(redb::Table<'t, Fixed<4>, Row>),
+    K8(redb::Table<'t, Fixed<8>, Row>),
+    K12(redb::Table<'t, Fixed<12>, Row>),
+    K16(redb::Table<'t, Fixed<16>, Row>),
+    Bytes(redb::Table<'t, Row, Row>),
+}
+
+impl RedbTree {
+    /// Opens the tree in `file`, and makes it if the file is empty. Takes the file over.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        file: FileId,
+        cache_bytes: usize,
+    ) -> Result<RedbTree, StoreError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes);
+        let backend = DiskBackend::new(disk, file);
+        let database = builder.create_with_backend(backend).map_err(at("opening its file"))?;
+        let tree = RedbTree { database };
+        tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
+        Ok(tree)
+    }
+
+    fn begin(&self, commit: Commit) -> Result<WriteTransaction, StoreError> {
+        let mut transaction = self.database.begin_write().map_err(at("beginning to write"))?;
+        match commit {
+            Commit::Checkpoint => transaction.set_quick_repair(true),
+            Commit::Later => {
+                transaction.set_durability(Durability::None).map_err(|error| {
+                    StoreError::Io {
+                        doing: "choosing how the catalog commits".to_owned(),
+                        source: std::io::Error::other(error),
+                    }
+                })?;
+            }
+        }
+        Ok(transaction)
+    }
+}
+
+impl Tree for RedbTree {
+    fn read(&self) -> Result<Box<dyn TreeRead>, StoreError> {
+        let transaction = self.database.begin_read().map_err(at("beginning to read"))?;
+        Ok(Box::new(RedbRead { transaction, tables: Default::default() }))
+    }
+
+    fn write(&self, commit: Commit, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let transaction = self.begin(commit)?;
+        let mut writing = RedbWrite { transaction: &transaction, tables: Default::default() };
+        if commit == Commit::Checkpoint {
+            // A table that was never opened for writing does not exist for readers.
+            for table in Table::ALL {
+                writing.table(table)?;
+            }
+        }
+        let worked = work(&mut writing);
+        drop(writing);
+        match worked {
+            Ok(()) => transaction.commit().map_err(at("committing")),
+            Err(error) => {
+                transaction.abort().map_err(at("taking a transaction back"))?;
+                Err(error)
+            }
+        }
+    }
+}
+
+struct RedbRead {
+    transaction: ReadTransaction,
+    tables: [OnceLock<AnyRead>; Table::ALL.len()],
+}
+
+impl RedbRead {
+    fn table(&self, table: Table) -> Result<&AnyRead, StoreError> {
+        let slot = &self.tables[table as usize];
+        if let Some(opened) = slot.get() {
+            return Ok(opened);
+        }
+        let opened = open_table!(AnyRead, &self.transaction, table)?;
+        Ok(slot.get_or_init(|| opened))
+    }
+}
+
+impl TreeRead for RedbRead {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        with_table!(AnyRead, self.table(table)?, |open, sized| {
+            let row = open.get(sized(key)).map_err(at("reading a row"))?;
+            Ok(row.map(|row| row.value().to_vec()))
+        })
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut VisitRow<'_>,
+    ) -> Result<(), StoreError> {
+        with_table!(AnyRead, self.table(table)?, |open, sized| {
+            scan_table(open, sized(from), sized(to), visit)
+        })
+    }
+}
+
+fn scan_table<'k, K: redb::Key + 'static>(
+    table: &ReadOnlyTable<K, Row>,
+    from: K::SelfType<'k>,
+    to: K::SelfType<'k>,
+    visit: &mut VisitRow<'_>,
+) -> Result<(), StoreError> {
+    for row in table.range::<K::SelfType<'k>>(from..=to).map_err(at("reading rows"))? {
+        let (key, value) = row.map_err(at("reading rows"))?;
+        if visit(K::as_bytes(&key.value()).as_ref(), value.value())? == Scan::Stop {
+            break;
+        }
+    }
+    Ok(())
+}
+
+struct RedbWrite<'t> {
+    transaction: &'t WriteTransaction,
+    tables: [Option<AnyWrite<'t>>; Table::ALL.len()],
+}
+
+impl<'t> RedbWrite<'t> {
+    fn table(&mut self, table: Table) -> Result<&mut AnyWrite<'t>, StoreError> {
+        let slot = &mut self.tables[table as usize];
+        match slot {
+            Some(opened) => Ok(opened),
+            None => Ok(slot.insert(open_table!(AnyWrite, self.transaction, table)?)),
+        }
+    }
+}
+
+impl TreeWrite for RedbWrite<'_> {
+    fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        with_table!(AnyWrite, self.table(table)?, |open, sized| {
+            let row = open.get(sized(key)).map_err(at("reading a row"))?;
+            Ok(row.map(|row| row.value().to_vec()))
+        })
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        with_table!(AnyWrite, self.table(table)?, |open, sized| {
+            open.insert(sized(key), value).map_err(at("writing a row"))?;
+            Ok(())
+        })
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        with_table!(AnyWrite, self.table(table)?, |open, sized| {
+            open.remove(sized(key)).map_err(at("removing a row"))?;
+            Ok(())
+        })
+    }
+}

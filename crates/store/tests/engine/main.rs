@@ -1,0 +1,4 @@
+//! The engine as its callers see it: what is acknowledged stays, whatever the disk does.
+
+mod basics;
+mod support;
