@@ -105,6 +105,12 @@ pub enum CoordinatorError {
         /// The revision that was to be written.
         revision: u64,
     },
+    /// There is a cluster there already.
+    #[error("{place} holds a cluster already; open it, or choose another folder")]
+    Exists {
+        /// Where.
+        place: PathBuf,
+    },
     /// There is no cluster there.
     #[error("{place} holds no cluster; create one there or name the folder of an existing one")]
     Missing {

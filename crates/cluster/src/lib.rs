@@ -1,4 +1,5 @@
 //! A failover cluster resource manager: nodes, groups, resources, checkpoints.
+#![doc = include_str!("../README.md")]
 
 mod admin;
 mod configuration;

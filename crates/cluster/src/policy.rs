@@ -97,6 +97,9 @@ pub enum Report {
         /// Nothing of it is left; otherwise it must be ended by force.
         gone: bool,
     },
+    /// Somebody else has what it needs, as the sentence says; nothing of it is left. No fault of
+    /// the resource, so it does not count against its budget.
+    Refused(String),
     /// It cannot be stopped, not even by force.
     Stuck(String),
     /// The answer to [`Order::Check`]: `Err` says what is wrong.

@@ -44,19 +44,23 @@ pub struct QuorumFolder {
 }
 
 impl QuorumFolder {
-    /// Makes a quorum folder with its first configuration.
+    /// Makes a quorum folder with its first configuration. One that was interrupted is finished
+    /// by doing it again.
     ///
     /// # Errors
     ///
-    /// [`CoordinatorError::Conflict`] if a cluster is there already.
+    /// [`CoordinatorError::Exists`] if a cluster is there already.
     pub fn create(root: &Path, first: &Configuration) -> Result<Self, CoordinatorError> {
+        let marker = root.join("CLUSTER");
+        if marker.exists() {
+            return Err(CoordinatorError::Exists { place: root.to_owned() });
+        }
         for folder in FOLDERS {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(unreachable(&path))?;
         }
         let quorum = Self { root: root.to_owned() };
         quorum.put_configuration(first)?;
-        let marker = quorum.root.join("CLUSTER");
         let bytes = seal(&Marker { format: FORMAT }, &marker)?;
         create_exclusive(&quorum.temporary(), &marker, &bytes)?;
         Ok(quorum)

@@ -12,7 +12,10 @@ pub(crate) const PLACEHOLDERS: [&str; 13] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// The placeholder is not one of those there are.
-    #[error("{text:?} has the unknown placeholder {{{name}}}; known are {}", PLACEHOLDERS.join(", "))]
+    #[error(
+        "{text:?} has the unknown placeholder {{{name}}}; known are {}",
+        PLACEHOLDERS.join(", ")
+    )]
     Unknown {
         /// The text.
         text: String,

@@ -10,7 +10,7 @@ const CAPTURE_WAIT_MS: u64 = 30_000;
 
 impl Cluster {
     /// Attaches a key to a resource. It is captured before this returns: by the node that owns
-    /// the group or, if `from` is given or nobody owns it, from the registry of `from`.
+    /// the group or, if nobody owns it, from the registry of `from`.
     ///
     /// # Errors
     ///

@@ -188,7 +188,7 @@ impl Work {
             }
             Err(error @ ResourceError::Held { .. }) => {
                 if self.clock.monotonic_ms() >= until_ms {
-                    return self.failed(run, error.to_string());
+                    return self.report(run, Report::Refused(error.to_string()));
                 }
                 self.report(run, Report::Progress(json!({ "waits": error.to_string() })));
                 self.state = State::Held { run, context, until_ms };

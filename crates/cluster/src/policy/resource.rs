@@ -10,6 +10,9 @@ use crate::status::{ResourceState, ResourceStatus};
 /// Added to the pause before a restart for each failure after the first.
 const RESTART_PAUSE_STEP_MS: u64 = 250;
 
+/// How long after it was refused what others hold a resource tries again.
+const REFUSED_AGAIN_MS: u64 = 2_000;
+
 /// How often an attempt to end something by force is repeated.
 const TERMINATE_AGAIN_MS: u64 = 5_000;
 
@@ -25,6 +28,8 @@ pub(super) struct Resource {
     /// Nothing of it is left: always so when offline, and when failed once it is cleaned up.
     pub(super) gone: bool,
     stuck: bool,
+    /// It failed because somebody else has what it needs.
+    refused: bool,
     heard_ms: u64,
     looks_due_ms: u64,
     alive_due_ms: u64,
@@ -64,6 +69,7 @@ impl Resource {
             run: 0,
             gone: true,
             stuck: false,
+            refused: false,
             heard_ms: now_ms,
             looks_due_ms: 0,
             alive_due_ms: 0,
@@ -139,6 +145,7 @@ impl Resource {
         *last_run += 1;
         self.run = *last_run;
         self.gone = false;
+        self.refused = false;
         self.checking = false;
         self.enter(around.now_ms, ResourceState::OnlinePending, reason);
         let order = Order::Online { run: self.run, epoch: around.epoch };
@@ -233,6 +240,13 @@ impl Resource {
             return;
         }
         let config = around.config;
+        if self.refused && config.restart_action != RestartAction::Stay {
+            if now_ms >= self.since_ms.saturating_add(REFUSED_AGAIN_MS) {
+                let reason = format!("to see whether it is free now: {}", self.reason);
+                self.start(around, last_run, &reason, out);
+            }
+            return;
+        }
         self.failures_ms.retain(|&at_ms| now_ms.saturating_sub(at_ms) < config.restart_period_ms);
         if let Some(since_ms) = self.given_up_ms {
             if now_ms.saturating_sub(since_ms) >= config.retry_period_ms {
@@ -347,10 +361,16 @@ impl Resource {
             Report::Failed { why, gone } if running => {
                 self.fail(now_ms, group, name, why, *gone, out);
             }
+            Report::Refused(why) if running => {
+                self.gone = true;
+                self.refused = true;
+                self.enter(now_ms, ResourceState::Failed, why);
+                out.push(command(group, name, Order::Note { what: "refused" }, why.clone()));
+            }
             Report::Offline if running => {
                 self.fail(now_ms, group, name, "it went offline by itself", true, out);
             }
-            Report::Offline | Report::Failed { gone: true, .. } => {
+            Report::Offline | Report::Refused(_) | Report::Failed { gone: true, .. } => {
                 self.went(now_ms, group, name, out);
             }
             Report::Stuck(why) if !self.gone => {

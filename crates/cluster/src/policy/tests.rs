@@ -298,6 +298,27 @@ fn a_failed_quick_check_is_judged_by_a_thorough_one() {
 }
 
 #[test]
+fn a_resource_that_is_refused_what_others_hold_tries_again_for_ever() {
+    let mut bench = Bench::new(|_| {});
+    for _ in 0..10 {
+        bench.obedient = false;
+        bench.fail("disk");
+        bench.report("store", Report::Offline);
+        bench.report("directory", Report::Offline);
+        bench.pass(1_000);
+        bench.report("disk", Report::Refused("the folder is held by node c".to_owned()));
+        bench.pass(1_900);
+        assert_eq!(bench.state("disk"), ResourceState::Failed);
+        bench.ordered.clear();
+        bench.obedient = true;
+        bench.pass(200);
+        bench.check(&["online disk", "online directory", "online store"]);
+        bench.pass(900_000);
+        bench.ordered.clear();
+    }
+}
+
+#[test]
 fn a_move_request_is_good_for_one_epoch() {
     let ask = |from_epoch| {
         move |next: &mut Configuration| next.request_move(&mail(), &node("b"), from_epoch).unwrap()
