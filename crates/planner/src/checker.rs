@@ -21,6 +21,13 @@ pub struct Finding {
     pub message: String,
 }
 
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let step = self.step.as_ref().map_or_else(|| "plan".to_owned(), ToString::to_string);
+        write!(f, "{step}: {} ({})", self.message, self.code)
+    }
+}
+
 /// Judges a plan against the inventory it is for. An empty answer means that no rule is broken.
 pub fn check_plan(plan: &Plan, inventory: &Inventory) -> Vec<Finding> {
     let mut judge = Judge { plan, inventory, findings: Vec::new() };

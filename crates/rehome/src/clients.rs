@@ -16,8 +16,8 @@ use crate::error::Error;
 
 /// How long an answer is waited for.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
-/// How long a client tries before it gives up; a whole server may be away for that long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a client tries before it says that it could not.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The registry of names, and the servers behind them.
 #[derive(Debug, Clone)]
@@ -165,6 +165,7 @@ impl Names {
         &self,
         server: &str,
         mailbox: &str,
+        patience: Duration,
     ) -> Result<MailClient<impl Fn(&str) -> Option<String> + use<>>, Error> {
         let mailbox = MailboxName::try_from(mailbox).map_err(Error::bad_input)?;
         let (folder, successor) = (self.folder.clone(), self.successor.clone());
@@ -173,12 +174,12 @@ impl Names {
             let other = || attendant_of(&folder, successor.as_ref()?);
             attendant_of(&folder, name).or_else(other)
         };
-        Ok(MailClient::new(profile, lookup).with_patience(PATIENCE))
+        Ok(MailClient::new(profile, lookup).with_patience(patience))
     }
 
     /// Logs on once, as the user's program does, beginning at the server that its profile names.
     pub(crate) fn log_on(&self, server: &str, mailbox: &str) -> Result<(), Error> {
-        let logged_on: Result<_, ClientError> = self.client(server, mailbox)?.logon();
+        let logged_on: Result<_, ClientError> = self.client(server, mailbox, PATIENCE)?.logon();
         logged_on.map(drop).map_err(Error::chain)
     }
 }

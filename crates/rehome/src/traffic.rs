@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rehome_store::{ContentId, FolderName};
+use rehome_server::Recipient;
+use rehome_store::{ContentId, FolderName, MailboxName};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::Names;
@@ -19,6 +20,8 @@ use crate::work::Work;
 
 /// Time between two deliveries.
 const DELIVERY_EVERY: Duration = Duration::from_millis(10);
+/// How long one try lasts before it is looked whether the traffic shall end.
+const IMPATIENCE: Duration = Duration::from_millis(500);
 /// Time between two reads.
 const READ_EVERY: Duration = Duration::from_millis(10);
 
@@ -124,7 +127,10 @@ impl Users {
 
     /// Waits for a server to be there for the first time.
     fn wait_for_server(&self) {
-        let there = || self.names.log_on(&self.server, &self.mailboxes[0]).is_ok();
+        let there = || {
+            let client = self.names.client(&self.server, &self.mailboxes[0], IMPATIENCE);
+            client.is_ok_and(|mut client| client.logon().is_ok())
+        };
         while self.working() && !there() {
             std::thread::park_timeout(Duration::from_millis(50));
         }
@@ -145,11 +151,8 @@ impl Users {
                  while mail moves.\r\n"
             );
             let started = Instant::now();
-            let sent = self.names.client(&self.server, mailbox).ok().map(|client| {
-                let mut client = client;
-                client.deliver(body.as_bytes())
-            });
-            if !matches!(sent, Some(Ok(_))) {
+            let token = format!("{}.M{}P{number}.traffic", began / 1_000_000, began % 1_000_000);
+            if !self.deliver_one(mailbox, &token, body.as_bytes()) {
                 self.counters.failed.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
@@ -166,6 +169,25 @@ impl Users {
         }
     }
 
+    /// Delivers one message, however long that takes: as a mail server that queues does. False if
+    /// it was refused for good, or the traffic ends before it is known to be stored.
+    fn deliver_one(&self, mailbox: &str, token: &str, body: &[u8]) -> bool {
+        let Ok(name) = MailboxName::try_from(mailbox) else { return false };
+        let mut recipient = Recipient::new(name);
+        recipient.token = Some(token.to_owned());
+        while self.working() {
+            let Ok(mut client) = self.names.client(&self.server, mailbox, IMPATIENCE) else {
+                return false;
+            };
+            if client.deliver_to(recipient.clone(), body).is_ok() {
+                return true;
+            }
+            // The earlier try may have been stored: the token is looked for from now on.
+            recipient.again = true;
+        }
+        false
+    }
+
     /// Logs on at one mailbox after the other and reads its newest message.
     fn read(self) {
         self.wait_for_server();
@@ -173,24 +195,25 @@ impl Users {
             if !self.working() {
                 return;
             }
-            let counter = match self.read_one(mailbox) {
-                Some(true) => &self.counters.read,
-                Some(false) => continue,
-                None => &self.counters.failed,
+            // A server that is away is asked again; only wrong bytes are a failure.
+            match self.read_one(mailbox) {
+                Some(true) => self.counters.read.fetch_add(1, Ordering::SeqCst),
+                Some(false) => self.counters.failed.fetch_add(1, Ordering::SeqCst),
+                None => continue,
             };
-            counter.fetch_add(1, Ordering::SeqCst);
             std::thread::park_timeout(READ_EVERY);
         }
     }
 
-    /// Reads the newest message of a mailbox: whether there was one; `None` if it failed.
+    /// Reads the newest message of a mailbox: whether its bytes were right; `None` if there was
+    /// none or nobody answered.
     fn read_one(&self, mailbox: &str) -> Option<bool> {
-        let mut client = self.names.client(&self.server, mailbox).ok()?;
+        let mut client = self.names.client(&self.server, mailbox, IMPATIENCE).ok()?;
         client.logon().ok()?;
         let messages = client.messages(&FolderName::inbox()).ok()?;
-        let Some(newest) = messages.last() else { return Some(false) };
+        let newest = messages.last()?;
         let (message, bytes) = client.fetch(&FolderName::inbox(), newest.uid).ok()?;
-        (ContentId::of(&bytes) == message.content).then_some(true)
+        Some(ContentId::of(&bytes) == message.content)
     }
 }
 

@@ -21,6 +21,9 @@ pub(crate) struct Findings {
     pub(crate) bytes: u64,
     /// The first differences, one sentence each.
     pub(crate) examples: Vec<String>,
+    /// Messages whose bytes were not read: each with its place. They came after the bytes were
+    /// read, or cannot be read.
+    pub(crate) unread: Vec<(ContentId, String)>,
 }
 
 /// How many differences are named one by one.
@@ -30,6 +33,16 @@ impl Findings {
     fn example(&mut self, text: String) {
         if self.examples.len() < EXAMPLES_MAX {
             self.examples.push(text);
+        }
+    }
+
+    /// Counts the messages whose bytes could not be read in a second try either.
+    pub(crate) fn judge_unread(&mut self, intact: &HashSet<ContentId>) {
+        for (content, place) in std::mem::take(&mut self.unread) {
+            if !intact.contains(&content) {
+                self.counts.altered += 1;
+                self.example(format!("{place}: its bytes cannot be read"));
+            }
         }
     }
 
@@ -100,10 +113,9 @@ pub(crate) fn compare(
     }
     count_doubles(name, &held, &places, &mut findings);
     if let Some(intact) = intact {
-        for one in held.iter().filter(|one| !intact.contains(&one.message.content)) {
-            findings.counts.altered += 1;
-            findings.example(format!("{name} {}: its bytes are not readable", describe(one)));
-        }
+        let unread = held.iter().filter(|one| !intact.contains(&one.message.content));
+        let place = |one: &Held| (one.message.content, format!("{name} {}", describe(one)));
+        findings.unread = unread.map(place).collect();
     }
     Ok(findings)
 }

@@ -143,7 +143,7 @@ impl World<'_> {
         let args = args.map(ToOwned::to_owned);
         let process = Process::start(&what, &self.session.program, &args, &log)
             .map_err(|error| failed(&what, error, "see its log, then run this again"))?;
-        let address = process.ready["attendant"].as_str().unwrap_or_default().to_owned();
+        let address = process.ready["address"].as_str().unwrap_or_default().to_owned();
         let claim = registered(&self.work.names(), &name, &address, process.pid())
             .map_err(|error| failed(&what, error, "stop the other holder of the name"))?;
         self.old_server = Some(OldServer { process, claim: Some(claim) });

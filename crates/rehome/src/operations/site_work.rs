@@ -263,7 +263,7 @@ impl World<'_> {
         let names = self.mailbox_names(server)?;
         let mut source = self.names.source(server).map_err(from_error)?;
         let intact = match scope {
-            VerifyScope::Content => Some(intact_contents(&mut source, &names)?),
+            VerifyScope::Content => Some(intact_contents(&mut source, &names, &|_| true)?),
             VerifyScope::Catalog => None,
         };
         let folders = self.site.mail_folders();
@@ -277,23 +277,31 @@ impl World<'_> {
             let expected = Expected::read(&folder, since).map_err(from_error)?;
             let mailbox = MailboxName::try_from(name.as_str())
                 .map_err(|error| failed(&name, error, "correct the site file"))?;
-            let found = compare(&mailbox, &expected, &mut source, intact.as_ref())
+            let mut found = compare(&mailbox, &expected, &mut source, intact.as_ref())
                 .map_err(|error| from_error(Error::chain(error)))?;
+            if !found.unread.is_empty() {
+                // Mail that came since the bytes were read is read now.
+                let unread: HashSet<ContentId> = found.unread.iter().map(|one| one.0).collect();
+                let wanted = |content: &ContentId| unread.contains(content);
+                let late = intact_contents(&mut source, &[mailbox], &wanted)?;
+                found.judge_unread(&late);
+            }
             all.add(found);
         }
         Ok(all)
     }
 }
 
-/// Reads every content of some mailboxes and hashes it; returns those whose hash is right.
+/// Reads the wanted contents of some mailboxes and hashes them; returns those whose hash is right.
 fn intact_contents(
     source: &mut dyn MoveSource,
     names: &[MailboxName],
+    wanted: &dyn Fn(&ContentId) -> bool,
 ) -> Result<HashSet<ContentId>, OperationError> {
     let trouble = |error: TransferError| from_error(Error::chain(error));
     let everything: Vec<_> = names.iter().map(|name| (name.clone(), None)).collect();
     let offer = source.offer(&everything).map_err(trouble)?;
-    let wanted = vec![true; offer.contents.len()];
+    let wanted: Vec<bool> = offer.contents.iter().map(|(content, _)| wanted(content)).collect();
     let mut intact = HashSet::new();
     source
         .send(&offer, &wanted, &mut |frame| {
