@@ -48,7 +48,7 @@ pub(crate) fn create(
     options: OpenOptions,
 ) -> Result<Engine, StoreError> {
     let (ownership, shape) = begin(&disk, &*clock, &options)?;
-    let tree = open_tree(&disk, &options, Presence::New)?;
+    let tree = make_tree(&disk, &options)?;
     let log = Log::create(
         Arc::clone(&disk),
         log_folder(),
@@ -131,10 +131,9 @@ pub(crate) fn give_birth(disk: &dyn Disk) -> Result<(), StoreError> {
 }
 
 /// Whether the catalog's file should be there.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Presence {
     Old,
-    New,
     Either,
 }
 
@@ -143,27 +142,32 @@ fn open_tree(
     options: &OpenOptions,
     presence: Presence,
 ) -> Result<RedbTree, StoreError> {
-    let opened = match presence {
-        Presence::New => Err(std::io::ErrorKind::NotFound.into()),
-        Presence::Old | Presence::Either => disk.open(&tree_name(), OpenMode::ReadWrite),
-    };
-    let file = match opened {
+    let file = match disk.open(&tree_name(), OpenMode::ReadWrite) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if presence == Presence::Old {
-                return Err(StoreError::Damaged {
+            return match presence {
+                Presence::Either => make_tree(disk, options),
+                Presence::Old => Err(StoreError::Damaged {
                     place: tree_name().to_string(),
                     cause: "the file is missing".to_owned(),
                     remedy: "restore the store from a backup; segments and log are as they were",
-                });
-            }
-            let file = disk.open(&tree_name(), OpenMode::CreateNew);
-            let file = file.map_err(doing("making the catalog's file"))?;
-            disk.sync_dir(&FileName::root()).map_err(doing("making the catalog's file"))?;
-            file
+                }),
+            };
         }
         opened => opened.map_err(doing("opening the catalog's file"))?,
     };
     RedbTree::open(Arc::clone(disk), file, options.cache_bytes)
+}
+
+/// Makes the tree; it gets its name when it is whole.
+fn make_tree(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree, StoreError> {
+    let failed = || doing("making the catalog's file");
+    let unnamed = name("mail.redb.new");
+    remove_if_there(&**disk, &unnamed).map_err(failed())?;
+    let file = disk.open(&unnamed, OpenMode::CreateNew).map_err(failed())?;
+    let tree = RedbTree::open(Arc::clone(disk), file, options.cache_bytes)?;
+    disk.rename(&unnamed, &tree_name()).map_err(failed())?;
+    disk.sync_dir(&FileName::root()).map_err(failed())?;
+    Ok(tree)
 }
 
 /// Opens the store in the disk's root folder and brings its catalog up to date.

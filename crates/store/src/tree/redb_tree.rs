@@ -10,7 +10,7 @@ use rehome_log::{Disk, FileId};
 
 use super::backend::DiskBackend;
 use super::{Commit, Scan, Table, Tree, TreeRead, TreeWrite, VisitRow, Work};
-use crate::error::StoreError;
+use crate::error::{StoreError, doing};
 
 type Row = &'static [u8];
 type Fixed<const N: usize> = &'static [u8; N];
@@ -18,6 +18,18 @@ type Fixed<const N: usize> = &'static [u8; N];
 /// The tree.
 pub(crate) struct RedbTree {
     database: Database,
+}
+
+/// Pages of redb's file, in bytes.
+const PAGE_SIZE: u64 = 4096;
+
+/// Fills the last page of `file` up with zeros. redb takes a length that is no multiple of its
+/// pages for damage; a power cut while the file grows may leave one, and what lies there is not
+/// used yet.
+fn even_out(disk: &dyn Disk, file: FileId) -> std::io::Result<()> {
+    let len = disk.len(file)?;
+    let even = len.next_multiple_of(PAGE_SIZE);
+    if even == len { Ok(()) } else { disk.set_len(file, even) }
 }
 
 /// Names what failed.
@@ -107,6 +119,7 @@ impl RedbTree {
         file: FileId,
         cache_bytes: usize,
     ) -> Result<RedbTree, StoreError> {
+        even_out(&*disk, file).map_err(doing("evening out the catalog's file"))?;
         let mut builder = Builder::new();
         builder.set_cache_size(cache_bytes);
         let backend = DiskBackend::new(disk, file);

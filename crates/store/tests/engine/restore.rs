@@ -1,0 +1,151 @@
+//! Stores built from backups.
+
+use std::sync::{Arc, Mutex};
+
+use rehome_log::{Fault, Lsn, SimDisk, SplitMix64};
+use rehome_store::{
+    ContentId, Flags, FolderName, IncomingFolder, IncomingMailbox, MailboxState, Message, Modseq,
+    OpenOptions, RestoreMarker, RestoreWriter, Store, StoreError, Uid, UidValidity,
+};
+
+use crate::support::{append, check_whole, clock, mailbox_name, open, options};
+
+const MESSAGES: u32 = 300;
+
+/// A disk with a restored store of one mailbox, and its marker.
+fn restored() -> (Arc<SimDisk>, RestoreMarker) {
+    let disk = Arc::new(SimDisk::new());
+    let mut writer = RestoreWriter::create(disk.clone(), clock(), options()).unwrap();
+    let mut messages = Vec::new();
+    for uid in 1..=MESSAGES {
+        let body = append(&format!("{} {}", uid % 250, "z".repeat(400))).body;
+        writer.put_body(&body).unwrap();
+        messages.push((FolderName::inbox(), message(uid, &body)));
+    }
+    let folder = IncomingFolder {
+        name: FolderName::inbox(),
+        uidvalidity: UidValidity(5),
+        uidnext: Uid(400),
+        attributes: [].into(),
+        modseq: Modseq(1),
+    };
+    let anna = IncomingMailbox {
+        name: mailbox_name("anna"),
+        attributes: [].into(),
+        subscriptions: vec![],
+        folders: vec![folder],
+        messages,
+        expunges: vec![],
+        cursor: Modseq(500),
+    };
+    writer.put_mailbox(anna).unwrap();
+    writer.put_state(&mailbox_name("ben"), MailboxState::Moved { to: "C".into() }).unwrap();
+    (disk, writer.finish().unwrap())
+}
+
+fn message(uid: u32, body: &[u8]) -> Message {
+    Message {
+        uid: Uid(uid),
+        modseq: Modseq(u64::from(uid) + 1),
+        content: ContentId::of(body),
+        size_bytes: body.len() as u64,
+        internal_date_seconds: 0,
+        flags: Flags::NONE,
+        keywords: vec![],
+        origin: None,
+    }
+}
+
+fn open_with(disk: &Arc<SimDisk>, marker: &RestoreMarker) -> Result<Store, StoreError> {
+    let restore_marker = Some(marker.clone());
+    Store::open(disk.clone(), clock(), OpenOptions { restore_marker, ..options() })
+}
+
+#[track_caller]
+fn check_restored(store: &Store) {
+    check_whole(store);
+    let anna = store.mailbox(&mailbox_name("anna")).unwrap().unwrap();
+    assert_eq!((anna.state, anna.messages), (MailboxState::Active, u64::from(MESSAGES)));
+    assert_eq!(anna.highest_modseq, Modseq(500));
+    let ben = store.mailbox(&mailbox_name("ben")).unwrap().unwrap();
+    assert_eq!(ben.state, MailboxState::Moved { to: "C".into() });
+    assert_eq!(store.statistics().unwrap().contents, 250);
+    assert_eq!(store.id(), [7; 16]);
+}
+
+#[test]
+fn a_restored_store_opens_with_its_marker_and_then_without() {
+    let (disk, marker) = restored();
+    let refused = open(&disk).unwrap_err();
+    assert!(matches!(refused, StoreError::RestoreInProgress { .. }), "{refused}");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hear = heard.clone();
+    let opened = OpenOptions {
+        restore_marker: Some(marker),
+        progress: Some(Arc::new(move |progress| hear.lock().unwrap().push(progress))),
+        ..options()
+    };
+    let store = Store::open(disk.clone(), clock(), opened).unwrap();
+    check_restored(&store);
+    let last = *heard.lock().unwrap().last().unwrap();
+    assert_eq!(last.done_bytes, last.total_bytes);
+    let anna = store.mailbox(&mailbox_name("anna")).unwrap().unwrap().id;
+    let inbox = store.folder(anna, &FolderName::inbox()).unwrap().unwrap().id;
+    assert_eq!(store.append_batch(vec![(anna, inbox, append("new"))]).unwrap(), [Uid(400)]);
+    drop(store);
+    assert_eq!(open(&disk).unwrap().statistics().unwrap().messages, u64::from(MESSAGES) + 1);
+}
+
+#[test]
+fn a_wrong_marker_and_an_unfinished_restore_are_refused() {
+    let (disk, marker) = restored();
+    let wrong = [
+        RestoreMarker { digest: "00".repeat(32), ..marker.clone() },
+        RestoreMarker { store_id: "00".repeat(16), ..marker.clone() },
+        RestoreMarker { low: Lsn::ZERO, ..marker.clone() },
+    ];
+    for wrong in wrong {
+        let refused = open_with(&disk, &wrong).unwrap_err();
+        assert!(matches!(refused, StoreError::RestoreInProgress { .. }), "{refused}");
+    }
+    let disk = Arc::new(SimDisk::new());
+    let mut writer = RestoreWriter::create(disk.clone(), clock(), options()).unwrap();
+    writer.put_body(b"x").unwrap();
+    drop(writer);
+    let refused = open_with(&disk, &marker).unwrap_err();
+    assert!(matches!(&refused, StoreError::RestoreInProgress { cause } if cause.contains("not finished")));
+    let refused = Store::create(disk.clone(), clock(), options()).unwrap_err();
+    assert!(matches!(refused, StoreError::StoreExists { .. }), "{refused}");
+}
+
+#[test]
+fn a_first_opening_that_is_cut_short_goes_on_with_the_same_marker() {
+    let mut finished = 0;
+    for cut in 0..120 {
+        println!("cut {cut}");
+        let (disk, marker) = restored();
+        let mut random = SplitMix64::new(cut);
+        disk.fail_after(cut * 2, Fault::PowerCut);
+        finished += u32::from(open_with(&disk, &marker).is_ok());
+        let disk = Arc::new(disk.crash(random.next_u64()));
+        disk.fail_after(random.below(200), Fault::PowerCut);
+        drop(open_with(&disk, &marker));
+        let disk = Arc::new(disk.crash(random.next_u64()));
+        check_restored(&open_with(&disk, &marker).unwrap());
+        check_restored(&open(&disk).unwrap());
+    }
+    assert!(finished > 0, "no opening was let through");
+}
+
+#[test]
+fn a_restore_whose_log_was_changed_afterwards_does_not_open() {
+    use rehome_log::FileName;
+    let (disk, marker) = restored();
+    let dir = FileName::new("log").unwrap();
+    let name = dir.join(&rehome_log::Disk::list(&*disk, &dir).unwrap()[0]).unwrap();
+    let mut bytes = disk.contents(&name).unwrap();
+    bytes[5000] ^= 1;
+    disk.set_contents(&name, bytes);
+    let refused = open_with(&disk, &marker).unwrap_err();
+    assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+}
