@@ -45,7 +45,8 @@ pub struct CheckReport {
     pub absent: u64,
     /// Every place that is not as it was written.
     pub damage: Vec<Damage>,
-    /// The mailboxes that are not whole. Damage found at [`CheckLevel::Structure`] alone names none.
+    /// The mailboxes that are not whole, those with absent contents too. Damage found at
+    /// [`CheckLevel::Structure`] names none.
     pub mailboxes: Vec<MailboxFate>,
 }
 

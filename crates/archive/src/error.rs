@@ -56,7 +56,8 @@ pub enum ArchiveError {
     NoSet,
     /// Bytes of the set are not what was written.
     #[error(
-        "{0}; what it held cannot be read from here; check names what is lost, salvage reads the rest"
+        "{0}; what it held cannot be read from here; check names what is lost, \
+         salvage reads the rest"
     )]
     Damaged(Damage),
     /// Something was written by a later version in a way this one does not know.
@@ -141,8 +142,8 @@ pub enum ArchiveError {
     },
     /// Some parts of a mailbox's outline are lost, so the mailbox cannot be given out whole.
     #[error(
-        "mailbox {mailbox} ({name:?}): {missing} of its outline records cannot be read, so messages \
-         of it are unknown; the readable ones are given out by outline_parts"
+        "mailbox {mailbox} ({name:?}): {missing} of its outline records cannot be read, so \
+         messages of it are unknown; the readable ones are given out by outline_parts"
     )]
     OutlineIncomplete {
         /// Number of the mailbox in the backup.
@@ -195,7 +196,8 @@ pub enum ArchiveError {
     Abandoned,
     /// What was written did not read back.
     #[error(
-        "the backup does not read back as written: {first}; it has no MANIFEST; check the medium, then start a new one"
+        "the backup does not read back as written: {first}; it has no MANIFEST; \
+         check the medium, then start a new one"
     )]
     NotVerified {
         /// The first damage found.

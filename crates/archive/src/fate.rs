@@ -59,6 +59,9 @@ impl MailboxFate {
     }
 }
 
+/// A manifest that states more mailboxes is not believed: each one takes memory.
+const MAILBOXES_MAX: u64 = 50_000_000;
+
 /// What became of all mailboxes.
 pub(crate) struct Fates {
     /// By number.
@@ -78,7 +81,8 @@ impl Fates {
     ) -> Fates {
         let mut unexplained = 0;
         let mut mailboxes: BTreeMap<u32, Tally> = BTreeMap::new();
-        for number in 0..mailbox_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0) {
+        let count = mailbox_count.unwrap_or(0).min(MAILBOXES_MAX);
+        for number in 0..u32::try_from(count).unwrap_or(0) {
             mailboxes.entry(number).or_default();
         }
         for owner in &survey.owners {
@@ -151,9 +155,9 @@ impl Tally {
             }
         }
         self.messages += part.outline.messages();
-        self.messages_to_here = part.messages_before + part.outline.messages();
+        self.messages_to_here = part.messages_before.saturating_add(part.outline.messages());
         if part.last {
-            self.whole = Some((self.messages_to_here, part.part + 1));
+            self.whole = Some((self.messages_to_here, part.part.saturating_add(1)));
         }
         unexplained
     }

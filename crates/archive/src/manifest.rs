@@ -8,6 +8,7 @@ use crate::error::ArchiveError;
 use crate::feature::Features;
 use crate::ids::{BackupId, ContentId, SetId, StoreId};
 use crate::text;
+use crate::volume::volume_number;
 
 /// The version of the format that this crate writes, and the highest that it reads.
 pub const FORMAT_VERSION: u16 = 1;
@@ -179,6 +180,11 @@ impl Manifest {
         if manifest.base.is_some() {
             let what = "restoring a backup that builds upon another one".to_owned();
             return Err(ArchiveError::Unsupported { what });
+        }
+        let numbers = (0..=u32::from(u16::MAX)).map(Some).chain(std::iter::repeat(None));
+        let named = manifest.volumes.iter().map(|entry| volume_number(&entry.file));
+        if !named.zip(numbers).all(|(named, number)| named.map(u32::from) == number) {
+            return Err(ArchiveError::file_damaged(file, "its volumes are not named in order"));
         }
         Ok(manifest)
     }

@@ -1,4 +1,6 @@
 //! Records: the 64-byte header, the hash, and the padding that keeps every record on the grid.
+//!
+#![doc = include_str!("../../../docs/format/archive.md")]
 
 mod scan;
 

@@ -1,9 +1,11 @@
 //! Whole archives: written, damaged, interrupted, read.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod damage;
 mod faults;
 mod fixture;
 mod golden;
+mod hostile;
 mod refusals;
 mod round_trip;
 mod salvage;

@@ -173,8 +173,9 @@ fn a_message_that_holds_an_archive_is_not_taken_for_one() {
     let mut truth = truth(1, 2, 100);
     // Stored as it is and on the grid: the content begins at the first byte of its own frame.
     let noise: Vec<u8> =
-        (0..1600_u64).flat_map(|n| blake3::hash(&n.to_le_bytes()).as_bytes().to_vec()).collect();
-    let body = [noise.as_slice(), &attached, &noise].concat();
+        (0..4000_u64).flat_map(|n| blake3::hash(&n.to_le_bytes()).as_bytes().to_vec()).collect();
+    let (before, after) = noise.split_at(noise.len() / 2);
+    let body = [before, &attached, after].concat();
     truth.contents.push((ContentId::of(&body), vec![0], body));
     let mut other = header();
     other.wall_us += 5;
