@@ -142,7 +142,22 @@ impl Lease {
     }
 
     /// The heartbeat that was begun at `start_ms` is durable.
-    fn renewed(&self, start_ms: u64) {
+    ///
+    /// It renews the lease only if that is known before the lease is over. Otherwise others may
+    /// have taken over already: the node was paused, and the write went on in the system. The
+    /// lease is lost then, and what comes next is another one.
+    fn renewed(&self, start_ms: u64, gate: &Gate) {
+        let lapsed = {
+            let mut state = self.state();
+            let end_ms = state.until_ms.saturating_sub(self.timing.lease_ms / 4);
+            let had = state.until_ms > 0 && !state.lost;
+            let lapsed = had && self.clock.monotonic_ms() >= end_ms;
+            state.lost |= lapsed;
+            lapsed
+        };
+        if lapsed {
+            gate.shut();
+        }
         let mut state = self.state();
         state.until_ms = state.until_ms.max(start_ms + self.timing.lease_ms);
         self.changed.notify_all();
@@ -258,7 +273,7 @@ fn renew(
         let start_ms = lease.clock.monotonic_ms();
         heartbeat.counter += 1;
         if !lease.loop_hangs() && coordinator.beat(&heartbeat).is_ok() {
-            lease.renewed(start_ms);
+            lease.renewed(start_ms, gate);
             gate.tell_lease();
             wake();
         }
@@ -266,5 +281,40 @@ fn renew(
         if !lease.pause(lease.timing.heartbeat_ms.saturating_sub(took_ms).max(1)) {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rehome_log::ManualClock;
+
+    use super::*;
+
+    const TIMING: Timing = Timing { lease_ms: 1_000, heartbeat_ms: 150, margin_ms: 100 };
+
+    /// `(begun, known)` of heartbeats; whether the lease is lost at the end.
+    #[track_caller]
+    fn check(beats: &[(u64, u64)], expected_lost: bool) {
+        let clock = Arc::new(ManualClock::default());
+        let lease = Arc::new(Lease::new(clock.clone(), TIMING));
+        let gate = Gate::new(lease.clone());
+        let generation = gate.generation();
+        let mut now_ms = 0;
+        for &(begun_ms, known_ms) in beats {
+            clock.advance_ms(known_ms - now_ms);
+            now_ms = known_ms;
+            lease.renewed(begun_ms, &gate);
+        }
+        assert_eq!(lease.lost(), expected_lost);
+        assert_eq!(gate.enter(generation, |_| ()).is_none(), expected_lost, "the gate");
+    }
+
+    #[test]
+    fn a_heartbeat_renews_only_if_it_is_known_before_the_lease_is_over() {
+        check(&[(0, 10)], false);
+        check(&[(0, 10), (150, 749)], false);
+        check(&[(0, 10), (150, 750)], true);
+        check(&[(0, 10), (700, 740), (800, 1_449)], false);
+        check(&[(0, 10), (700, 740), (800, 1_450)], true);
     }
 }

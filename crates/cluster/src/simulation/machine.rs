@@ -43,6 +43,8 @@ pub(super) struct Machine {
     stalled_until_ms: u64,
     /// A heartbeat being written: when it was begun (own clock) and when it is visible (world).
     beating: Option<(u64, u64)>,
+    /// A heartbeat that is visible, which the node has not noticed yet: when it was begun.
+    beaten: Option<u64>,
     counter: u64,
     next_beat_ms: u64,
     next_poll_ms: u64,
@@ -76,6 +78,7 @@ impl Machine {
             paused_until_ms: 0,
             stalled_until_ms: 0,
             beating: None,
+            beaten: None,
             counter: 0,
             next_beat_ms: 0,
             next_poll_ms: 0,
@@ -105,6 +108,7 @@ impl Machine {
         self.running.clear();
         self.work.clear();
         self.beating = None;
+        self.beaten = None;
         self.restart_ms = until_ms;
     }
 
@@ -155,6 +159,9 @@ impl Machine {
             return;
         }
         self.guard(world_ms);
+        if let Some(start_ms) = self.beaten.take() {
+            self.until_ms = self.until_ms.max(start_ms + LEASE_MS * 3 / 4);
+        }
         self.begin_beat(world_ms, random);
         self.tell_lease(world_ms);
         if std::mem::take(&mut self.failing)
@@ -190,7 +197,7 @@ impl Machine {
 
     fn begin_beat(&mut self, world_ms: u64, random: &mut Random) {
         let now_ms = self.clock_ms(world_ms);
-        if self.beating.is_none() && now_ms >= self.next_beat_ms {
+        if self.beating.is_none() && self.beaten.is_none() && now_ms >= self.next_beat_ms {
             self.next_beat_ms = now_ms + HEARTBEAT_MS;
             let visible_ms = (world_ms + random.below(40)).max(self.stalled_until_ms);
             self.beating = Some((now_ms, visible_ms));
@@ -213,7 +220,7 @@ impl Machine {
             leaving: false,
         };
         folder.heartbeats.insert(self.name.clone(), heartbeat);
-        self.until_ms = self.until_ms.max(start_ms + LEASE_MS * 3 / 4);
+        self.beaten = Some(start_ms);
     }
 
     /// The thread that watches the lease.
