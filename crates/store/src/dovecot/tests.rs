@@ -2,8 +2,11 @@
 
 use super::{Keywords, SubscriptionsForm, UidList};
 
+/// UIDVALIDITY, UIDNEXT, GUID, and base names with their UIDs.
+type Read<'a> = (u32, u32, Option<&'a str>, &'a [(&'a str, u32)]);
+
 #[track_caller]
-fn check_list(text: &str, expected: Result<(u32, u32, Option<&str>, &[(&str, u32)]), &str>) {
+fn check_list(text: &str, expected: Result<Read<'_>, &str>) {
     let read = UidList::parse(text.as_bytes());
     let read = read.map(|list| {
         let mut uids: Vec<_> = list.uids.into_iter().collect();

@@ -16,11 +16,21 @@ const SYNC_EACH_MAX: usize = 256;
 /// The target of an export.
 pub(super) struct Target {
     root: PathBuf,
+    /// The folders above that were created with it, and the one that was there.
+    above: Vec<PathBuf>,
 }
 
 impl Target {
     /// Creates the target, which must be empty or missing.
     pub(super) fn create(root: &Path) -> Result<Self, ExportError> {
+        let mut above: Vec<PathBuf> = Vec::new();
+        for folder in root.ancestors().skip(1) {
+            let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            above.push(here.to_owned());
+            if here.is_dir() {
+                break;
+            }
+        }
         match fs::read_dir(root).map(|mut entries| entries.next().is_none()) {
             Ok(true) => {}
             Ok(false) => return Err(ExportError::NotEmpty { path: root.to_owned() }),
@@ -32,7 +42,7 @@ impl Target {
         }
         let marker = root.join(UNFINISHED);
         write_file(&marker, b"This export is not finished.\n", None)?;
-        Ok(Self { root: root.to_owned() })
+        Ok(Self { root: root.to_owned(), above })
     }
 
     /// Makes everything durable, then takes the marker away.
@@ -41,10 +51,7 @@ impl Target {
         let marker = self.root.join(UNFINISHED);
         fs::remove_file(&marker).map_err(unwritable(&marker, "removing this file"))?;
         sync_folder(&self.root)?;
-        match self.root.canonicalize().ok().as_deref().and_then(Path::parent) {
-            Some(parent) => sync_folder(parent),
-            None => Ok(()),
-        }
+        self.above.iter().try_for_each(|folder| sync_folder(folder))
     }
 }
 

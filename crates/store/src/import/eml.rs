@@ -87,8 +87,7 @@ fn take(
         }
     };
     if known.is_known(&origin, &body) {
-        run.present();
-        return Ok(());
+        return run.present();
     }
     let internal_date_seconds = files::changed_seconds(&metadata);
     let origin = Some(origin);

@@ -58,8 +58,7 @@ fn take(
         Quoting::Mboxrd => unquote(&body),
     };
     if known.is_known(&body) {
-        run.present();
-        return Ok(());
+        return run.present();
     }
     let append = Append {
         body,

@@ -11,6 +11,9 @@ use crate::{
 use std::fmt::Display;
 use std::path::Path;
 
+/// The observer is asked after so many messages that are in the store already.
+const ASK_EVERY: u64 = 1000;
+
 /// An import under way.
 pub(super) struct Run<'a> {
     pub(super) store: &'a Store,
@@ -107,9 +110,11 @@ impl<'a> Run<'a> {
         if full { self.flush() } else { Ok(()) }
     }
 
-    /// Counts a message that is in the store already.
-    pub(super) fn present(&mut self) {
-        self.counts().present += 1;
+    /// Counts a message that is in the store already. Many of them are progress as well.
+    pub(super) fn present(&mut self) -> Result<(), ImportError> {
+        let counts = self.counts();
+        counts.present += 1;
+        if counts.present.is_multiple_of(ASK_EVERY) { self.ask() } else { Ok(()) }
     }
 
     /// Lists something that is not imported.
@@ -152,6 +157,11 @@ impl<'a> Run<'a> {
                 return Err(ImportError::Store { place, source });
             }
         }
+        self.ask()
+    }
+
+    /// Asks the observer whether to go on.
+    fn ask(&mut self) -> Result<(), ImportError> {
         let progress = ImportProgress {
             mailbox: self.mailbox().name.clone(),
             messages: self.stored_messages,

@@ -235,6 +235,20 @@ fn an_mbox_is_imported_with_the_dates_of_its_separators() {
 }
 
 #[test]
+fn the_worked_example_holds() {
+    let text: &[u8] = b"From a@b Thu Aug 22 12:36:23 2002\nSubject: x\n\n>From me\n\n\
+                        From c Thu Aug 22 12:36:24 2002\ntwo\n";
+    assert_eq!(text.len(), 92);
+    let one = "From a@b Thu Aug 22 12:36:23 2002 \"Subject: x\\n\\n>From me\\n\"";
+    let two = "From c Thu Aug 22 12:36:24 2002 \"two\\n\"";
+    let expected = [
+        format!("INBOX 1 @1030019783 {{}} [] a.mbox@0 {one}"),
+        format!("INBOX 2 @1030019784 {{}} [] a.mbox@56 {two}"),
+    ];
+    check(&[("a.mbox", text)], "a.mbox", None, &expected.each_ref().map(String::as_str));
+}
+
+#[test]
 fn an_mbox_that_grew_or_shrank_adds_only_what_is_new() {
     let (place, store) = empty_store();
     let path = place.path().join("in.mbox");

@@ -101,7 +101,9 @@ fn is_own_file(name: &OsStr, kind: Kind) -> bool {
         Kind::Folder => message_folder,
         Kind::File => {
             let known = matches!(name, "subscriptions" | "maildirfolder" | "maildirsize");
-            known || name.starts_with("dovecot") || name.starts_with("courier")
+            // Access rights and filters mean something and are not taken over: they are listed.
+            let dovecot = name.starts_with("dovecot") && !name.starts_with("dovecot-acl");
+            known || dovecot || name.starts_with("courier")
         }
         Kind::Link | Kind::Other => false,
     }

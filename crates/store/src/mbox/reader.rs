@@ -217,6 +217,26 @@ fn content_length(piece: &[u8]) -> Option<u64> {
     named.then(|| std::str::from_utf8(value).ok()?.trim().parse().ok())?
 }
 
+/// Whether a reader takes the separators in `message` for part of it wherever it stands in an
+/// mbox, because its `Content-Length` reaches to its end.
+pub(crate) fn covers_itself(message: &[u8]) -> bool {
+    let mut stated = None;
+    let mut body_start = 0;
+    for piece in message.split_inclusive(|byte| *byte == b'\n') {
+        body_start += piece.len();
+        if is_empty_line(piece) {
+            let end =
+                stated.and_then(|length| body_start.checked_add(usize::try_from(length).ok()?));
+            let Some((body, rest)) = end.and_then(|end| message.split_at_checked(end)) else {
+                return false;
+            };
+            return body.ends_with(b"\n") && matches!(rest, b"" | b"\n" | b"\r\n");
+        }
+        stated = content_length(piece).or(stated);
+    }
+    false
+}
+
 /// Whether a body that ends at offset `end` ends at the end of a line, and after at most two empty
 /// lines comes a separator, itself after an empty line, or the end of the file.
 fn lands(probe: &mut (impl Read + Seek), end: u64) -> io::Result<bool> {

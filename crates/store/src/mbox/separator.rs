@@ -45,6 +45,9 @@ pub(crate) fn parse(line: &[u8]) -> Option<i64> {
     if line.len() > LINE_BYTES_MAX || !line.starts_with(PREFIX) {
         return None;
     }
+    if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+        return None;
+    }
     let text = String::from_utf8_lossy(&line[PREFIX.len()..]);
     let tokens: Vec<&str> = text.split_ascii_whitespace().collect();
     (0..tokens.len()).find_map(|at| date(&tokens[at..]))
@@ -169,6 +172,8 @@ mod tests {
             "From a Thu Aug 22 12:36:23 2002 yesterdaynight",
             "From a thu aug 22 12:36:23 2002",
             "From a 22 Aug 2002 12:36:23",
+            "From a\rb Thu Aug 22 12:36:23 2002",
+            "From a Thu Aug 22 12:36:23 2002\r",
         ] {
             check(line, None);
         }

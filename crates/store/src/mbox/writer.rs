@@ -1,5 +1,6 @@
 //! Writes messages into an mbox.
 
+use super::reader::covers_itself;
 use super::{Quoting, separator};
 use std::io::{self, Write};
 
@@ -51,9 +52,10 @@ fn write_body(
     let mut written = 0;
     let mut empty_before = false;
     let mut at = 0;
+    let covered = quoting == Quoting::AsStored && covers_itself(body);
     for line in body.split_inclusive(|byte| *byte == b'\n') {
         let quote = match quoting {
-            Quoting::AsStored => empty_before && is_separator(line),
+            Quoting::AsStored => !covered && empty_before && is_separator(line),
             Quoting::Mboxrd => is_quotable(line),
         };
         if quote {

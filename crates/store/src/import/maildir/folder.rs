@@ -171,8 +171,7 @@ impl Folder<'_> {
             return Ok(());
         }
         if self.known.is_known(&info.base, size) {
-            run.present();
-            return Ok(());
+            return run.present();
         }
         let body = match files::read_message(file, &metadata) {
             Ok(body) => body,

@@ -1,12 +1,17 @@
 //! Made-up mboxes, each with what it must give.
 
 use super::{MboxNotes, MboxReader};
+use crate::mbox::{Quoting, writer};
+use rehome_log::SplitMix64;
 use std::io::Cursor;
 
 const A: &str = "From a@b Thu Aug 22 12:36:23 2002";
 const B: &str = "From c d  Wed Feb  1 19:06:04 2006";
 
-fn read(text: &[u8], limit: u64) -> (Vec<(u64, i64, Option<Vec<u8>>, u64)>, MboxNotes) {
+/// Offset, date, body, size.
+type Found = (u64, i64, Option<Vec<u8>>, u64);
+
+fn read(text: &[u8], limit: u64) -> (Vec<Found>, MboxNotes) {
     let mut reader = MboxReader::new(Cursor::new(text), Cursor::new(text), limit);
     let mut all = Vec::new();
     while let Some(message) = reader.next().unwrap() {
@@ -117,6 +122,34 @@ fn a_content_length_that_lands_covers_separators() {
 }
 
 #[test]
+fn messages_with_a_content_length_come_back_with_the_separators_in_them() {
+    let inner = format!("one\n\n{B}\ninner\n");
+    for headers in ["X: y\n", "content-length: 3\n"] {
+        for tail in ["", "\n", "\r\n"] {
+            let body = format!("{headers}Content-Length: {}\n\n{inner}{tail}", inner.len());
+            let bodies = [body.clone(), "two\n".to_owned(), body];
+            let mut written = Vec::new();
+            for (index, body) in bodies.iter().enumerate() {
+                let quoting = Quoting::AsStored;
+                let altered =
+                    writer::write(&mut written, A, body.as_bytes(), quoting, index == 2).unwrap();
+                assert_eq!(altered, writer::Altered::default());
+            }
+            let expected: Vec<&str> = bodies.iter().map(String::as_str).collect();
+            let covered = MboxNotes { covered: 2, ..MboxNotes::default() };
+            check(std::str::from_utf8(&written).unwrap(), &expected, covered);
+        }
+    }
+    for wrong in [inner.len() - 1, inner.len() + 9, 5] {
+        let body = format!("Content-Length: {wrong}\n\n{inner}");
+        let mut written = Vec::new();
+        let quoting = Quoting::AsStored;
+        let altered = writer::write(&mut written, A, body.as_bytes(), quoting, false).unwrap();
+        assert_eq!(altered.quoted_lines, 1);
+    }
+}
+
+#[test]
 fn a_content_length_that_does_not_land_is_ignored() {
     let none = MboxNotes::default();
     for length in ["19", "20", "30", "43", "45", "99999999", "18446744073709551615", "x", "-5"] {
@@ -158,4 +191,56 @@ fn offsets_and_dates_are_those_of_the_separators() {
     let (messages, _) = read(text.as_bytes(), 100);
     let found: Vec<_> = messages.iter().map(|(offset, date, _, _)| (*offset, *date)).collect();
     assert_eq!(found, [(1, 1_030_019_783), (7 + A.len() as u64, 1_138_820_764)]);
+}
+
+/// The rule without `Content-Length`, written down again: line by line, all in memory.
+fn split_again(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let empty = |line: &str| line == "\n" || line == "\r\n";
+    let mut messages: Vec<String> = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let bare = line.strip_suffix('\n').unwrap_or(line);
+        let bare = bare.strip_suffix('\r').unwrap_or(bare);
+        let dated = [A, B].iter().any(|known| bare.ends_with(&known[known.len() - 25..]));
+        let separator = bare.starts_with("From ") && dated && !bare.contains('\r');
+        if separator && (index == 0 || empty(lines[index - 1])) {
+            messages.push(String::new());
+        } else if let Some(message) = messages.last_mut() {
+            message.push_str(line);
+        }
+    }
+    let bare = |message: &String| {
+        let last = message.split_inclusive('\n').next_back().unwrap_or_default();
+        message[..message.len() - if empty(last) { last.len() } else { 0 }].to_owned()
+    };
+    messages.iter().map(bare).collect()
+}
+
+#[test]
+fn random_mboxes_split_by_the_rule_and_come_back() {
+    for seed in 0..2000 {
+        let mut random = SplitMix64::new(seed);
+        let mut text = String::new();
+        for _ in 0..random.next_u64() % 20 {
+            let pieces = [A, B, "\n", "\r\n", "\n\n", "\r", "x", ">", "X: y\n", "From x\n"];
+            let piece = pieces[usize::try_from(random.next_u64()).unwrap() % pieces.len()];
+            text.push_str(piece);
+            let ends = random.chance(75) && (piece == A || piece == B);
+            text.push_str(if ends { "\n" } else { "" });
+        }
+        let bodies = |text: &[u8]| -> Vec<String> {
+            let (found, _) = read(text, u64::MAX);
+            let body = |(_, _, body, _): Found| String::from_utf8(body.unwrap()).unwrap();
+            found.into_iter().map(body).collect()
+        };
+        let found = bodies(text.as_bytes());
+        assert_eq!(found, split_again(&text), "seed {seed}: {text:?}");
+
+        let mut written = Vec::new();
+        for (index, body) in found.iter().enumerate() {
+            let last = index + 1 == found.len();
+            writer::write(&mut written, A, body.as_bytes(), Quoting::AsStored, last).unwrap();
+        }
+        assert_eq!(bodies(&written), found, "seed {seed}: {text:?}");
+    }
 }
