@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rehome_planner::{Inventory, Measured, Size};
 use rehome_site::{Diagnostic, Key, Place, Site, render};
-use rehome_store::scan_source;
+use rehome_store::{SourceKind, detect_source, scan_source};
 
 use crate::error::Error;
 use crate::work::Work;
@@ -143,7 +143,7 @@ fn implicit(root: &Path) -> Result<SiteFile, Error> {
         message: format!("{}: the folder cannot be read: {error}", root.display()),
     })?;
     let is_maildir = |name: &String| {
-        ["cur", "new", "tmp"].iter().any(|part| root.join(name).join(part).is_dir())
+        detect_source(&root.join(name)).is_ok_and(|kind| kind == SourceKind::Maildir)
     };
     if found.is_empty() || !found.iter().all(is_maildir) {
         let odd = found.iter().find(|name| !is_maildir(name));
