@@ -17,6 +17,8 @@ mod rows;
 mod runs;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use compare::{Comparison, compare_mailbox};
 pub use end::{HomeDirectory, MailboxEnd, MoveSource, MoveTarget, Offer};

@@ -45,7 +45,7 @@ fn rows_now(
 ) -> Result<IncomingMailbox, TransferError> {
     let snapshot = store.snapshot().map_err(TransferError::store("take a snapshot"))?;
     let info = in_snapshot(&snapshot, mailbox)?;
-    let batch = RowReader::new(&snapshot, &info, after)?.next_batch()?;
+    let batch = RowReader::new(&snapshot, &info, after, usize::MAX)?.next_batch()?;
     Ok(batch.expect("a new reader has a batch"))
 }
 

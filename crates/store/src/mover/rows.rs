@@ -12,6 +12,9 @@ use crate::{
 /// The most changes in a batch.
 const BATCH_ROWS_MAX: usize = 4096;
 
+/// The most folders in a batch that is to fit into one group of the target's log.
+pub(super) const BATCH_FOLDERS_MAX: usize = 1000;
+
 /// The folders of a mailbox as rows need them: by number and as they travel.
 struct Folders {
     names: HashMap<FolderId, FolderName>,
@@ -23,24 +26,29 @@ pub(super) struct RowReader<'a> {
     snapshot: &'a Snapshot,
     info: &'a MailboxInfo,
     folders: Folders,
+    folders_max: usize,
     after: Modseq,
     done: bool,
 }
 
 impl<'a> RowReader<'a> {
-    /// Begins after a modseq.
+    /// Begins after a modseq. Folders come first, at most `folders_max` in a batch.
     pub(super) fn new(
         snapshot: &'a Snapshot,
         info: &'a MailboxInfo,
         after: Modseq,
+        folders_max: usize,
     ) -> Result<Self, TransferError> {
         let folders = Folders::read(snapshot, info)?;
-        Ok(Self { snapshot, info, folders, after, done: false })
+        Ok(Self { snapshot, info, folders, folders_max, after, done: false })
     }
 
     /// Reads the next batch; `None` after the one that completes the mailbox. There is always one,
-    /// which brings attributes, subscriptions and folders as they are.
+    /// and together they bring attributes, subscriptions and folders as they are.
     pub(super) fn next_batch(&mut self) -> Result<Option<IncomingMailbox>, TransferError> {
+        if self.folders.incoming.len() > self.folders_max {
+            return Ok(Some(self.batch(Vec::new())));
+        }
         Ok(self.next_changes()?.map(|changes| self.batch(changes)))
     }
 
@@ -59,12 +67,14 @@ impl<'a> RowReader<'a> {
         Ok(Some(changes))
     }
 
-    fn batch(&self, changes: Vec<Change>) -> IncomingMailbox {
+    /// Puts changes and the next folders into a batch.
+    fn batch(&mut self, changes: Vec<Change>) -> IncomingMailbox {
+        let folders = self.folders.incoming.len().min(self.folders_max);
         let mut batch = IncomingMailbox {
             name: self.info.name.clone(),
             attributes: self.info.attributes.clone(),
             subscriptions: self.info.subscriptions.clone(),
-            folders: self.folders.incoming.clone(),
+            folders: self.folders.incoming.drain(..folders).collect(),
             messages: Vec::new(),
             expunges: Vec::new(),
             cursor: self.after,

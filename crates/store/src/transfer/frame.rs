@@ -3,10 +3,13 @@
 use rehome_log::Lsn;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentId, IncomingMailbox, MailboxName, Message};
+use crate::{ContentId, IncomingMailbox, MailboxName};
 
 /// The longest payload of a frame, in bytes.
 pub const FRAME_SIZE_MAX: usize = 64 << 20;
+
+/// The longest run of body records, in bytes: a single record, which may be longer than a frame.
+pub(super) const RUN_SIZE_MAX: usize = (2 << 30) + FRAME_SIZE_MAX;
 
 /// The version of the stream that this code writes and reads.
 pub const TRANSFER_VERSION: u16 = 1;
@@ -91,10 +94,22 @@ fn row_count(batch: &IncomingMailbox) -> u64 {
     (batch.messages.len() + batch.expunges.len() + batch.folders.len()) as u64
 }
 
-/// Roughly what a row of a message takes in memory and on the wire, in bytes.
-pub(crate) fn row_size_bytes(message: &Message) -> usize {
-    let keywords: usize = message.keywords.iter().map(|keyword| keyword.len() + 1).sum();
-    80 + keywords + message.origin.as_ref().map_or(0, String::len)
+/// Roughly what a batch takes in memory, on the wire and in a log, in bytes.
+pub(crate) fn batch_size_bytes(batch: &IncomingMailbox) -> usize {
+    let of_texts = |texts: &mut dyn Iterator<Item = &String>| -> usize {
+        texts.map(|text| text.len() + 16).sum()
+    };
+    let rows = batch.messages.iter().map(|(folder, message)| {
+        let texts = message.keywords.iter().chain(&message.origin);
+        192 + folder.as_str().len() + of_texts(&mut texts.into_iter())
+    });
+    let folders = batch.folders.iter().map(|folder| {
+        let texts = folder.attributes.iter().flat_map(|(key, value)| [key, value]);
+        1280 + of_texts(&mut texts.into_iter())
+    });
+    let attributes = batch.attributes.iter().flat_map(|(key, value)| [key, value]);
+    let texts = of_texts(&mut attributes.chain(&batch.subscriptions));
+    1280 + rows.sum::<usize>() + folders.sum::<usize>() + texts + 64 * batch.expunges.len()
 }
 
 /// The byte that names the kind of a frame.
@@ -105,14 +120,15 @@ pub(super) enum Kind {
     Mailbox = 3,
     End = 4,
     LeftBehind = 5,
+    Part = 6,
 }
 
 impl Kind {
     /// Finds the kind that a byte names.
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Begin, Self::Content, Self::Mailbox, Self::End, Self::LeftBehind]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        const ALL: [Kind; 6] =
+            [Kind::Begin, Kind::Content, Kind::Mailbox, Kind::End, Kind::LeftBehind, Kind::Part];
+        ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

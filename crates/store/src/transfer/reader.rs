@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use serde::de::DeserializeOwned;
 
 use super::frame::{
-    Begin, End, FRAME_SIZE_MAX, Frame, HEADER_SIZE, Kind, TRANSFER_VERSION, checksum,
+    Begin, End, FRAME_SIZE_MAX, Frame, HEADER_SIZE, Kind, RUN_SIZE_MAX, TRANSFER_VERSION, checksum,
 };
 
 /// Why a transfer stream cannot be read on. Nothing after the place is used.
@@ -53,12 +53,21 @@ pub struct FrameReader<R> {
     begun: bool,
     ended: bool,
     counts: End,
+    /// What has come of a run that is longer than a frame.
+    parts: Vec<u8>,
 }
 
 impl<R: Read> FrameReader<R> {
     /// Begins at the first byte of a stream.
     pub fn new(source: R) -> Self {
-        Self { source, offset: 0, begun: false, ended: false, counts: End::default() }
+        Self {
+            source,
+            offset: 0,
+            begun: false,
+            ended: false,
+            counts: End::default(),
+            parts: Vec::new(),
+        }
     }
 
     /// Reads the next frame; `None` after the closing one, which is returned itself.
@@ -70,7 +79,22 @@ impl<R: Read> FrameReader<R> {
         if self.ended {
             return Ok(None);
         }
-        let offset = self.offset;
+        loop {
+            let (kind, payload) = self.frame()?;
+            let len = (HEADER_SIZE + payload.len()) as u64;
+            let frame = self.decode(kind, payload)?;
+            if let Some(frame) = &frame {
+                self.check_order(frame)?;
+            }
+            self.offset += len;
+            if frame.is_some() {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// Reads one frame off the source and checks its sum.
+    fn frame(&mut self) -> Result<(u8, Vec<u8>), StreamError> {
         let mut header = [0; HEADER_SIZE];
         self.fill(&mut header)?;
         let (len, rest) = header.split_at(4);
@@ -79,13 +103,9 @@ impl<R: Read> FrameReader<R> {
         let payload = self.payload(u32::from_le_bytes(len) as usize)?;
         let computed = checksum(len, header[8], &payload);
         if stored != computed {
-            let what = format!("checksum {stored:08x} stored, {computed:08x} computed");
-            return Err(StreamError::Damaged { offset, what });
+            return self.damaged(format!("checksum {stored:08x} stored, {computed:08x} computed"));
         }
-        let frame = self.decode(header[8], payload)?;
-        self.check_order(&frame)?;
-        self.offset = offset + (HEADER_SIZE + u32::from_le_bytes(len) as usize) as u64;
-        Ok(Some(frame))
+        Ok((header[8], payload))
     }
 
     fn damaged<T>(&self, what: impl Into<String>) -> Result<T, StreamError> {
@@ -117,15 +137,30 @@ impl<R: Read> FrameReader<R> {
         }
     }
 
-    fn decode(&self, kind: u8, payload: Vec<u8>) -> Result<Frame, StreamError> {
-        Ok(match Kind::from_byte(kind) {
+    /// Understands a payload; `None` for a part of a run whose end is still to come.
+    fn decode(&mut self, kind: u8, payload: Vec<u8>) -> Result<Option<Frame>, StreamError> {
+        let kind = Kind::from_byte(kind);
+        if !self.parts.is_empty() && !matches!(kind, Some(Kind::Part | Kind::Content)) {
+            return self.damaged("a run in parts has no end");
+        }
+        Ok(Some(match kind {
             Some(Kind::Begin) => Frame::Begin(self.parse(&payload)?),
-            Some(Kind::Content) => Frame::Content(payload),
+            Some(Kind::Content) if self.parts.is_empty() => Frame::Content(payload),
+            Some(Kind::Content | Kind::Part) => {
+                if self.parts.len() + payload.len() > RUN_SIZE_MAX {
+                    return self.damaged(format!("a run is longer than {RUN_SIZE_MAX} bytes"));
+                }
+                self.parts.extend_from_slice(&payload);
+                if kind == Some(Kind::Part) {
+                    return Ok(None);
+                }
+                Frame::Content(std::mem::take(&mut self.parts))
+            }
             Some(Kind::Mailbox) => Frame::Mailbox(self.parse(&payload)?),
             Some(Kind::LeftBehind) => Frame::LeftBehind(self.parse(&payload)?),
             Some(Kind::End) => Frame::End(self.parse(&payload)?),
-            None => return self.damaged(format!("kind {kind} is unknown")),
-        })
+            None => return self.damaged("its kind is unknown"),
+        }))
     }
 
     fn parse<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T, StreamError> {

@@ -91,13 +91,8 @@ fn what_is_written_is_read_and_counted() {
     let (got, end) = read(&written(&frames()));
     end.unwrap();
     let mut expected = frames();
-    let counts = End {
-        content_frames: 1,
-        content_bytes: 48,
-        mailbox_frames: 1,
-        rows: 3,
-        left_behind: 1,
-    };
+    let counts =
+        End { content_frames: 1, content_bytes: 48, mailbox_frames: 1, rows: 3, left_behind: 1 };
     expected.push(Frame::End(counts));
     assert_eq!(got, expected);
 }
@@ -155,21 +150,22 @@ fn frames_out_of_order_are_damage() {
 }
 
 #[test]
-fn a_frame_too_large_to_be_read_is_not_written() {
-    let mut writer = FrameWriter::new(std::io::sink());
-    let error = writer.write(&Frame::Content(vec![0; FRAME_SIZE_MAX + 1])).unwrap_err();
-    assert_eq!(error.to_string(), "a frame of 67108865 bytes is above 67108864");
+fn a_record_longer_than_a_frame_goes_in_parts() {
+    let run: Vec<u8> = (0..FRAME_SIZE_MAX + 5).map(|at| at.to_le_bytes()[0]).collect();
+    let sent = [frames().remove(0), Frame::Content(run)];
+    let stream = written(&sent);
+    let (got, end) = read(&stream);
+    end.unwrap();
+    assert!(got[..2] == sent, "the run is not the one that was written");
+    let (got, end) = read(&stream[..FRAME_SIZE_MAX + 20]);
+    assert_eq!(got.len(), 1, "half a run is none");
+    assert!(matches!(end, Err(StreamError::Cut { .. })));
 }
 
 #[test]
 fn the_closing_frame_has_the_bytes_that_the_format_page_shows() {
-    let end = End {
-        content_frames: 1,
-        content_bytes: 48,
-        mailbox_frames: 1,
-        rows: 2,
-        left_behind: 0,
-    };
+    let end =
+        End { content_frames: 1, content_bytes: 48, mailbox_frames: 1, rows: 2, left_behind: 0 };
     let mut writer = FrameWriter::new(Vec::new());
     writer.write(&Frame::End(end)).unwrap();
     let finished = writer.finish().unwrap();

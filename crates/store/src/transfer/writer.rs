@@ -30,7 +30,7 @@ impl<W: Write> FrameWriter<W> {
     pub fn write(&mut self, frame: &Frame) -> io::Result<()> {
         match frame {
             Frame::Begin(begin) => self.put(Kind::Begin, &encode(begin)?)?,
-            Frame::Content(run) => self.put(Kind::Content, run)?,
+            Frame::Content(run) => self.put_run(run)?,
             Frame::Mailbox(batch) => self.put(Kind::Mailbox, &encode(batch)?)?,
             Frame::LeftBehind(left) => self.put(Kind::LeftBehind, &encode(left)?)?,
             Frame::End(end) => self.put(Kind::End, &encode(end)?)?,
@@ -57,6 +57,16 @@ impl<W: Write> FrameWriter<W> {
         self.write(&Frame::End(self.counts))?;
         self.sink.flush()?;
         Ok(self.sink)
+    }
+
+    /// Writes a run; one that is longer than a frame goes in parts.
+    fn put_run(&mut self, mut run: &[u8]) -> io::Result<()> {
+        while run.len() > FRAME_SIZE_MAX {
+            let (part, rest) = run.split_at(FRAME_SIZE_MAX);
+            self.put(Kind::Part, part)?;
+            run = rest;
+        }
+        self.put(Kind::Content, run)
     }
 
     fn put(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{in_snapshot, mailbox_end};
 use crate::mover::error::TransferError;
-use crate::mover::rows::RowReader;
+use crate::mover::rows::{BATCH_FOLDERS_MAX, RowReader};
 use crate::mover::runs::{Run, coalesce};
 use crate::mover::{MoveSource, Offer};
 use crate::transfer::{Begin, End, Frame, LeftBehind, MailboxDigest, TRANSFER_VERSION};
@@ -89,7 +89,7 @@ fn list_changes(
     after: Modseq,
     contents: &mut Vec<ContentId>,
 ) -> Result<u64, TransferError> {
-    let mut reader = RowReader::new(snapshot, info, after)?;
+    let mut reader = RowReader::new(snapshot, info, after, BATCH_FOLDERS_MAX)?;
     let mut rows = 0;
     while let Some(changes) = reader.next_changes()? {
         rows += changes.len() as u64;
@@ -181,7 +181,7 @@ fn send_rows(
     lost: &HashMap<ContentId, String>,
     sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
 ) -> Result<(), TransferError> {
-    let mut reader = RowReader::new(snapshot, info, after)?;
+    let mut reader = RowReader::new(snapshot, info, after, BATCH_FOLDERS_MAX)?;
     while let Some(batch) = reader.next_batch()? {
         let bad = batch.messages.iter().find_map(|(folder, message)| {
             let reason = lost.get(&message.content)?;

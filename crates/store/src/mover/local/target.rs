@@ -3,19 +3,23 @@
 use super::mailbox_end;
 use crate::mover::MoveTarget;
 use crate::mover::error::TransferError;
-use crate::transfer::{Frame, MailboxDigest, row_size_bytes};
+use crate::transfer::{Frame, MailboxDigest, batch_size_bytes};
 use crate::{
     ApplyBatch, ContentId, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq, Store,
 };
 
-/// A batch is made durable when it has grown to this, in bytes.
+/// A batch is made durable when its contents have grown to this, in bytes.
 const BATCH_BYTES: usize = 16 << 20;
+
+/// A batch is made durable when its rows have grown to this, in bytes: it has to fit into a
+/// generation of the log.
+const ROWS_BYTES: usize = 4 << 20;
 
 /// A store of this process that mailboxes come to.
 pub struct LocalTarget {
     store: Store,
     pending: ApplyBatch,
-    pending_bytes: usize,
+    rows_bytes: usize,
     batch_bytes: usize,
 }
 
@@ -26,7 +30,7 @@ impl LocalTarget {
     #[must_use]
     pub fn new(store: Store) -> Self {
         let pending = ApplyBatch::default();
-        Self { store, pending, pending_bytes: 0, batch_bytes: BATCH_BYTES }
+        Self { store, pending, rows_bytes: 0, batch_bytes: BATCH_BYTES }
     }
 
     /// Makes batches durable at another size than 16 MiB.
@@ -35,9 +39,10 @@ impl LocalTarget {
         Self { batch_bytes, ..self }
     }
 
-    fn flush_if_full(&mut self, added: usize) -> Result<(), TransferError> {
-        self.pending_bytes += added;
-        if self.pending_bytes >= self.batch_bytes { self.flush() } else { Ok(()) }
+    fn flush_if_full(&mut self) -> Result<(), TransferError> {
+        let contents = self.pending.records.len();
+        let full = contents + self.rows_bytes >= self.batch_bytes || self.rows_bytes >= ROWS_BYTES;
+        if full { self.flush() } else { Ok(()) }
     }
 }
 
@@ -57,27 +62,25 @@ impl MoveTarget for LocalTarget {
     fn receive(&mut self, frame: Frame) -> Result<(), TransferError> {
         match frame {
             Frame::Begin(_) | Frame::End(_) | Frame::LeftBehind(_) => Ok(()),
+            Frame::Content(run) if self.pending.records.is_empty() => {
+                self.pending.records = run;
+                self.flush_if_full()
+            }
             Frame::Content(run) => {
-                let added = run.len();
-                if self.pending.records.is_empty() {
-                    self.pending.records = run;
-                } else {
-                    self.pending.records.extend_from_slice(&run);
-                }
-                self.flush_if_full(added)
+                self.pending.records.extend_from_slice(&run);
+                self.flush_if_full()
             }
             Frame::Mailbox(batch) => {
-                let rows = batch.messages.iter().map(|(_, message)| row_size_bytes(message));
-                let added = 256 + rows.sum::<usize>() + 16 * batch.expunges.len();
+                self.rows_bytes += batch_size_bytes(&batch);
                 self.pending.mailboxes.push(batch);
-                self.flush_if_full(added)
+                self.flush_if_full()
             }
         }
     }
 
     fn flush(&mut self) -> Result<(), TransferError> {
         let batch = std::mem::take(&mut self.pending);
-        self.pending_bytes = 0;
+        self.rows_bytes = 0;
         if batch.records.is_empty() && batch.mailboxes.is_empty() {
             return Ok(());
         }
@@ -89,6 +92,6 @@ impl MoveTarget for LocalTarget {
 
     fn discard(&mut self) {
         self.pending = ApplyBatch::default();
-        self.pending_bytes = 0;
+        self.rows_bytes = 0;
     }
 }
