@@ -47,8 +47,10 @@ pub enum StoreError {
         folder: FolderId,
     },
     /// There is no folder of that name, and a batch needs it.
-    #[error("a batch names folder {folder} of mailbox {mailbox}, which neither it nor the store \
-             has; nothing of it is applied; send the folder first")]
+    #[error(
+        "a batch names folder {folder} of mailbox {mailbox}, which neither it nor the store \
+             has; nothing of it is applied; send the folder first"
+    )]
     UnknownFolder {
         /// Name of the mailbox.
         mailbox: MailboxName,
@@ -72,8 +74,10 @@ pub enum StoreError {
         content: ContentId,
     },
     /// The UID asked for was given out before, or the folder has no UIDs left.
-    #[error("UID {asked} cannot be given in folder number {folder} of mailbox number {mailbox}: \
-             the next free one is {uidnext}; ask for none or a higher one")]
+    #[error(
+        "UID {asked} cannot be given in folder number {folder} of mailbox number {mailbox}: \
+             the next free one is {uidnext}; ask for none or a higher one"
+    )]
     UidTaken {
         /// Number of the mailbox.
         mailbox: MailboxId,
@@ -103,7 +107,9 @@ pub enum StoreError {
         remedy: &'static str,
     },
     /// A run of body records that came in from outside is not whole.
-    #[error("the records handed in are damaged at byte {offset}: {cause}; read and send them again")]
+    #[error(
+        "the records handed in are damaged at byte {offset}: {cause}; read and send them again"
+    )]
     BadRecords {
         /// Byte in the run.
         offset: u64,
@@ -111,8 +117,10 @@ pub enum StoreError {
         cause: &'static str,
     },
     /// An earlier failure makes it unknown what is on the disk. Open the store again.
-    #[error("the store stopped after {cause}; what was under way may or may not be stored; \
-             close it, see to the disk, and open it again")]
+    #[error(
+        "the store stopped after {cause}; what was under way may or may not be stored; \
+             close it, see to the disk, and open it again"
+    )]
     Poisoned {
         /// The earlier failure.
         cause: String,
@@ -124,8 +132,10 @@ pub enum StoreError {
         owner: String,
     },
     /// A later owner has opened the store: this one must stop.
-    #[error("the store has a new owner: its epoch is {newer} and ours is {mine}; stop and do not \
-             retry here")]
+    #[error(
+        "the store has a new owner: its epoch is {newer} and ours is {mine}; stop and do not \
+             retry here"
+    )]
     Fenced {
         /// Epoch of this opening.
         mine: u64,
@@ -133,8 +143,10 @@ pub enum StoreError {
         newer: u64,
     },
     /// The lease ran out before the commit could be acknowledged; its outcome is unknown.
-    #[error("the lease ended {late_ms} ms ago; the commit may or may not be stored; renew the \
-             lease and read back")]
+    #[error(
+        "the lease ended {late_ms} ms ago; the commit may or may not be stored; renew the \
+             lease and read back"
+    )]
     LeaseExpired {
         /// Milliseconds since the deadline.
         late_ms: u64,
@@ -158,8 +170,10 @@ pub enum StoreError {
         place: String,
     },
     /// The store was written by a later version of the program.
-    #[error("the store has format version {found}, and this program knows versions up to \
-             {known}; use a program that knows it")]
+    #[error(
+        "the store has format version {found}, and this program knows versions up to \
+             {known}; use a program that knows it"
+    )]
     UnsupportedVersion {
         /// Version in `store.id`.
         found: u32,
@@ -219,9 +233,7 @@ impl StoreError {
     pub(crate) fn latch(&self) -> StoreError {
         match self {
             StoreError::Poisoned { cause } => StoreError::Poisoned { cause: cause.clone() },
-            StoreError::Fenced { mine, newer } => {
-                StoreError::Fenced { mine: *mine, newer: *newer }
-            }
+            StoreError::Fenced { mine, newer } => StoreError::Fenced { mine: *mine, newer: *newer },
             StoreError::Closed => StoreError::Closed,
             other => StoreError::Poisoned { cause: other.to_string() },
         }
@@ -234,7 +246,7 @@ impl From<OwnershipError> for StoreError {
             OwnershipError::Fenced { mine, newer, .. } => StoreError::Fenced { mine, newer },
             OwnershipError::Held { owner, epoch } => {
                 StoreError::Locked { owner: format!("{owner}, epoch {epoch}") }
-            },
+            }
             other => StoreError::Io {
                 doing: "taking ownership of the store".to_owned(),
                 source: io::Error::other(other),

@@ -150,8 +150,7 @@ pub(crate) fn write_json<T: Serialize>(
     let write = || -> io::Result<()> {
         remove_if_there(disk, &unnamed)?;
         let file = disk.open(&unnamed, OpenMode::CreateNew)?;
-        let written =
-            disk.write_at(file, 0, &bytes).and_then(|()| disk.sync(file, SyncKind::All));
+        let written = disk.write_at(file, 0, &bytes).and_then(|()| disk.sync(file, SyncKind::All));
         disk.close(file);
         written?;
         disk.rename(&unnamed, name)?;

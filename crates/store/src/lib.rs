@@ -1,32 +1,33 @@
-//! A mailbox store with transaction logs, single-instance content and bulk moves.
+//! What follows is the crate's README; below are the modules and the whole public list.
+#![doc = include_str!("../README.md")]
 
 mod bodies;
-mod check;
-mod tree;
-mod segment;
-mod record;
-mod open;
-mod op;
-mod lock;
-mod identity;
-mod engine;
 mod catalog;
+mod check;
 mod dovecot;
 mod eml;
+mod engine;
 mod error;
 mod export;
 mod flow;
+mod identity;
 mod import;
+mod lock;
 mod maildir;
 mod mbox;
 mod model;
 mod mover;
 mod mutf7;
+mod op;
+mod open;
 mod options;
+mod record;
 mod restore;
+mod segment;
 mod snapshot;
 mod store;
 mod transfer;
+mod tree;
 
 pub use bodies::{Body, bodies};
 pub use check::{CheckProgress, CheckReport, DamagedMessage};

@@ -53,7 +53,6 @@ number! {
     Modseq(u64)
 }
 
-
 /// What a mailbox's copy in this store may be used for. Only an active one takes writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MailboxState {

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::FolderName;
 use crate::model::{
     ContentId, Extent, FlagChange, FolderId, IncomingFolder, MailboxId, MailboxName, MailboxState,
     Message, Modseq, NewFolder, Uid, UidValidity,
 };
-use crate::model::FolderName;
 
 /// First byte of a payload.
 const PAYLOAD_VERSION: u8 = 1;

@@ -1,4 +1,5 @@
 //! Creating and opening a store.
+#![doc = include_str!("../../../docs/format/store.md")]
 
 mod recover;
 mod restored;

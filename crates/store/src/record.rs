@@ -191,6 +191,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_format_page_is_what_is_written() {
+        let page = include_str!("../../../docs/format/store.md");
+        let example = page.split("```text").nth(1).unwrap().split("```").next().unwrap();
+        let digits: String = example.split_whitespace().collect();
+        let bytes = encode(b"A: b\n\nhi").bytes;
+        let written: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, written);
+    }
+
+    #[test]
     fn the_message_header_ends_with_the_first_empty_line() {
         assert_eq!(message_header_len(b"A: b\r\n\r\nbody"), 8);
         assert_eq!(message_header_len(b"A: b\n\nbody"), 6);

@@ -157,7 +157,10 @@ impl<'t> Applier<'t> {
         if !self.mailboxes.contains_key(&id) {
             let key = keys::mailbox(id);
             let Some(row) = self.tree.get(Table::Mailbox, &key)? else {
-                return Err(contradiction(lsn, format!("it names mailbox {id}, unknown to the catalog")));
+                return Err(contradiction(
+                    lsn,
+                    format!("it names mailbox {id}, unknown to the catalog"),
+                ));
             };
             self.mailboxes.insert(id, unpack(Table::Mailbox, &key, &row)?);
         }
@@ -185,7 +188,8 @@ impl<'t> Applier<'t> {
         if !self.folders.contains_key(&at) {
             let key = keys::folder(at.0, at.1);
             let Some(row) = self.tree.get(Table::Folder, &key)? else {
-                let cause = format!("it names folder {} of mailbox {}, unknown to the catalog", at.1, at.0);
+                let cause =
+                    format!("it names folder {} of mailbox {}, unknown to the catalog", at.1, at.0);
                 return Err(contradiction(lsn, cause));
             };
             self.folders.insert(at, unpack(Table::Folder, &key, &row)?);

@@ -81,7 +81,9 @@ fn name_damaged(
 fn compare(view: &View, counted: &Counted, report: &mut CheckReport) -> Result<(), StoreError> {
     let Counted { mailbox, folder, messages, bytes } = counted;
     let Some(info) = view.folder(*mailbox, *folder)? else {
-        report.faults.push(format!("messages are in folder {folder} of mailbox {mailbox}, unknown"));
+        report
+            .faults
+            .push(format!("messages are in folder {folder} of mailbox {mailbox}, unknown"));
         return Ok(());
     };
     if (info.messages, info.bytes) != (*messages, *bytes) {
@@ -106,11 +108,15 @@ fn totals(view: &View, with_messages: u64, report: &mut CheckReport) -> Result<(
         let sum = |of: fn(&FolderInfo) -> u64| folders.iter().map(of).sum::<u64>();
         let sums = (sum(|folder| folder.messages), sum(|folder| folder.bytes));
         if sums != (mailbox.messages, mailbox.bytes) {
-            report.faults.push(format!("mailbox {} does not count what its folders do", mailbox.name));
+            report
+                .faults
+                .push(format!("mailbox {} does not count what its folders do", mailbox.name));
         }
     }
     if filled != with_messages {
-        report.faults.push(format!("{filled} folders count messages, and {with_messages} have any"));
+        report
+            .faults
+            .push(format!("{filled} folders count messages, and {with_messages} have any"));
     }
     let counted = (mailboxes.len() as u64, folders_count, report.messages);
     if counted != (meta.mailboxes, meta.folders, meta.messages) {
@@ -154,7 +160,9 @@ pub(super) fn references(view: &View, report: &mut CheckReport) -> Result<(), St
     }
     let counted = view.meta()?.dead_contents;
     if dead != counted {
-        report.faults.push(format!("the store counts {counted} dead contents, and there are {dead}"));
+        report
+            .faults
+            .push(format!("the store counts {counted} dead contents, and there are {dead}"));
     }
     Ok(())
 }

@@ -82,9 +82,7 @@ pub(super) fn run(shared: &Arc<Shared>, planner: Planner) {
             bytes += pending.request.weight();
             log_bytes += pending.request.log_bytes();
             requests += 1;
-            bytes <= GROUP_BYTES_MAX
-                && log_bytes <= log_bytes_max
-                && requests <= GROUP_REQUESTS_MAX
+            bytes <= GROUP_BYTES_MAX && log_bytes <= log_bytes_max && requests <= GROUP_REQUESTS_MAX
         });
         let Some(group) = group else { break };
         committer.commit(group);

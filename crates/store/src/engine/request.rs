@@ -98,9 +98,9 @@ impl Request {
                 }
                 Request::CreateMailbox { .. } | Request::SetState { .. } => 1024,
                 Request::Append { bodies, rows } => {
-                    let rows = rows.iter().map(|row| {
-                        ROW_LOG_BYTES + texts(&row.keywords) + texts(&row.origin)
-                    });
+                    let rows = rows
+                        .iter()
+                        .map(|row| ROW_LOG_BYTES + texts(&row.keywords) + texts(&row.origin));
                     bodies.len() as u64 * CONTENT_LOG_BYTES + rows.sum::<u64>()
                 }
                 Request::ChangeFlags { change, .. } => {
@@ -121,9 +121,10 @@ fn incoming_log_bytes(mailbox: &IncomingMailbox) -> u64 {
         let attributes = texts(folder.attributes.keys()) + texts(folder.attributes.values());
         1100 + ROW_LOG_BYTES + attributes
     });
-    let messages = mailbox.messages.iter().map(|(_, message)| {
-        ROW_LOG_BYTES + texts(&message.keywords) + texts(&message.origin)
-    });
+    let messages = mailbox
+        .messages
+        .iter()
+        .map(|(_, message)| ROW_LOG_BYTES + texts(&message.keywords) + texts(&message.origin));
     1024 + attributes
         + texts(&mailbox.subscriptions)
         + folders.sum::<u64>()

@@ -73,7 +73,8 @@ impl Visitor<'_> for ContentVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<ContentId, E> {
-        ContentId::from_hex(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        ContentId::from_hex(text)
+            .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<ContentId, E> {

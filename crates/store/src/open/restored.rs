@@ -82,7 +82,10 @@ pub(super) fn build(recovery: &Recovery<'_>, marker: &RestoreMarker) -> Result<L
     let found = digest.marker(recovery.shape.store_id);
     if found != *marker {
         return Err(StoreError::Damaged {
-            place: format!("the log of the restored store, records {} to {}", found.low, found.high),
+            place: format!(
+                "the log of the restored store, records {} to {}",
+                found.low, found.high
+            ),
             cause: format!("it is not what the restore wrote, {} to {}", marker.low, marker.high),
             remedy: "empty the folder and restore again",
         });

@@ -81,9 +81,8 @@ impl Segments {
 
     fn bytes(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; len as usize];
-        let read = self
-            .file(segment)
-            .and_then(|file| self.disk.read_at(file.id, offset, &mut bytes));
+        let read =
+            self.file(segment).and_then(|file| self.disk.read_at(file.id, offset, &mut bytes));
         match read {
             Ok(()) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -116,8 +116,7 @@ impl Store {
         let shared = self.engine.shared()?;
         let view = shared.view_of(mailbox)?;
         let found = view.message(mailbox, folder, uid)?;
-        let (message, number) =
-            found.ok_or(StoreError::NoSuchMessage { mailbox, folder, uid })?;
+        let (message, number) = found.ok_or(StoreError::NoSuchMessage { mailbox, folder, uid })?;
         let content = message.content;
         let row = view.content(number)?.ok_or(StoreError::NoSuchContent { content })?;
         let body = shared.segments.body(row.extent, &content)?;

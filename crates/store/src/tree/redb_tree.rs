@@ -134,11 +134,9 @@ impl RedbTree {
         match commit {
             Commit::Checkpoint => transaction.set_quick_repair(true),
             Commit::Later => {
-                transaction.set_durability(Durability::None).map_err(|error| {
-                    StoreError::Io {
-                        doing: "choosing how the catalog commits".to_owned(),
-                        source: std::io::Error::other(error),
-                    }
+                transaction.set_durability(Durability::None).map_err(|error| StoreError::Io {
+                    doing: "choosing how the catalog commits".to_owned(),
+                    source: std::io::Error::other(error),
                 })?;
             }
         }

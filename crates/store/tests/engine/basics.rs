@@ -44,7 +44,10 @@ fn a_message_delivered_to_many_is_stored_once() {
     let statistics = store.statistics().unwrap();
     assert_eq!((statistics.messages, statistics.contents), (5, 1));
     assert_eq!(statistics.message_bytes, 5 * statistics.content_bytes);
-    assert_eq!(store.expunge(anna, anna_inbox, &[Uid(9), Uid(3), Uid(1), Uid(2)]).unwrap().len(), 3);
+    assert_eq!(
+        store.expunge(anna, anna_inbox, &[Uid(9), Uid(3), Uid(1), Uid(2)]).unwrap().len(),
+        3
+    );
     assert_eq!(store.statistics().unwrap().dead_contents, 0);
     store.expunge(ben, ben_inbox, &[Uid(1), Uid(2)]).unwrap();
     assert_eq!(store.statistics().unwrap().dead_contents, 1);
@@ -62,7 +65,8 @@ fn uids_are_kept_when_asked_for_and_never_given_twice() {
     let batch = vec![(anna, inbox, with(10)), (anna, inbox, append("y")), (anna, inbox, with(20))];
     assert_eq!(store.append_batch(batch).unwrap(), [Uid(10), Uid(11), Uid(20)]);
     for uid in [0, 20, u32::MAX] {
-        let refused = store.append_batch(vec![(anna, inbox, append("z")), (anna, inbox, with(uid))]);
+        let refused =
+            store.append_batch(vec![(anna, inbox, append("z")), (anna, inbox, with(uid))]);
         assert!(matches!(refused, Err(StoreError::UidTaken { .. })), "{refused:?}");
     }
     store.expunge(anna, inbox, &[Uid(20)]).unwrap();
@@ -88,7 +92,9 @@ fn flags_and_expunges_are_found_by_their_modseq() {
     let modseqs: Vec<u64> = changes.iter().map(|change| change.modseq().0).collect();
     assert_eq!(modseqs, [1, 4, 5]);
     assert!(matches!(&changes[0], Change::Folder(folder) if folder.name.is_inbox()));
-    assert!(matches!(&changes[1], Change::Message { message, .. } if message.flags == Flags::FLAGGED));
+    assert!(
+        matches!(&changes[1], Change::Message { message, .. } if message.flags == Flags::FLAGGED)
+    );
     assert!(matches!(&changes[2], Change::Expunge { uid: Uid(2), .. }));
     assert_eq!(snapshot.changes(anna, Modseq(4), 10).unwrap().len(), 1);
     assert_eq!(snapshot.changes(anna, Modseq(0), 2).unwrap().len(), 2);
@@ -189,7 +195,10 @@ fn two_openings_exclude_each_other_until_the_first_ends() {
     let (disk, store) = new_store();
     let (anna, inbox) = mailbox(&store, "anna");
     let refused = open(&disk).unwrap_err();
-    assert!(matches!(&refused, StoreError::Locked { owner } if owner.contains("test")), "{refused}");
+    assert!(
+        matches!(&refused, StoreError::Locked { owner } if owner.contains("test")),
+        "{refused}"
+    );
     let other_handle = store.clone();
     store.close().unwrap();
     let closed = other_handle.append_batch(vec![(anna, inbox, append("a"))]);

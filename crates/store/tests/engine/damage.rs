@@ -30,7 +30,10 @@ fn a_flipped_byte_of_a_segment_harms_its_message_alone() {
         assert!(store.read(anna, inbox, Uid(uid)).is_ok(), "{uid}");
     }
     let error = store.read(anna, inbox, Uid(3)).unwrap_err();
-    assert!(matches!(&error, StoreError::Damaged { place, .. } if place.contains("s00000001.seg")), "{error}");
+    assert!(
+        matches!(&error, StoreError::Damaged { place, .. } if place.contains("s00000001.seg")),
+        "{error}"
+    );
     let report = store.check(&mut |_| {}).unwrap();
     assert_eq!(report.damaged.len(), 1, "{report:?}");
     let damaged = &report.damaged[0];
@@ -106,7 +109,10 @@ fn damage_of_the_log_below_what_was_acknowledged_is_refused_with_its_place() {
     bytes[at] ^= 1;
     disk.set_contents(&file, bytes);
     let error = open(&disk).unwrap_err();
-    assert!(matches!(&error, StoreError::Damaged { place, .. } if place.contains("log")), "{error}");
+    assert!(
+        matches!(&error, StoreError::Damaged { place, .. } if place.contains("log")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The engine as its callers see it: what is acknowledged stays, whatever the disk does.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests may, and name their seeds")]
 
 mod basics;
 mod damage;

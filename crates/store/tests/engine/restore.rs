@@ -113,7 +113,9 @@ fn a_wrong_marker_and_an_unfinished_restore_are_refused() {
     writer.put_body(b"x").unwrap();
     drop(writer);
     let refused = open_with(&disk, &marker).unwrap_err();
-    assert!(matches!(&refused, StoreError::RestoreInProgress { cause } if cause.contains("not finished")));
+    assert!(
+        matches!(&refused, StoreError::RestoreInProgress { cause } if cause.contains("not finished"))
+    );
     let refused = Store::create(disk.clone(), clock(), options()).unwrap_err();
     assert!(matches!(refused, StoreError::StoreExists { .. }), "{refused}");
 }

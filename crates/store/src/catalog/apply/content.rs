@@ -58,7 +58,10 @@ impl Applier<'_> {
     /// One more message has the content.
     pub(super) fn refer(&mut self, lsn: Lsn, number: u64) -> Result<(), StoreError> {
         let Some(row) = self.content(number)? else {
-            return Err(contradiction(lsn, format!("it names content {number}, unknown to the catalog")));
+            return Err(contradiction(
+                lsn,
+                format!("it names content {number}, unknown to the catalog"),
+            ));
         };
         row.refs += 1;
         let (extent, size_bytes) = (row.extent, row.size_bytes);
@@ -74,7 +77,10 @@ impl Applier<'_> {
     /// One message less has the content.
     pub(super) fn release(&mut self, lsn: Lsn, number: u64) -> Result<(), StoreError> {
         let Some(row) = self.content(number)? else {
-            return Err(contradiction(lsn, format!("it releases content {number}, unknown to the catalog")));
+            return Err(contradiction(
+                lsn,
+                format!("it releases content {number}, unknown to the catalog"),
+            ));
         };
         row.refs = row.refs.saturating_sub(1);
         if row.refs > 0 || row.dead_since.is_some() {
@@ -101,10 +107,7 @@ impl Applier<'_> {
     }
 
     /// The segment, to be changed; an unknown one begins empty.
-    fn segment(
-        &mut self,
-        id: u32,
-    ) -> Result<&mut crate::catalog::rows::SegmentRow, StoreError> {
+    fn segment(&mut self, id: u32) -> Result<&mut crate::catalog::rows::SegmentRow, StoreError> {
         if !self.segments.contains_key(&id) {
             let key = keys::segment(id);
             let row = self.tree.get(Table::Segment, &key)?;

@@ -122,7 +122,12 @@ impl Mailbox {
     }
 
     /// The folder, which has been checked; no message of it gets a UID up to `uid` from now on.
-    fn receive_uid(&mut self, name: &FolderName, uid: Uid, modseq: Modseq) -> crate::model::FolderId {
+    fn receive_uid(
+        &mut self,
+        name: &FolderName,
+        uid: Uid,
+        modseq: Modseq,
+    ) -> crate::model::FolderId {
         self.see(modseq);
         let id = *self.by_name.get(name).expect("the batch was checked");
         if let Some(folder) = self.folders.get_mut(&id) {
