@@ -11,7 +11,7 @@ use crate::{REHOME, sample};
 /// Kills a route a few times, each time on a new work folder, and lets it finish.
 #[track_caller]
 fn check(route: &str, test: u8, seed: u64) {
-    println!("seed {seed}");
+    rehome_tests::tell(&format!("seed {seed}"));
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let site = sample(scratch.path(), test, 3, 12);
     let work = |name: &str| scratch.path().join(name).display().to_string();
@@ -24,7 +24,8 @@ fn check(route: &str, test: u8, seed: u64) {
     whole(&run(REHOME, &args(&work("undisturbed"))));
     let undisturbed = started.elapsed();
     for kill in 0..3_u64 {
-        let share = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(kill as u32 * 9) % 100) as f64;
+        let share =
+            (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(kill as u32 * 9) % 100) as f64;
         let args = args(&work(&format!("killed-{kill}")));
         kill_after(&args, undisturbed.mul_f64(share / 100.0));
         whole(&run(REHOME, &args));

@@ -15,7 +15,15 @@ fn check(route: &str, test: u8) {
     let before = tree(Path::new(&site));
     let work = scratch.path().join("work").display().to_string();
     let args = [
-        "migrate", &site, "--work", &work, "--route", route, "--confirm", "all", "--json",
+        "migrate",
+        &site,
+        "--work",
+        &work,
+        "--route",
+        route,
+        "--confirm",
+        "all",
+        "--json",
         "--traffic",
     ];
     let done = run(REHOME, &args);

@@ -49,6 +49,12 @@ pub fn run<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Run {
     }
 }
 
+/// Writes a line that is shown when a test fails: the seed of what was random in it.
+pub fn tell(line: &str) {
+    // Without anybody to read it the test goes on all the same.
+    let _told = std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n").as_bytes());
+}
+
 /// Every file below a folder with its bytes, by relative path.
 ///
 /// # Panics

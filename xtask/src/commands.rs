@@ -10,7 +10,7 @@ use crate::torture;
 /// Writes a line for the person at the terminal.
 pub(crate) fn say(line: &str) {
     // A closed terminal is no reason to stop working.
-    if writeln!(std::io::stderr().lock(), "{line}").is_err() {}
+    let _told = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// The workspace.
@@ -34,14 +34,8 @@ pub(crate) fn test() -> Result<(), String> {
 
 pub(crate) fn check() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(
-        &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"],
-        &[],
-    )?;
-    cargo(
-        &["doc", "--workspace", "--no-deps", "--quiet"],
-        &[("RUSTDOCFLAGS", "--deny warnings")],
-    )
+    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"], &[])?;
+    cargo(&["doc", "--workspace", "--no-deps", "--quiet"], &[("RUSTDOCFLAGS", "--deny warnings")])
 }
 
 pub(crate) fn fix() -> Result<(), String> {
@@ -50,8 +44,12 @@ pub(crate) fn fix() -> Result<(), String> {
     cargo(&["fmt", "--all"], &[])
 }
 
-/// Builds the program for release and returns where it is.
+/// Builds the program for release and returns where it is; `REHOME_PROGRAM` names one that is
+/// built already.
 pub(crate) fn program() -> Result<PathBuf, String> {
+    if let Some(program) = std::env::var_os("REHOME_PROGRAM") {
+        return Ok(program.into());
+    }
     cargo(&["build", "--release", "--package", "rehome-cli", "--quiet"], &[])?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))

@@ -28,7 +28,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             let usage = error.use_stderr();
             // The terminal may be gone; the exit code says it all the same.
-            if error.print().is_err() {}
+            let _told = error.print();
             return if usage { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
@@ -58,12 +58,7 @@ fn start(cli: Cli) -> Result<(), Error> {
     dispatch(cli.command, &session, &mut View::new(cli.json, stop), cli.json)
 }
 
-fn dispatch(
-    command: Command,
-    session: &Session,
-    view: &mut View,
-    json: bool,
-) -> Result<(), Error> {
+fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) -> Result<(), Error> {
     use commands::{mail, migration, service};
     match command {
         Command::Demo(args) => migration::demo(&args, session, view, json),

@@ -119,12 +119,12 @@ fn style(unit: &str) -> ProgressStyle {
 /// Writes a line for people, on standard error.
 pub(crate) fn say(text: &str) {
     // Nobody is there to be told that nobody is there.
-    if writeln!(std::io::stderr().lock(), "{text}").is_err() {}
+    let _told = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Writes text for people or the next program, on standard output.
 pub(crate) fn print(text: &str) {
-    if writeln!(std::io::stdout().lock(), "{}", text.trim_end()).is_err() {}
+    let _told = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
 }
 
 /// Writes one line of JSON on standard output.

@@ -232,13 +232,10 @@ impl<'a, 'o> Sending<'a, 'o> {
     fn finish(mut self) -> Result<BackupReport, Error> {
         if let Some(directory) = &self.request.directory {
             let json = serde_json::to_vec(directory).map_err(Error::needs_human)?;
-            self.writer()?
-                .stream(DIRECTORY_STREAM, &mut json.as_slice())
-                .map_err(Error::chain)?;
+            self.writer()?.stream(DIRECTORY_STREAM, &mut json.as_slice()).map_err(Error::chain)?;
         }
         let missing = || Error::needs_human("the source has no mailbox to back up");
-        let manifest =
-            self.writer.take().ok_or_else(missing)?.finish().map_err(Error::chain)?;
+        let manifest = self.writer.take().ok_or_else(missing)?.finish().map_err(Error::chain)?;
         let totals = manifest.totals;
         Ok(BackupReport {
             id: manifest.backup_id.to_string(),

@@ -72,8 +72,7 @@ fn give_own_address(file: &Path) -> Result<(), Error> {
     let process = std::process::id();
     let address = format!("127.{}.{}.41", 1 + (process >> 8) % 60, process % 256);
     let line = text.lines().find(|line| line.starts_with("address = "));
-    let text = line.map_or(text.clone(), |line| {
-        text.replacen(line, &format!("address = \"{address}\""), 1)
-    });
+    let text = line
+        .map_or(text.clone(), |line| text.replacen(line, &format!("address = \"{address}\""), 1));
     std::fs::write(file, text).map_err(Error::needs_human)
 }

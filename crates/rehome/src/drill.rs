@@ -96,7 +96,8 @@ fn start_node(work: &Work, program: &Path, name: &str) -> Result<Process, Error>
     let args = ["cluster", "node", "--quorum", &quorum, "--name", name, "--while-stdin"];
     let args = args.map(ToOwned::to_owned);
     let log = work.node(name).join("log").join("node.log");
-    Process::start(&format!("node {name}"), program, &args, &log).map_err(Error::needs_human)
+    Process::start_patiently(&format!("node {name}"), program, &args, &log)
+        .map_err(Error::needs_human)
 }
 
 fn wait(

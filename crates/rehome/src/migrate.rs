@@ -183,10 +183,9 @@ fn event_of(notice: &Notice<'_>) -> Option<Event> {
 fn ended(run: &Run) -> Result<(), Error> {
     Err(match &run.end {
         End::Done => return Ok(()),
-        End::WaitingAtGate { step, instruction, .. } => Error::WaitingAtGate {
-            step: step.to_string(),
-            instruction: instruction.clone(),
-        },
+        End::WaitingAtGate { step, instruction, .. } => {
+            Error::WaitingAtGate { step: step.to_string(), instruction: instruction.clone() }
+        }
         End::PreconditionOpen { step, why, remedy, check } => Error::PreconditionOpen {
             message: format!("{step}: {} is open: {why}; {remedy}", check.code()),
         },

@@ -69,12 +69,7 @@ pub fn move_group(quorum: &Path, group: &str, node: &str) -> Result<String, Erro
 ///
 /// [`Error::BadInput`] if the node is not configured or runs already; [`Error::NeedsHuman`] if
 /// something could not be stopped.
-pub fn run(
-    session: &Session,
-    quorum: &Path,
-    name: &str,
-    while_stdin: bool,
-) -> Result<(), Error> {
+pub fn run(session: &Session, quorum: &Path, name: &str, while_stdin: bool) -> Result<(), Error> {
     let cluster = Cluster::open(quorum).map_err(Error::bad_input)?;
     let node = names::node(name).map_err(Error::bad_input)?;
     let configuration = cluster.configuration().map_err(Error::bad_input)?;

@@ -130,7 +130,7 @@ impl<'a> World<'a> {
             let args = args.map(ToOwned::to_owned);
             let log = self.work.node(&name).join("log").join("node.log");
             let what = format!("node {name}");
-            let process = Process::start(&what, &self.session.program, &args, &log)
+            let process = Process::start_patiently(&what, &self.session.program, &args, &log)
                 .map_err(|error| failed(&what, error, "see its log, then run this again"))?;
             self.nodes.insert(name, process);
         }
@@ -193,9 +193,7 @@ impl<'a> World<'a> {
             Action::ConfirmCheckpoints { group } => self.confirm_checkpoints(group),
             Action::BackUp { server, label, kind } => self.back_up(server, label, kind, tell),
             Action::CheckBackup { label } => self.check_backup(label, tell),
-            Action::Restore { group, labels, part, .. } => {
-                self.restore(group, labels, *part, tell)
-            }
+            Action::Restore { group, labels, part, .. } => self.restore(group, labels, *part, tell),
             Action::WaitDirectoryReplication { from, to } => self.replicate(from, to),
             Action::MoveMailboxes { from, to, mailboxes } => {
                 self.move_mailboxes(from, to, mailboxes, tell)

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rehome_planner::{
-    Infeasible, Inventory, Judgement, Plan, PlanOptions, RouteChoice, check_plan, judge,
-    to_html, to_text,
+    Infeasible, Inventory, Judgement, Plan, PlanOptions, RouteChoice, check_plan, judge, to_html,
+    to_text,
 };
 use rehome_site::{Diagnostic, render};
 
@@ -49,7 +49,11 @@ pub fn plan(
     write_durably(&html_path, to_html(&plan, None).as_bytes())?;
     write_durably(&output.with_extension("txt"), text.as_bytes())?;
     // What `apply` needs beside the plan: where the site is and where the work is done.
-    let binding = Binding { site: absolute(&site.base), shown: site.shown.clone(), work: absolute(work.root()) };
+    let binding = Binding {
+        site: absolute(&site.base),
+        shown: site.shown.clone(),
+        work: absolute(work.root()),
+    };
     let json = serde_json::to_vec_pretty(&binding).map_err(Error::needs_human)?;
     write_durably(&output.with_extension("binding.json"), &json)?;
     Ok(Planned { plan, text, json_path: output.to_owned(), html_path })
@@ -189,9 +193,8 @@ pub(crate) fn expect_fresh(plan: &Plan, inventory: &Inventory) -> Result<(), Err
         (was != is).then(|| format!("{what}: {was} then, {is} now"))
     };
     let then = &plan.inventory;
-    let messages = |inventory: &Inventory| {
-        usize::try_from(inventory.messages()).unwrap_or(usize::MAX)
-    };
+    let messages =
+        |inventory: &Inventory| usize::try_from(inventory.messages()).unwrap_or(usize::MAX);
     let changes: Vec<String> = [
         changed(then.mailboxes.len(), inventory.mailboxes.len(), "mailboxes"),
         changed(messages(then), messages(inventory), "messages"),
@@ -200,8 +203,7 @@ pub(crate) fn expect_fresh(plan: &Plan, inventory: &Inventory) -> Result<(), Err
     .into_iter()
     .flatten()
     .collect();
-    let changes =
-        if changes.is_empty() { "the site file".to_owned() } else { changes.join(", ") };
+    let changes = if changes.is_empty() { "the site file".to_owned() } else { changes.join(", ") };
     Err(Error::StalePlan {
         message: format!(
             "plan {} was made from another inventory ({changes}); nothing was done; plan again \

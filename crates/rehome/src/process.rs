@@ -13,6 +13,8 @@ use serde_json::Value;
 
 /// Silence for which a child that is not ready yet is waited for.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Time that what a killed run left has to end.
+const PREDECESSOR_MAX: Duration = Duration::from_secs(30);
 /// Time that a child has to end in order.
 const END_MAX: Duration = Duration::from_secs(30);
 
@@ -92,12 +94,31 @@ impl Process {
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 // After the ready line nobody listens any more, and the pipe is still drained.
-                if sender.send(line).is_err() {}
+                let _told = sender.send(line);
             }
         });
         let mut process = Process { what: what.to_owned(), child, stdin, ready: Value::Null };
         process.ready = process.wait_until_ready(&lines, log)?;
         Ok(process)
+    }
+
+    /// The same, again and again for a while if the child ends at once: what a killed run left may
+    /// still be ending, and holds locks until it has.
+    pub(crate) fn start_patiently(
+        what: &str,
+        program: &Path,
+        args: &[String],
+        log: &Path,
+    ) -> Result<Self, ProcessError> {
+        let started = Instant::now();
+        loop {
+            match Self::start(what, program, args, log) {
+                Err(ProcessError::Ended { .. }) if started.elapsed() < PREDECESSOR_MAX => {
+                    std::thread::park_timeout(Duration::from_millis(100));
+                }
+                other => return other,
+            }
+        }
     }
 
     fn wait_until_ready(
@@ -145,7 +166,7 @@ impl Process {
     pub(crate) fn ask_to_end(&mut self) {
         if let Some(mut stdin) = self.stdin.take() {
             // A child that is gone already needs no word.
-            if stdin.write_all(b"quit\n").is_err() {}
+            let _told = stdin.write_all(b"quit\n");
         }
     }
 
@@ -155,7 +176,8 @@ impl Process {
         let started = Instant::now();
         while self.is_running() {
             if started.elapsed() > END_MAX {
-                if self.kill().is_err() {}
+                // It may have ended by itself meanwhile.
+                let _gone = self.kill();
                 return;
             }
             std::thread::park_timeout(Duration::from_millis(5));

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rehome_planner::Resource;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::memory::write_durably;
@@ -44,11 +44,7 @@ pub(crate) struct StoreParameters {
 
 impl Default for StoreParameters {
     fn default() -> Self {
-        StoreParameters {
-            cache_bytes: 64 << 20,
-            fdatasync_us: None,
-            write_bytes_per_second: None,
-        }
+        StoreParameters { cache_bytes: 64 << 20, fdatasync_us: None, write_bytes_per_second: None }
     }
 }
 

@@ -103,12 +103,8 @@ pub(crate) fn lay_down(
 }
 
 fn tell(observe: Observe<'_>, done: u64, total: u64) -> Result<(), Error> {
-    let event = Event::Progress {
-        what: "restoring".to_owned(),
-        done,
-        total,
-        unit: "bytes".to_owned(),
-    };
+    let event =
+        Event::Progress { what: "restoring".to_owned(), done, total, unit: "bytes".to_owned() };
     match observe(event) {
         Flow::Continue => Ok(()),
         Flow::Stop => Err(Error::stopped("the restore was asked to stop")),

@@ -27,7 +27,7 @@ impl Session {
     /// A session with the system's clock.
     #[must_use]
     pub fn new(program: PathBuf, stop: Arc<AtomicBool>) -> Self {
-        Session { program, clock: Arc::new(SystemClock::default()), stop }
+        Session { program, clock: Arc::new(SystemClock), stop }
     }
 
     /// Whether somebody asked to stop.

@@ -107,7 +107,8 @@ impl SiteFile {
                 continue;
             }
             let place = self.place(Key::mailbox(index, "folder").as_str());
-            let message = format!("mailbox \"{}\" has no folder {}", mailbox.name, folder.display());
+            let message =
+                format!("mailbox \"{}\" has no folder {}", mailbox.name, folder.display());
             found.push(
                 Diagnostic::error("E032", place, message)
                     .why("its mail would be left behind")

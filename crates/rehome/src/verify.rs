@@ -70,8 +70,8 @@ pub(crate) struct Expected {
 impl Expected {
     /// Reads the tree with code of its own.
     pub(crate) fn read(tree: &Path, delivered: Vec<ContentId>) -> Result<Self, Error> {
-        let messages = read(tree)
-            .map_err(|error| Error::bad_input(format!("{}: {error}", tree.display())))?;
+        let messages =
+            read(tree).map_err(|error| Error::bad_input(format!("{}: {error}", tree.display())))?;
         Ok(Expected { messages, delivered })
     }
 }

@@ -1,7 +1,7 @@
 //! The verbs that work on one store or one archive set.
 
-use rehome::jobs::{self, ExportFormat, RestoreRequest};
 use rehome::Error;
+use rehome::jobs::{self, ExportFormat, RestoreRequest};
 
 use super::answer;
 use crate::args::{

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rehome::sample::SampleOptions;
-use rehome::{Error, Gates, MigrateOptions, Planned, RouteChoice, Session, SiteFile, Summary, Work};
+use rehome::{
+    Error, Gates, MigrateOptions, Planned, RouteChoice, Session, SiteFile, Summary, Work,
+};
 
 use super::answer;
 use crate::args::{
@@ -63,7 +65,6 @@ pub(crate) fn sample(args: &SampleArgs, view: &mut View, json: bool) -> Result<(
         mailboxes: args.mailboxes.unwrap_or(standard.mailboxes),
         messages: args.messages.unwrap_or(standard.messages),
         seed: args.seed.unwrap_or(standard.seed),
-        ..standard
     };
     let report = rehome::write_sample(&args.dir, &options)?;
     view.line("");
@@ -158,6 +159,7 @@ fn work(path: &Path) -> Result<Work, Error> {
     if path.is_dir() {
         return Ok(Work::new(path));
     }
-    let message = format!("{}: no such work folder; give the one that --work named", path.display());
+    let message =
+        format!("{}: no such work folder; give the one that --work named", path.display());
     Err(Error::BadInput { message })
 }

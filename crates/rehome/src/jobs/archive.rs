@@ -110,8 +110,7 @@ pub fn archive_check(set: &Path, deep: bool, observe: Observe<'_>) -> Result<Job
             }
         }
     }
-    let problem =
-        (!problems.is_empty()).then(|| format!("not whole: {}", problems.join(", ")));
+    let problem = (!problems.is_empty()).then(|| format!("not whole: {}", problems.join(", ")));
     let text = lines.join("\n");
     Ok(JobReport::good(&lines, text)?.with_problem(problem))
 }
@@ -139,8 +138,8 @@ pub struct RestoreRequest {
 /// is changed then; [`Error::NeedsHuman`] if something of the backup cannot be read.
 pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobReport, Error> {
     let id = choose(&request.set, request.backup.as_deref())?;
-    let empty = std::fs::read_dir(&request.store)
-        .map_or(true, |mut entries| entries.next().is_none());
+    let empty =
+        std::fs::read_dir(&request.store).map_or(true, |mut entries| entries.next().is_none());
     if !empty {
         return Err(Error::BadInput {
             message: format!(

@@ -64,8 +64,7 @@ pub fn import(
 
 /// What a source is; `None` for a folder with one Maildir++ for each mailbox.
 fn kind_of(path: &Path) -> Result<Option<SourceKind>, Error> {
-    let maildir =
-        |path: &Path| detect_source(path).is_ok_and(|kind| kind == SourceKind::Maildir);
+    let maildir = |path: &Path| detect_source(path).is_ok_and(|kind| kind == SourceKind::Maildir);
     let is_site = path.is_dir()
         && !maildir(path)
         && std::fs::read_dir(path).is_ok_and(|mut entries| {

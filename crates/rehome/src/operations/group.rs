@@ -89,10 +89,8 @@ impl World<'_> {
         let disk = ResourceKind::Folder { path: self.work.shared() };
         let claim =
             ResourceKind::IpAddress { address: address.to_owned(), port: names::CLAIM_PORT };
-        let network = ResourceKind::NetworkName {
-            name: name.to_owned(),
-            registry_dir: self.work.names(),
-        };
+        let network =
+            ResourceKind::NetworkName { name: name.to_owned(), registry_dir: self.work.names() };
         let of = names::resource;
         [
             ResourceConfig::new(of(Resource::Disk), disk),

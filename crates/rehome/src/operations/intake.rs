@@ -1,10 +1,13 @@
 //! The old server: taking its mail in, starting, stopping and upgrading it, giving it up.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use rehome_cluster::NameClaim;
 use rehome_executor::{Flow, OperationError, Progress};
 use rehome_planner::Resource;
 use rehome_site::Directory;
-use rehome_store::{ImportOptions, MailboxName, OpenOptions, Store, import_source};
+use rehome_store::{ImportOptions, MailboxName, OpenOptions, Store, StoreError, import_source};
 
 use super::World;
 use super::checks::server_name;
@@ -15,6 +18,9 @@ use crate::clients::registered;
 use crate::process::Process;
 use crate::registry::{Registry, Software};
 use crate::site_file::PUBLIC_MAILBOX;
+
+/// Time that what a killed run left has to end.
+const PREDECESSOR_MAX: Duration = Duration::from_secs(30);
 
 /// The old server's process, and its name for as long as it runs.
 #[derive(Debug)]
@@ -28,7 +34,7 @@ impl Drop for OldServer {
         self.process.end();
         if let Some(claim) = self.claim.take() {
             // The record goes with the server; one that stays is replaced by the next holder.
-            if rehome_cluster::unregister(claim).is_err() {}
+            let _told = rehome_cluster::unregister(claim);
         }
     }
 }
@@ -55,9 +61,8 @@ impl World<'_> {
                     }
                 };
                 let options = ImportOptions::default();
-                let report =
-                    import_source(folder, &mailbox, None, store, &options, &mut observe)
-                        .map_err(import_error)?;
+                let report = import_source(folder, &mailbox, None, store, &options, &mut observe)
+                    .map_err(import_error)?;
                 messages += report.messages() + report.present();
                 let mail = report.skipped.iter().filter(|one| one.mail);
                 skipped.extend(mail.map(|one| format!("{}: {}", one.place, one.reason)));
@@ -83,12 +88,7 @@ impl World<'_> {
         let path = self.work.server(server).join("store");
         let trouble = |error| failed(&path.display().to_string(), error, "see what it says");
         let options = OpenOptions { owner: format!("server {server}"), ..OpenOptions::default() };
-        let store = if path.join("store.id").exists() {
-            Store::open_at(&path, options)
-        } else {
-            Store::create_at(&path, options)
-        };
-        let store = store.map_err(trouble)?;
+        let store = open_patiently(&path, &options).map_err(trouble)?;
         work(self, &store)?;
         store.close().map_err(trouble)
     }
@@ -135,13 +135,20 @@ impl World<'_> {
         let dir = folder.display().to_string();
         let registry = shown("registry");
         let args = [
-            "serve", "standalone", "--dir", &dir, "--server", &name, "--registry", &registry,
+            "serve",
+            "standalone",
+            "--dir",
+            &dir,
+            "--server",
+            &name,
+            "--registry",
+            &registry,
             "--while-stdin",
         ];
         let log = folder.join("server.log");
         let what = format!("server {name}");
         let args = args.map(ToOwned::to_owned);
-        let process = Process::start(&what, &self.session.program, &args, &log)
+        let process = Process::start_patiently(&what, &self.session.program, &args, &log)
             .map_err(|error| failed(&what, error, "see its log, then run this again"))?;
         let address = process.ready["address"].as_str().unwrap_or_default().to_owned();
         let claim = registered(&self.work.names(), &name, &address, process.pid())
@@ -243,6 +250,24 @@ impl World<'_> {
             sources.push((PUBLIC_MAILBOX.to_owned(), public));
         }
         sources
+    }
+}
+
+/// Opens or makes a store; what a killed run left may still be ending, and has it open until then.
+pub(super) fn open_patiently(path: &Path, options: &OpenOptions) -> Result<Store, StoreError> {
+    let started = Instant::now();
+    loop {
+        let opened = if path.join("store.id").exists() {
+            Store::open_at(path, options.clone())
+        } else {
+            Store::create_at(path, options.clone())
+        };
+        match opened {
+            Err(StoreError::Locked { .. }) if started.elapsed() < PREDECESSOR_MAX => {
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+            other => return other,
+        }
     }
 }
 

@@ -80,12 +80,7 @@ impl World<'_> {
         done([format!("{carried} directory changes carried; each has all of the other's")])
     }
 
-    pub(super) fn move_public_folders(
-        &mut self,
-        from: &str,
-        to: &str,
-        folders: &[String],
-    ) -> Done {
+    pub(super) fn move_public_folders(&mut self, from: &str, to: &str, folders: &[String]) -> Done {
         for folder in folders {
             let (path, server) = (folder_path(folder)?, server_name(to)?);
             self.change(from, DirectoryOp::AddReplica { path, server })?;

@@ -78,7 +78,7 @@ impl World<'_> {
     fn open_store_of(&mut self, server: &str) -> Result<Store, OperationError> {
         let path = self.work.server(server).join("store");
         let options = OpenOptions { owner: "backup".to_owned(), ..OpenOptions::default() };
-        Store::open_at(&path, options)
+        super::intake::open_patiently(&path, &options)
             .map_err(|error| failed(&path.display().to_string(), error, "see what it says"))
     }
 
@@ -137,16 +137,8 @@ impl World<'_> {
         let target: PathBuf = self.shared(part);
         let set = self.set_of(&fact.server);
         let text = match part {
-            Resource::Directory => {
-                restore::directory(&set, &fact.id, &target, &marker)
-            }
-            _ => restore::store(
-                &set,
-                &fact.id,
-                &target,
-                &marker,
-                &mut pass(tell),
-            ),
+            Resource::Directory => restore::directory(&set, &fact.id, &target, &marker),
+            _ => restore::store(&set, &fact.id, &target, &marker, &mut pass(tell)),
         };
         let text = text.map_err(from_error)?;
         remember(&mut self.memory, |facts| {
@@ -173,10 +165,7 @@ impl World<'_> {
         ))
     }
 
-    pub(super) fn remote_source(
-        &mut self,
-        server: &str,
-    ) -> Result<RemoteSource, OperationError> {
+    pub(super) fn remote_source(&mut self, server: &str) -> Result<RemoteSource, OperationError> {
         self.names.source(server).map_err(from_error)
     }
 }

@@ -52,11 +52,14 @@ impl World<'_> {
     pub(super) fn any_directory(&mut self) -> Result<Directory, OperationError> {
         let target = self.target_server();
         let old = self.plan.inventory.old_server.clone();
-        self.names.directory(&target).or_else(|_| self.names.directory(&old)).or_else(|_| {
-            let folder = self.work.server(&old).join("directory");
-            crate::directory::read(&folder)
-        })
-        .map_err(from_error)
+        self.names
+            .directory(&target)
+            .or_else(|_| self.names.directory(&old))
+            .or_else(|_| {
+                let folder = self.work.server(&old).join("directory");
+                crate::directory::read(&folder)
+            })
+            .map_err(from_error)
     }
 
     /// The server under which the mail is found at the end.
