@@ -49,15 +49,15 @@ pub use model::{
     FolderName, IncomingFolder, IncomingMailbox, MailboxId, MailboxInfo, MailboxName, MailboxState,
     Message, Modseq, NameError, NewFolder, Statistics, Uid, UidValidity,
 };
-pub use options::{Lease, OpenOptions, ProgressFn, RecoveryProgress, RestoreMarker};
-pub use restore::RestoreWriter;
-pub use snapshot::Snapshot;
-pub use store::Store;
 pub use mover::{
     Comparison, HomeDirectory, LocalSource, LocalTarget, LockTimes, MailboxEnd, MailboxMoved,
     MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, TransferError,
     bulk_move, compare_mailbox,
 };
+pub use options::{Lease, OpenOptions, ProgressFn, RecoveryProgress, RestoreMarker};
+pub use restore::RestoreWriter;
+pub use snapshot::Snapshot;
+pub use store::Store;
 pub use transfer::{
     Begin, DigestBuilder, End, FRAME_SIZE_MAX, FolderDigest, Frame, FrameReader, FrameWriter,
     LeftBehind, MailboxDigest, StreamError, TRANSFER_VERSION,

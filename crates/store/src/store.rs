@@ -72,8 +72,6 @@ impl Store {
     ///
     /// As [`Store::create`].
     pub fn create_at(path: &Path, options: OpenOptions) -> Result<Store, StoreError> {
-        let made = std::fs::create_dir_all(path);
-        made.map_err(crate::error::doing(format!("making {}", path.display())))?;
         Store::create(Arc::new(RealDisk::new(path)), Arc::new(SystemClock), options)
     }
 

@@ -13,8 +13,8 @@ use crate::record::Encoded;
 
 /// Bytes of log that a row takes at most, apart from its texts.
 const ROW_LOG_BYTES: u64 = 128;
-/// Bytes of log that a content takes at most.
-const CONTENT_LOG_BYTES: u64 = 96;
+/// Bytes of log that a content takes at most, with a segment that ends before it.
+const CONTENT_LOG_BYTES: u64 = 144;
 
 /// A change, prepared as far as one can without knowing what goes before it.
 pub(crate) enum Request {
@@ -74,6 +74,14 @@ fn texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> u64 {
     texts.into_iter().map(|text| text.len() as u64 + 10).sum()
 }
 
+/// Where a mailbox goes or went.
+fn destination(state: &MailboxState) -> Option<&String> {
+    match state {
+        MailboxState::Active | MailboxState::Incoming => None,
+        MailboxState::Fenced { to } | MailboxState::Moved { to } => Some(to),
+    }
+}
+
 impl Request {
     /// Memory it takes while it waits.
     pub(super) fn weight(&self) -> u64 {
@@ -96,7 +104,9 @@ impl Request {
                 Request::CreateFolder { new, .. } => {
                     1100 + texts(new.attributes.keys()) + texts(new.attributes.values())
                 }
-                Request::CreateMailbox { .. } | Request::SetState { .. } => 1024,
+                Request::CreateMailbox { state, .. } | Request::SetState { state, .. } => {
+                    1024 + texts(destination(state))
+                }
                 Request::Append { bodies, rows } => {
                     let rows = rows
                         .iter()

@@ -1,11 +1,11 @@
 //! One call after the other.
 
 use rehome_store::{
-    Append, ContentId, FlagChange, Flags, FolderName, MailboxState, Modseq, NewFolder, StoreError,
-    Uid, UidValidity,
+    Append, ContentId, FlagChange, Flags, FolderName, MailboxState, Modseq, NewFolder, Store,
+    StoreError, Uid, UidValidity,
 };
 
-use crate::support::{append, check_whole, mailbox, mailbox_name, new_store, open};
+use crate::support::{append, check_whole, mailbox, mailbox_name, new_store, open, options};
 
 #[test]
 fn what_was_appended_is_read_back_now_and_after_a_reopening() {
@@ -206,4 +206,55 @@ fn two_openings_exclude_each_other_until_the_first_ends() {
     let second = open(&disk).unwrap();
     assert!(second.epoch() > other_handle.epoch());
     second.append_batch(vec![(anna, inbox, append("a"))]).unwrap();
+}
+
+#[test]
+fn a_store_on_a_real_disk_is_made_with_its_folder_and_opened_again() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("deep/store");
+    let missing = Store::open_at(&path, options()).unwrap_err();
+    assert!(matches!(missing, StoreError::NoStore { .. }), "{missing}");
+    let store = Store::create_at(&path, options()).unwrap();
+    let (anna, inbox) = mailbox(&store, "anna");
+    store.append_batch((0..100).map(|n| (anna, inbox, append(&n.to_string()))).collect()).unwrap();
+    let locked = Store::open_at(&path, options()).unwrap_err();
+    assert!(matches!(locked, StoreError::Locked { .. }), "{locked}");
+    drop(store);
+    let store = Store::open_at(&path, options()).unwrap();
+    check_whole(&store);
+    assert_eq!(store.read(anna, inbox, Uid(100)).unwrap().1, append("99").body);
+}
+
+#[test]
+fn a_snapshot_may_outlive_its_store() {
+    let (disk, store) = new_store();
+    let (anna, inbox) = mailbox(&store, "anna");
+    store.append_batch(vec![(anna, inbox, append("a"))]).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    store.close().unwrap();
+    let store = open(&disk).unwrap();
+    store.append_batch(vec![(anna, inbox, append("b"))]).unwrap();
+    // Whether it can still read is not promised; it says so if it cannot, and harms nothing.
+    if let Ok(messages) = snapshot.messages(anna, inbox, Uid(0), 9) {
+        assert_eq!(messages.len(), 1);
+    }
+    drop(snapshot);
+    check_whole(&store);
+}
+
+#[test]
+fn a_request_that_does_not_fit_a_group_is_refused_and_the_store_goes_on() {
+    let (_disk, store) = new_store();
+    let (anna, inbox) = mailbox(&store, "anna");
+    let many = |count: usize| (0..count).map(|n| (anna, inbox, append(&n.to_string()))).collect();
+    let refused = store.append_batch(many(400)).unwrap_err();
+    assert!(matches!(refused, StoreError::TooLarge { .. }), "{refused}");
+    let long = Append { keywords: vec!["k".repeat(70_000)], ..append("x") };
+    let refused = store.append_batch(vec![(anna, inbox, long)]).unwrap_err();
+    assert!(matches!(refused, StoreError::TooLarge { .. }), "{refused}");
+    assert_eq!(store.append_batch(many(200)).unwrap().len(), 200);
+    // Each record longer than a segment has one to itself.
+    let big = (0..4).map(|n| (anna, inbox, append(&format!("{n}").repeat(100_000))));
+    store.append_batch(big.collect()).unwrap();
+    check_whole(&store);
 }
