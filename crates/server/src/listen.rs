@@ -16,6 +16,9 @@ const IDLE_MAX: Duration = Duration::from_secs(300);
 /// How long the end of connections is waited for.
 const END_MAX: Duration = Duration::from_secs(10);
 
+/// The same when nobody is left to wait for them.
+const END_AT_ONCE: Duration = Duration::from_millis(200);
+
 /// Something that answers requests.
 pub(crate) trait Service: Send + Sync {
     /// Begins to serve one connection.
@@ -94,16 +97,25 @@ impl Listening {
 
     /// Accepts nothing more, ends all connections, and waits until they have ended.
     pub(crate) fn stop(&mut self) {
+        self.stop_within(END_MAX);
+    }
+
+    /// The same in a hurry: a request that takes longer is left to the end of the process.
+    pub(crate) fn stop_at_once(&mut self) {
+        self.stop_within(END_AT_ONCE);
+    }
+
+    fn stop_within(&mut self, most: Duration) {
         let Some(accepting) = self.accepting.take() else { return };
         self.shared.state().stopping = true;
         // The thread wakes up with a connection, ours or another's; if ours fails it is gone.
-        if TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok() {}
-        if accepting.join().is_err() {}
+        drop(TcpStream::connect_timeout(&self.address, Duration::from_secs(1)));
+        drop(accepting.join());
         let begun = Instant::now();
         let mut state = self.shared.state();
         state.open.values().for_each(close);
-        while !state.open.is_empty() && begun.elapsed() < END_MAX {
-            let waited = self.shared.changed.wait_timeout(state, Duration::from_millis(100));
+        while !state.open.is_empty() && begun.elapsed() < most {
+            let waited = self.shared.changed.wait_timeout(state, Duration::from_millis(20));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -117,7 +129,7 @@ impl Drop for Listening {
 
 fn close(stream: &TcpStream) {
     // One that is closed already is what was wanted.
-    if stream.shutdown(std::net::Shutdown::Both).is_err() {}
+    drop(stream.shutdown(std::net::Shutdown::Both));
 }
 
 fn accept(
@@ -188,7 +200,7 @@ fn refuse_busy(stream: TcpStream, connections_max: usize) {
     let text = format!("there are {connections_max} connections already; try again in a moment");
     if let Ok(mut connection) = Connection::new(stream, Duration::from_secs(1)) {
         // A client that is gone needs no refusal.
-        if connection.refuse(&Refusal::new(ErrorCode::Busy, text)).is_err() {}
+        drop(connection.refuse(&Refusal::new(ErrorCode::Busy, text)));
     }
 }
 
@@ -204,7 +216,7 @@ fn converse(mut connection: Connection, session: &mut dyn Session) {
             Ok(()) => {}
             Err(WireError::Garbage { cause, .. }) => {
                 let text = format!("{cause}; the connection is closed");
-                if connection.refuse(&Refusal::bad_request(text)).is_err() {}
+                drop(connection.refuse(&Refusal::bad_request(text)));
                 connection.close();
                 return;
             }

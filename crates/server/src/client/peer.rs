@@ -185,8 +185,11 @@ fn dial(address: &str, timeout: Duration) -> io::Result<Connection> {
     Err(last)
 }
 
+/// A line, and the body of one that is too long for a line.
+type Encoded = (Map<String, Value>, Option<Vec<u8>>);
+
 /// The line of a request, and the body of one that is too long for a line.
-fn encode(request: &impl Serialize) -> Result<(Map<String, Value>, Option<Vec<u8>>), String> {
+fn encode(request: &impl Serialize) -> Result<Encoded, String> {
     let Value::Object(mut line) =
         serde_json::to_value(request).map_err(|error| error.to_string())?
     else {

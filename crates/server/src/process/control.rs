@@ -52,7 +52,7 @@ impl Control {
                 let ended = read_lines(input, lease.as_ref());
                 if ended == Ended::Quit || while_stdin {
                     // If nobody waits any more the process is ending anyway.
-                    if sender.send(Event::Ended(ended)).is_err() {}
+                    drop(sender.send(Event::Ended(ended)));
                 }
             }
         };
@@ -66,7 +66,7 @@ impl Control {
     /// A signal by which a client asks for the end.
     pub(super) fn signal(&self) -> Signal {
         let sender = self.sender.clone();
-        Signal::new(move || if sender.send(Event::Ended(Ended::Shutdown)).is_err() {})
+        Signal::new(move || drop(sender.send(Event::Ended(Ended::Shutdown))))
     }
 
     /// Waits for the next event.

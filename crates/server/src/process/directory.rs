@@ -55,8 +55,9 @@ pub fn run_directory(
         json!({ "role": "directory", "server": server, "address": address, "epoch": epoch });
     say(out, "ready", &ready)?;
     let ended = control.wait();
-    if ended != Ended::StdinClosed {
-        listening.stop();
+    match ended {
+        Ended::StdinClosed => listening.stop_at_once(),
+        Ended::Quit | Ended::Shutdown => listening.stop(),
     }
     Ok(ended)
 }

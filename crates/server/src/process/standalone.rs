@@ -126,6 +126,12 @@ impl StandaloneServer {
         store::end(&mut self.store.0, self.opened.clone(), Ended::Quit, &folder)
     }
 
+    fn stop_at_once(mut self) {
+        for (listening, _) in [&mut self.attendant, &mut self.directory, &mut self.store] {
+            listening.stop_at_once();
+        }
+    }
+
     fn stop_listening(&mut self) {
         for (listening, _) in [&mut self.attendant, &mut self.directory, &mut self.store] {
             listening.stop();
@@ -197,7 +203,7 @@ pub fn run_standalone(
     say(out, "ready", &ready)?;
     let ended = control.wait();
     match ended {
-        Ended::StdinClosed => {}
+        Ended::StdinClosed => server.stop_at_once(),
         Ended::Quit | Ended::Shutdown => server.stop()?,
     }
     Ok(ended)

@@ -96,6 +96,7 @@ pub(super) fn end(
     folder: &str,
 ) -> Result<(), ServerError> {
     if ended == Ended::StdinClosed {
+        listening.stop_at_once();
         return Ok(());
     }
     listening.stop();
@@ -161,7 +162,7 @@ pub(super) fn open(
         restore_marker: marker,
         lease,
         // If nobody listens any more the process is ending.
-        progress: Some(Arc::new(move |done| if progress.send(Event::Progress(done)).is_err() {})),
+        progress: Some(Arc::new(move |done| drop(progress.send(Event::Progress(done))))),
         ..OpenOptions::default()
     };
     let (folder, create) = (options.folder.clone(), options.create);
@@ -170,7 +171,8 @@ pub(super) fn open(
     let opening = move || {
         let store = open_or_create(&folder, create, open_options, restored);
         // Woken up by one more event, the main thread finds the result.
-        if result.send(store).is_err() || finished.send(Event::Opened).is_err() {}
+        drop(result.send(store));
+        drop(finished.send(Event::Opened));
     };
     thread::Builder::new()
         .name("open the store".to_owned())

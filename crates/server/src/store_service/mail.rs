@@ -29,10 +29,10 @@ impl StoreService {
             Some(folder) => folder,
             None => self.store.create_folder(info.id, &name, NewFolder::default())?,
         };
-        if let (true, Some(token)) = (recipient.again, &recipient.token) {
-            if let Some(uid) = self.find_delivery(&info, &folder, token)? {
-                return Reply::of(&Stored { folder: name, uid, before: true });
-            }
+        if let (true, Some(token)) = (recipient.again, &recipient.token)
+            && let Some(uid) = self.find_delivery(&info, &folder, token)?
+        {
+            return Reply::of(&Stored { folder: name, uid, before: true });
         }
         let append = Append {
             body,

@@ -87,9 +87,9 @@ fn a_store_keeps_what_it_answered_over_its_ends_of_all_kinds() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path());
     options.service.while_stdin = true;
-    let mut messages = 0;
     let mut epoch = 0;
-    for end in [Ended::Quit, Ended::StdinClosed, Ended::Shutdown, Ended::Quit] {
+    let ends = [Ended::Quit, Ended::StdinClosed, Ended::Shutdown, Ended::Quit];
+    for (messages, end) in (0..).zip(ends) {
         let running = start_store(&options);
         let next = running.ready["epoch"].as_u64().unwrap();
         assert!(next > epoch, "each opening has a higher epoch");
@@ -98,7 +98,6 @@ fn a_store_keeps_what_it_answered_over_its_ends_of_all_kinds() {
         client.create_mailbox(&name("alice")).unwrap();
         assert_eq!(client.statistics().unwrap().messages, messages);
         client.deliver(&Recipient::new(name("alice")), b"mail").unwrap();
-        messages += 1;
         let ended = match end {
             Ended::Quit => running.quit(),
             Ended::StdinClosed => running.end(),

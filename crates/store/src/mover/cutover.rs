@@ -116,7 +116,7 @@ impl Mover<'_> {
             self.unfence(mailbox, true)?;
         }
         let doing = format!("changing the home of mailbox \"{mailbox}\"");
-        Err(MoveError::Directory { doing, source: error })
+        Err(MoveError::Directory { doing, source: Box::new(error) })
     }
 
     /// Step 5.

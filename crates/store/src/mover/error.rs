@@ -100,7 +100,7 @@ pub enum MoveError {
         doing: String,
         /// What failed.
         #[source]
-        source: TransferError,
+        source: Box<TransferError>,
     },
     /// The target failed.
     #[error("the target \"{server}\" failed while {doing}; run the same move again")]
@@ -111,7 +111,7 @@ pub enum MoveError {
         doing: String,
         /// What failed.
         #[source]
-        source: TransferError,
+        source: Box<TransferError>,
     },
     /// The directory failed. A mailbox whose home was being changed stays fenced until the same
     /// move has asked the directory again.
@@ -121,7 +121,7 @@ pub enum MoveError {
         doing: String,
         /// What failed.
         #[source]
-        source: TransferError,
+        source: Box<TransferError>,
     },
     /// Stores and directory contradict each other; going on could lose mail.
     #[error("mailbox \"{}\" is not moved: {what}", mailbox.as_str())]

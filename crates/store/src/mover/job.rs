@@ -192,11 +192,13 @@ impl Mover<'_> {
     }
 
     pub(super) fn source_failed(&self, doing: &str, source: TransferError) -> MoveError {
-        MoveError::Source { server: self.job.from.clone(), doing: doing.to_owned(), source }
+        let (server, source) = (self.job.from.clone(), Box::new(source));
+        MoveError::Source { server, doing: doing.to_owned(), source }
     }
 
     pub(super) fn target_failed(&self, doing: &str, source: TransferError) -> MoveError {
-        MoveError::Target { server: self.job.to.clone(), doing: doing.to_owned(), source }
+        let (server, source) = (self.job.to.clone(), Box::new(source));
+        MoveError::Target { server, doing: doing.to_owned(), source }
     }
 }
 

@@ -15,7 +15,7 @@ impl Mover<'_> {
         let home = self.directory.home(mailbox);
         let home = home.map_err(|source| {
             let doing = format!("asked for the home of mailbox \"{mailbox}\"");
-            MoveError::Directory { doing, source }
+            MoveError::Directory { doing, source: Box::new(source) }
         })?;
         let at_source = self.source.info(mailbox);
         let at_source = at_source.map_err(|error| self.source_failed("asked for it", error))?;
