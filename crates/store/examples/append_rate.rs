@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let at = |share: usize| latencies_ms[(latencies_ms.len() - 1) * share / 100];
     let seconds = spent.as_secs_f64();
     println!(
-        "{done} messages in groups of {group}: {:.0} messages/s, {:.0} MB/s, group p50 {:.2} ms, p99 {:.2} ms",
+        "{done} messages in groups of {group}: {:.0} messages/s, {:.0} MB/s, group p50 {:.2} ms, \
+         p99 {:.2} ms",
         done as f64 / seconds,
         bytes as f64 / 1e6 / seconds,
         at(50),

@@ -113,9 +113,8 @@ fn a_wrong_marker_and_an_unfinished_restore_are_refused() {
     writer.put_body(b"x").unwrap();
     drop(writer);
     let refused = open_with(&disk, &marker).unwrap_err();
-    assert!(
-        matches!(&refused, StoreError::RestoreInProgress { cause } if cause.contains("not finished"))
-    );
+    let StoreError::RestoreInProgress { cause } = refused else { panic!("{refused}") };
+    assert!(cause.contains("not finished"), "{cause}");
     let refused = Store::create(disk.clone(), clock(), options()).unwrap_err();
     assert!(matches!(refused, StoreError::StoreExists { .. }), "{refused}");
 }
