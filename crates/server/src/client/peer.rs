@@ -74,13 +74,26 @@ impl Peer {
         Self { address: address.into(), timeout: TIMEOUT, connection: None }
     }
 
+    /// Waits for answers no longer than this from now on.
     pub(crate) fn set_timeout(&mut self, timeout: Duration) {
         self.timeout = timeout;
-        self.connection = None;
+        let changed = self.connection.as_ref().map(|connection| connection.set_timeout(timeout));
+        if let Some(Err(_)) = changed {
+            self.connection = None;
+        }
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
+    /// Does something that takes its time: waits for answers at least so long meanwhile.
+    pub(crate) fn patiently<T>(
+        &mut self,
+        at_least: Duration,
+        work: impl FnOnce(&mut Self) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let timeout = self.timeout;
+        self.set_timeout(timeout.max(at_least));
+        let done = work(self);
+        self.set_timeout(timeout);
+        done
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -17,6 +17,9 @@ use crate::wire::{Hello, Logon, MessagesPage, Recipient, StoreRequest, Stored};
 /// Verifying a store reads all of it: so long is waited for the answer.
 const VERIFY_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// Comparing a large part of a store with nothing takes its time, too.
+const OFFER_MAX: Duration = Duration::from_secs(600);
+
 /// Asks a store. Mailboxes that have moved away are refused with `moved`.
 pub struct StoreClient(pub(crate) Peer);
 
@@ -208,11 +211,8 @@ impl StoreClient {
     ///
     /// [`ClientError`].
     pub fn verify(&mut self, mailbox: Option<&MailboxName>) -> Result<CheckReport, ClientError> {
-        let timeout = self.0.timeout();
-        self.0.set_timeout(VERIFY_MAX);
-        let report = self.0.ask(&StoreRequest::Verify { mailbox: mailbox.cloned() });
-        self.0.set_timeout(timeout);
-        report
+        let request = StoreRequest::Verify { mailbox: mailbox.cloned() };
+        self.0.patiently(VERIFY_MAX, |peer| peer.ask(&request))
     }
 
     /// Refuses all writes to the store from now on; returns the last LSN before.
@@ -301,7 +301,8 @@ impl StoreClient {
         mailbox: &MailboxName,
         after: Modseq,
     ) -> Result<IncomingMailbox, ClientError> {
-        self.packed(&StoreRequest::Rows { mailbox: mailbox.clone(), after })
+        let reply = self.0.call(&StoreRequest::Rows { mailbox: mailbox.clone(), after }, &[])?;
+        self.unpacked(&reply.body)
     }
 
     /// Asks how far an incoming mailbox has come.
@@ -334,7 +335,9 @@ impl StoreClient {
     ///
     /// [`ClientError`].
     pub fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, ClientError> {
-        self.packed(&StoreRequest::Offer { since: since.to_vec() })
+        let request = StoreRequest::Offer { since: since.to_vec() };
+        let reply = self.0.patiently(OFFER_MAX, |peer| peer.call(&request, &[]))?;
+        self.unpacked(&reply.body)
     }
 
     /// Ends the service's process in order.
@@ -350,8 +353,7 @@ impl StoreClient {
         self.0.ask::<Value>(request).map(drop)
     }
 
-    fn packed<T: DeserializeOwned>(&mut self, request: &StoreRequest) -> Result<T, ClientError> {
-        let reply = self.0.call(request, &[])?;
-        postcard::from_bytes(&reply.body).map_err(|error| self.0.protocol(error.to_string()))
+    fn unpacked<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, ClientError> {
+        postcard::from_bytes(body).map_err(|error| self.0.protocol(error.to_string()))
     }
 }

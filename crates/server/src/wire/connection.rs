@@ -77,6 +77,12 @@ impl Connection {
         Ok(Self { reader: BufReader::with_capacity(64 << 10, stream), writer, peer })
     }
 
+    /// Changes how long the other side is waited for.
+    pub(crate) fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.reader.get_ref().set_read_timeout(Some(timeout))?;
+        self.reader.get_ref().set_write_timeout(Some(timeout))
+    }
+
     /// Ends the connection for both sides.
     pub(crate) fn close(&self) {
         // A connection that is closed already is what was wanted.

@@ -135,3 +135,32 @@ fn a_directory_tells_everything_about_its_site() {
     let refused = directory.home(&unknown).unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::NotFound));
 }
+
+/// Sends `receive` and then these bytes; reads what comes.
+fn receive_garbage(address: &str, bytes: &[u8]) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"{\"op\":\"receive\"}\n").unwrap();
+    let mut line = [0; 21];
+    stream.read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"{\"ok\":{\"stream\":true}");
+    stream.write_all(bytes).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    // A service that closes on bytes it has not read may take its answer with it.
+    drop(stream.read_to_string(&mut answer));
+    answer
+}
+
+#[test]
+fn a_transfer_stream_of_garbage_is_refused_and_changes_nothing() {
+    let world = World::new(1);
+    let mut store = StoreClient::new(world.first.store_address());
+    store.deliver(&Recipient::new(world.mailboxes[0].clone()), b"mail").unwrap();
+    let before = store.statistics().unwrap();
+    let answer = receive_garbage(world.first.store_address(), &[0xFF; 64]);
+    assert!(answer.is_empty() || answer.contains("\"code\":\"damaged\""), "{answer}");
+    let answer = receive_garbage(world.first.store_address(), b"");
+    assert!(answer.contains("\"code\":\"damaged\"") && answer.contains("cut off"), "{answer}");
+    assert_eq!(store.statistics().unwrap(), before);
+}
