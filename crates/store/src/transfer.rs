@@ -7,7 +7,7 @@ mod reader;
 mod writer;
 
 pub use digest::{DigestBuilder, FolderDigest, MailboxDigest};
-pub(crate) use frame::row_size_bytes;
+pub(crate) use frame::batch_size_bytes;
 pub use frame::{Begin, End, FRAME_SIZE_MAX, Frame, LeftBehind, TRANSFER_VERSION};
 pub use reader::{FrameReader, StreamError};
 pub use writer::FrameWriter;

@@ -7,7 +7,7 @@ use crate::{MailboxName, StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// There is no such mailbox at that end.
-    #[error("there is no mailbox \"{}\" here; check the name, or create it first", mailbox.as_str())]
+    #[error("there is no mailbox \"{mailbox}\" here; check the name, or create it first")]
     NoMailbox {
         /// The mailbox.
         mailbox: MailboxName,
