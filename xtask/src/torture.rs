@@ -131,8 +131,7 @@ fn migrate_route(
         let work = scratch.join(format!("{}-{kill}", route.name()));
         let after = undisturbed.mul_f64(random.share());
         let killed = kill_after(program, site, &work, route, after)?;
-        let summary = finish(program, site, &work, route)?;
-        let verdict = verdict(&summary);
+        let verdict = finish(program, site, &work, route).and_then(|summary| verdict(&summary));
         say(&format!(
             "{} kill {kill} of {} after {} ms{}: {}",
             route.name(),
@@ -183,9 +182,10 @@ fn finish(program: &Path, site: &Path, work: &Path, route: Route) -> Result<Valu
         .map_err(|error| format!("rehome does not start: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    serde_json::from_str(last).map_err(|error| {
+    let summary: Option<Value> = serde_json::from_str(last).ok();
+    summary.filter(|summary| summary["messages"].is_object()).ok_or_else(|| {
         let said = String::from_utf8_lossy(&output.stderr);
-        format!("no summary ({error}), {}; work is in {}\n{said}", output.status, work.display())
+        format!("no summary, {}; work was in {}: {said}", output.status, work.display())
     })
 }
 
@@ -236,7 +236,17 @@ fn sample(program: &Path, scratch: &Path) -> Result<PathBuf, String> {
         .output()
         .map_err(|error| format!("rehome does not start: {error}"))?;
     if output.status.success() {
+        own_address(&site.join("site.toml")).map_err(|error| error.to_string())?;
         return Ok(site);
     }
     Err(format!("rehome sample failed: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Gives the group an address that no other run on this machine uses.
+fn own_address(file: &Path) -> std::io::Result<()> {
+    let text = std::fs::read_to_string(file)?;
+    let process = std::process::id();
+    let own = format!("address = \"127.{}.{}.43\"", 1 + (process >> 8) % 60, process % 256);
+    let line = text.lines().find(|line| line.starts_with("address = ")).unwrap_or_default();
+    std::fs::write(file, text.replacen(line, &own, 1))
 }

@@ -120,6 +120,7 @@ impl<'a> World<'a> {
 
     /// Starts the nodes that are not running.
     fn ensure_nodes(&mut self) -> Result<(), OperationError> {
+        let mut started = false;
         for node in &self.site.site.cluster.nodes {
             let name = node.to_string();
             if self.nodes.get_mut(&name).is_some_and(Process::is_running) {
@@ -133,8 +134,9 @@ impl<'a> World<'a> {
             let process = Process::start_patiently(&what, &self.session.program, &args, &log)
                 .map_err(|error| failed(&what, error, "see its log, then run this again"))?;
             self.nodes.insert(name, process);
+            started = true;
         }
-        Ok(())
+        if started { self.wait_until_settled() } else { Ok(()) }
     }
 
     fn group_name(&self, name: &str) -> Result<rehome_cluster::GroupName, OperationError> {

@@ -171,6 +171,27 @@ impl World<'_> {
         done([format!("{node} can run group {group}; {} keys copied", report.keys.len())])
     }
 
+    /// Waits until every resource that is wanted online has got there, or has failed: nodes that
+    /// were just started bring back what an earlier run had online.
+    pub(super) fn wait_until_settled(&self) -> Result<(), OperationError> {
+        let configuration = self.cluster()?.configuration();
+        let configuration =
+            configuration.map_err(|error| failed("cluster", error, "see the quorum folder"))?;
+        let wanted: Vec<_> = configuration
+            .groups
+            .iter()
+            .flat_map(|group| &group.resources)
+            .filter(|resource| resource.target == Target::Online)
+            .map(|resource| resource.name.clone())
+            .collect();
+        let settled = |status: &ClusterStatus| {
+            let there = |state| matches!(state, ResourceState::Online | ResourceState::Failed);
+            wanted.iter().all(|name| status.resource(name).is_some_and(|one| there(one.state)))
+        };
+        let what = "the nodes to bring back what was online";
+        self.wait_for(what, &mut |_| Flow::Continue, settled).map(drop)
+    }
+
     /// Waits until `met` holds; gives up after a long silence, never after a total time: what
     /// reports progress is left to finish.
     pub(super) fn wait_for(
