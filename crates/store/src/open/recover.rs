@@ -35,8 +35,8 @@ pub(super) struct Replay<'a> {
     groups: Vec<(Lsn, Group)>,
     ops: usize,
     ops_since_checkpoint: u64,
-    /// Bodies of groups of which the log does not know that they were acknowledged.
-    uncertain: Vec<BodyRange>,
+    /// Whether there were groups of which the log does not know that they were acknowledged.
+    uncertain: bool,
     progress: RecoveryProgress,
     /// Why it stopped, if not because of the log.
     failed: Option<StoreError>,
@@ -100,7 +100,7 @@ impl<'a> Replay<'a> {
             groups: Vec::new(),
             ops: 0,
             ops_since_checkpoint: 0,
-            uncertain: Vec::new(),
+            uncertain: false,
             progress: RecoveryProgress { done_bytes: 0, total_bytes: recovery.log_bytes()? },
             failed: None,
         })
@@ -128,17 +128,17 @@ impl<'a> Replay<'a> {
             remedy: "open the store with the program that wrote it, or restore it from a backup",
         })?;
         if !record.acknowledged {
-            for range in &group.ranges {
-                if self.segments.range(range)?.is_none() {
-                    return Ok(Visit::CutHere);
-                }
+            if !self.secure(&group.ranges)? {
+                return Ok(Visit::CutHere);
             }
-            self.uncertain.extend(&group.ranges);
+            self.uncertain = true;
         }
         self.ops += group.ops.len();
         self.progress.done_bytes += record.payload.len() as u64;
         self.groups.push((record.lsn, group));
-        if self.ops >= BATCH_OPS_MAX {
+        // The catalog must never be ahead of the log. The end of the log is certain when the log is
+        // open, so from there on groups wait; there are one or two.
+        if self.ops >= BATCH_OPS_MAX && !self.uncertain {
             self.apply()?;
         }
         Ok(Visit::Accept)
@@ -150,7 +150,7 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         self.ops_since_checkpoint += self.ops as u64;
-        let commit = if self.ops_since_checkpoint >= CHECKPOINT_OPS && self.uncertain.is_empty() {
+        let commit = if self.ops_since_checkpoint >= CHECKPOINT_OPS {
             self.ops_since_checkpoint = 0;
             Commit::Checkpoint
         } else {
@@ -181,7 +181,6 @@ impl<'a> Replay<'a> {
     /// Makes everything durable; returns what the catalog holds then.
     pub(super) fn finish(mut self) -> Result<Lsn, StoreError> {
         self.apply()?;
-        self.secure_bodies()?;
         let before = self.applied;
         let applied = View::new(self.recovery.tree.read()?).meta()?.applied;
         if applied > before {
@@ -192,19 +191,16 @@ impl<'a> Replay<'a> {
         Ok(applied)
     }
 
-    /// Writes bodies again that were read and perhaps never synced. After a sync that failed the
-    /// page cache may hold them as clean, so that syncing alone would do nothing.
-    fn secure_bodies(&mut self) -> Result<(), StoreError> {
+    /// Makes the bodies in `ranges` durable, if they are all there.
+    ///
+    /// They are written again, and not only synced: after a sync that failed, the page cache may
+    /// hold bytes as clean that the disk never got. This has to happen before the log goes on,
+    /// since its next generation states that everything before it was acknowledged.
+    fn secure(&self, ranges: &[BodyRange]) -> Result<bool, StoreError> {
         let disk = self.recovery.disk;
-        for range in std::mem::take(&mut self.uncertain) {
+        for range in ranges {
+            let Some(bytes) = self.segments.range(range)? else { return Ok(false) };
             let name = file_name(range.segment);
-            let Some(bytes) = self.segments.range(&range)? else {
-                return Err(StoreError::Damaged {
-                    place: format!("{name} at byte {}", range.from),
-                    cause: "bytes that were whole a moment ago are not any more".to_owned(),
-                    remedy: "see to the disk and open the store again",
-                });
-            };
             let file = disk.open(&name, OpenMode::ReadWrite);
             let file = file.map_err(doing(format!("opening {name}")))?;
             let written = disk
@@ -213,6 +209,6 @@ impl<'a> Replay<'a> {
             disk.close(file);
             written.map_err(doing(format!("securing the end of {name}")))?;
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rehome_log::{Fault, SimDisk, SplitMix64};
 use rehome_store::{Store, StoreError};
 
-use crate::model::{Model, Step};
+use crate::model::{Model, Step, index};
 use crate::support::{check_whole, clock, new_store, open, options};
 
 /// Steps of a run.
@@ -76,13 +76,17 @@ fn reopen(disk: &Arc<SimDisk>, store: Store, close: bool) -> Result<Store, Store
     open(disk)
 }
 
-/// Opens what is left of the store; the disk may fail once more on the way.
+/// Opens what is left of the store; the disk may fail more than once on the way.
 fn recover(disk: SimDisk, random: &mut SplitMix64) -> (Arc<SimDisk>, Store) {
     let mut disk = Arc::new(disk);
-    if random.chance(30) {
-        disk.fail_after(random.below(120), Fault::PowerCut);
+    while random.chance(40) {
+        let fault = [Fault::PowerCut, Fault::Eio, Fault::FsyncEio][index(random, 3)];
+        disk.fail_after(random.below(120), fault);
         drop(open(&disk));
-        disk = Arc::new(disk.crash(random.next_u64()));
+        let cut = fault == Fault::PowerCut || random.chance(50);
+        let image = if cut { disk.crash(random.next_u64()) } else { disk.restart() };
+        image.heal();
+        disk = Arc::new(image);
     }
     let store = open(&disk).unwrap_or_else(|error| panic!("it does not open: {error}"));
     (disk, store)
@@ -95,7 +99,7 @@ fn check(seed: u64, faults: &[Fault]) {
     let (mut disk, mut store) = new_store();
     let mut model = Model::default();
     for _ in 0..3 {
-        let fault = faults[crate::model::index(&mut random, faults.len())];
+        let fault = faults[index(&mut random, faults.len())];
         disk.fail_after(random.below(900), fault);
         let left = work(&disk, store, model, &mut random, STEPS);
         let image = match fault {
