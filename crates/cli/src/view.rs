@@ -43,6 +43,11 @@ impl View {
         if self.stop.load(Ordering::SeqCst) { Flow::Stop } else { Flow::Continue }
     }
 
+    /// Ends the bar.
+    pub(crate) fn end(&mut self) {
+        self.clear();
+    }
+
     /// Ends the bar and writes a line.
     pub(crate) fn line(&mut self, text: &str) {
         self.clear();

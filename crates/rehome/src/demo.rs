@@ -6,7 +6,8 @@ use rehome_planner::RouteChoice;
 
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
-use crate::migrate::{Gates, MigrateOptions, migrate};
+use crate::gates::Gates;
+use crate::migrate::{MigrateOptions, migrate};
 use crate::sample::{SampleError, SampleOptions, SampleReport, write_sample as write};
 use crate::session::Session;
 use crate::site_file::SiteFile;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
+use crate::gates::Gates;
 use crate::memory::write_durably;
 use crate::operations::World;
 use crate::planning;
@@ -17,23 +18,6 @@ use crate::session::Session;
 use crate::site_file::SiteFile;
 use crate::summary::Summary;
 use crate::work::Work;
-
-/// What the person at the keyboard has answered in advance.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Gates {
-    /// Names of steps, or `all`.
-    pub confirmed: Vec<String>,
-    /// The account that carries the work out; the site's service account when none is given.
-    pub account: Option<String>,
-}
-
-impl Gates {
-    /// Whether the person has confirmed this step.
-    #[must_use]
-    pub fn confirms(&self, step: &str) -> bool {
-        self.confirmed.iter().any(|one| one == "all" || one.eq_ignore_ascii_case(step))
-    }
-}
 
 /// How a site is migrated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::view::View;
 pub(crate) fn import(args: &ImportArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let observe = &mut |event| view.show(&event);
     let report = jobs::import(&args.sources, &args.store, args.mailbox.as_deref(), observe)?;
-    view.line("");
+    view.end();
     answer(json, &report, &report.to_string())
 }
 
@@ -25,21 +25,21 @@ pub(crate) fn export(args: &ExportArgs, view: &mut View, json: bool) -> Result<(
     };
     let observe = &mut |event| view.show(&event);
     let report = jobs::export(&args.store, &args.to, &args.mailbox, format, observe)?;
-    view.line("");
+    view.end();
     answer(json, &report, &report.to_string())
 }
 
 pub(crate) fn move_mailboxes(args: &MoveArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let observe = &mut |event| view.show(&event);
     let summary = jobs::move_mailboxes(&args.from, &args.to, &args.mailbox, observe)?;
-    view.line("");
+    view.end();
     answer(json, &summary, &summary.to_string())?;
     summary.verdict()
 }
 
 pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let report = jobs::backup(&args.store, &args.to, &mut |event| view.show(&event))?;
-    view.line("");
+    view.end();
     answer(json, &report, &report.to_string())
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result
         dry_run: args.dry_run,
     };
     let report = jobs::restore(&request, &mut |event| view.show(&event))?;
-    view.line("");
+    view.end();
     answer(json, &report, &report.to_string())
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> 
         ArchiveCommand::Check { set, deep } => jobs::archive_check(set, *deep, observe)?,
         ArchiveCommand::Extract { set, to } => jobs::archive_extract(set, to, observe)?,
     };
-    view.line("");
+    view.end();
     answer(json, &report, &report.to_string())?;
     report.verdict()
 }
@@ -74,7 +74,7 @@ pub(crate) fn store(command: &StoreCommand, view: &mut View, json: bool) -> Resu
         StoreCommand::Info { store } => jobs::store_info(store)?,
         StoreCommand::Check { store } => jobs::store_check(store, observe)?,
     };
-    view.line("");
+    view.end();
     answer(json, &report, &report.to_string())?;
     report.verdict()
 }

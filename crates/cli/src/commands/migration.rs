@@ -54,7 +54,7 @@ fn free_demo_folder() -> PathBuf {
 
 /// Shows how a migration ended; differences are an error.
 fn finish(summary: &Summary, view: &mut View, json: bool) -> Result<(), Error> {
-    view.line("");
+    view.end();
     answer(json, summary, &summary.to_string())?;
     summary.verdict()
 }
@@ -67,7 +67,7 @@ pub(crate) fn sample(args: &SampleArgs, view: &mut View, json: bool) -> Result<(
         seed: args.seed.unwrap_or(standard.seed),
     };
     let report = rehome::write_sample(&args.dir, &options)?;
-    view.line("");
+    view.end();
     let text = format!(
         "wrote a site of {} mailboxes and {} messages to {}\nnext: rehome plan {}",
         report.mailboxes,
@@ -87,7 +87,7 @@ pub(crate) fn plan(
     let (site, work) = open(&args.site)?;
     let output = args.output.clone().unwrap_or_else(|| work.plan());
     let planned: Planned = rehome::plan(session, &site, &work, route(args.site.route), &output)?;
-    view.line("");
+    view.end();
     let text = format!(
         "{}\nwrote {} and {}\nnext: rehome apply {}",
         planned.text,
@@ -100,7 +100,7 @@ pub(crate) fn plan(
 
 pub(crate) fn check(args: &CheckArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let findings = rehome::check_plan_file(&args.plan)?;
-    view.line("");
+    view.end();
     let text = if findings.is_empty() {
         "the plan is sound, and every precondition that can be judged before it starts is met"
             .to_owned()
@@ -144,13 +144,13 @@ pub(crate) fn migrate(
 
 pub(crate) fn status(args: &WorkArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let status = rehome::status(&work(&args.work)?)?;
-    view.line("");
+    view.end();
     answer(json, &status, &status.to_string())
 }
 
 pub(crate) fn report(args: &WorkArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let path = rehome::report(&work(&args.work)?)?;
-    view.line("");
+    view.end();
     answer(json, &path, &format!("wrote {}", path.display()))
 }
 

@@ -16,12 +16,12 @@ pub(crate) fn cluster(
     match command {
         ClusterCommand::Status { quorum } => {
             let status = rehome::nodes::status(quorum)?;
-            view.line("");
+            view.end();
             answer(json, &status.document, &status.text)
         }
         ClusterCommand::Move { quorum, group, node } => {
             let text = rehome::nodes::move_group(quorum, group, node)?;
-            view.line("");
+            view.end();
             answer(json, &text, &text)
         }
         ClusterCommand::Node { quorum, name, while_stdin } => {

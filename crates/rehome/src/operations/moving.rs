@@ -12,6 +12,7 @@ use super::remember;
 use super::trouble::{Done, done, failed, for_a_person, from_error, interrupted};
 use crate::memory::Memory;
 use crate::site_file::PUBLIC_MAILBOX;
+use crate::summary::LockTimes;
 
 impl World<'_> {
     pub(super) fn move_mailboxes(
@@ -59,14 +60,19 @@ impl World<'_> {
             return Err(for_a_person("move", cause, "repair the message at the source"));
         }
         self.replicate(from, to)?;
-        done([format!(
+        let locks = LockTimes::of(self.memory.facts().lock_ms.values().copied().collect());
+        let mut performed = done([format!(
             "{} mailboxes, {} messages, {} contents sent and {} shared; locked {:.1} ms at most",
             report.moved.len() + report.moved_before.len(),
             report.messages,
             report.contents_sent,
             report.contents_present,
             report.lock_ms.max
-        )])
+        )])?;
+        let named = [("p50", locks.p50), ("p99", locks.p99), ("max", locks.max)];
+        performed.figures =
+            named.into_iter().map(|(name, ms)| (format!("lock_ms.{name}"), ms)).collect();
+        Ok(performed)
     }
 
     /// Lets each of two servers have all directory changes of the other.

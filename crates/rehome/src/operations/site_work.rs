@@ -249,7 +249,9 @@ impl World<'_> {
             counts.source, counts.lost, counts.altered, counts.duplicated
         );
         if equal {
-            return done([text]);
+            let mut performed = done([text])?;
+            performed.figures = figures(&found);
+            return Ok(performed);
         }
         let cause = format!("{text}; {}", found.examples.join("; "));
         Err(for_a_person("verification", cause, "nothing was deleted at the source; look at it"))
@@ -319,6 +321,22 @@ fn intact_contents(
         })
         .map_err(trouble)?;
     Ok(intact)
+}
+
+/// What a comparison found, as the report shows it.
+fn figures(found: &Findings) -> BTreeMap<String, f64> {
+    let counts = found.counts;
+    let named = [
+        ("messages.source", counts.source),
+        ("messages.target", counts.target),
+        ("messages.lost", counts.lost),
+        ("messages.altered", counts.altered),
+        ("messages.duplicated", counts.duplicated),
+        ("bytes", found.bytes),
+    ];
+    // Figures for people: the precision of f64 is plenty.
+    #[allow(clippy::cast_precision_loss)]
+    named.into_iter().map(|(name, count)| (name.to_owned(), count as f64)).collect()
 }
 
 /// Ends the traffic, compares everything once more, and sums up.
