@@ -21,6 +21,9 @@ use crate::registry::REGISTRY_DIR;
 use crate::resources::{Context, placeholder_values};
 use crate::status::NodeStatus;
 
+/// The longest time between two looks at what is shared, in milliseconds.
+const POLL_MS_MAX: u64 = 40;
+
 /// How often the status is published when nothing changes.
 const PUBLISH_MS: u64 = 1_000;
 
@@ -118,9 +121,11 @@ impl Shell {
         self.parts.clock.monotonic_ms()
     }
 
+    /// Time between two looks at what is shared: often enough to miss no heartbeat, and that a
+    /// person who asks for something does not wait for it.
     fn poll_ms(&self) -> u64 {
         let heartbeat_ms = self.configuration.as_ref().map_or(100, |c| c.timing.heartbeat_ms);
-        (heartbeat_ms / 3).max(5)
+        (heartbeat_ms / 3).clamp(5, POLL_MS_MAX)
     }
 
     /// Waits for messages until it is time to read what is shared.
