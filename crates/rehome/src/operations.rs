@@ -9,7 +9,9 @@ mod safekeeping;
 mod site_work;
 mod trouble;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use rehome_executor::{
     CheckOutcome, Flow, GateAnswer, OperationError, Operations, Performed, Progress,
@@ -30,7 +32,7 @@ use crate::traffic::Traffic;
 use crate::work::Work;
 
 use group::Tell;
-use rehome_cluster::Target;
+use rehome_cluster::{Cluster, Target};
 use trouble::{Done, failed, for_a_person, from_error};
 
 /// The site as the operations find and change it.
@@ -44,6 +46,7 @@ pub(crate) struct World<'a> {
     names: Names,
     old_server: Option<intake::OldServer>,
     nodes: BTreeMap<String, Process>,
+    cluster: OnceCell<Rc<Cluster>>,
     traffic: Option<Traffic>,
 }
 
@@ -67,6 +70,7 @@ impl<'a> World<'a> {
             names: Names::new(work.names()),
             old_server: None,
             nodes: BTreeMap::new(),
+            cluster: OnceCell::new(),
             traffic: None,
         };
         world.resume().map_err(Error::needs_human)?;

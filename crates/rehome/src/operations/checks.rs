@@ -64,7 +64,7 @@ fn in_cluster(world: &mut World<'_>, condition: &Condition) -> Seen {
             .collect();
         return if_true(dirty.is_empty(), "no installation is on them", format!("{dirty:?}"));
     }
-    if rehome_cluster::Cluster::open(&world.work.quorum()).is_err() {
+    if world.cluster().is_err() {
         return open("there is no cluster yet", "form it");
     }
     world.ensure_nodes_if_wanted()?;
@@ -145,7 +145,7 @@ fn configuration(world: &World<'_>) -> Result<rehome_cluster::Configuration, Ope
 }
 
 fn in_registry(world: &mut World<'_>, condition: &Condition) -> Seen {
-    if rehome_cluster::Cluster::open(&world.work.quorum()).is_err() {
+    if world.cluster().is_err() {
         return open("there is no cluster yet", "form it");
     }
     world.ensure_nodes_if_wanted()?;

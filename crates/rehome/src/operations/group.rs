@@ -1,6 +1,7 @@
 //! Forming the cluster, its group and the server in it; bringing resources online and offline.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use rehome_cluster::{
     Cluster, ClusterConfig, ClusterStatus, GroupConfig, NodeConfig, NodeName, ResourceConfig,
@@ -22,10 +23,15 @@ const LOOK_MS: u64 = 20;
 pub(super) type Tell<'a> = &'a mut dyn FnMut(Progress) -> Flow;
 
 impl World<'_> {
-    /// The cluster.
-    pub(super) fn cluster(&self) -> Result<Cluster, OperationError> {
-        Cluster::open(&self.work.quorum())
-            .map_err(|error| failed("cluster", error, "run the step that forms the cluster"))
+    /// The cluster. The same handle every time: it has to have seen a node's heartbeat move before
+    /// it can say that the node is alive.
+    pub(super) fn cluster(&self) -> Result<Rc<Cluster>, OperationError> {
+        if let Some(known) = self.cluster.get() {
+            return Ok(Rc::clone(known));
+        }
+        let opened = Cluster::open(&self.work.quorum())
+            .map_err(|error| failed("cluster", error, "run the step that forms the cluster"))?;
+        Ok(Rc::clone(self.cluster.get_or_init(|| Rc::new(opened))))
     }
 
     /// What the cluster looks like now.
@@ -43,7 +49,7 @@ impl World<'_> {
     }
 
     pub(super) fn create_cluster(&mut self, name: &str, nodes: &[String], account: &str) -> Done {
-        if Cluster::open(&self.work.quorum()).is_err() {
+        if self.cluster().is_err() {
             let mut configs = Vec::new();
             for node in nodes {
                 configs.push(NodeConfig::new(self.node_name(node)?, self.work.node(node)));
