@@ -63,12 +63,12 @@ pub(crate) struct FailoverArgs {
 impl Torture {
     /// The run that continuous integration can afford.
     pub(crate) fn short_migrate() -> Self {
-        Torture::Migrate(MigrateArgs { kills: 5, seed: 1, route: None, site: None })
+        Torture::Migrate(MigrateArgs { kills: 20, seed: 1, route: None, site: None })
     }
 
     /// The run that continuous integration can afford.
     pub(crate) fn short_failover() -> Self {
-        Torture::Failover(FailoverArgs { kills: 2, seed: 1 })
+        Torture::Failover(FailoverArgs { kills: 5, seed: 1 })
     }
 }
 
