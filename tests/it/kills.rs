@@ -68,3 +68,44 @@ fn a_killed_move_of_users_goes_on_and_loses_nothing() {
 fn a_killed_disaster_recovery_goes_on_and_loses_nothing() {
     check("disaster-recovery", 22, 6);
 }
+
+#[test]
+fn a_killed_owner_of_the_group_loses_no_acknowledged_delivery() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 23, 3, 5);
+    let work = scratch.path().join("work");
+    let shown = work.display().to_string();
+    let args = ["migrate", &site, "--work", &shown, "--confirm", "all", "--json"];
+    whole(&run(REHOME, &args));
+    let before = Duration::from_millis(300);
+    let drill = rehome::drill::kill_owner(&work, Path::new(REHOME), before).expect("a drill");
+    assert_eq!((drill.missing, drill.doubled), (0, 0), "{drill}");
+    assert_ne!(drill.killed, drill.owner, "{drill}");
+    assert!(drill.delivered > 0, "{drill}");
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_goes_on() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 24, 3, 12);
+    let work = scratch.path().join("work").display().to_string();
+    let args = ["migrate", &site, "--work", &work, "--confirm", "all", "--json"];
+    let mut child = Command::new(REHOME)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let stdout = child.stdout.take().expect("a pipe");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stdout));
+    let done = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("\"done\"")));
+    assert!(done.is_some(), "no step was done");
+    let pid = child.id().to_string();
+    assert_eq!(run("kill", &["-INT", &pid]).code, Some(0));
+    for line in lines {
+        line.expect("the pipe is read to its end");
+    }
+    assert_eq!(child.wait().expect("a child").code(), Some(5));
+    whole(&run(REHOME, &args));
+}

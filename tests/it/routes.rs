@@ -89,6 +89,27 @@ fn a_route_that_waits_for_a_person_says_so_and_goes_on_when_confirmed() {
 }
 
 #[test]
+fn a_plan_is_checked_applied_and_reported() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 15, 2, 5);
+    let work = scratch.path().join("work").display().to_string();
+    let planned = run(REHOME, &["plan", &site, "--work", &work, "--json"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    assert_eq!(planned.json()["route"], "move-users");
+    let plan = format!("{work}/plan.json");
+    let before = run(REHOME, &["status", &work, "--json"]);
+    assert_eq!(before.json()["done"], 0, "{before:?}");
+    let done = run(REHOME, &["apply", &plan, "--confirm", "all", "--json"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let after = run(REHOME, &["status", &work, "--json"]).json();
+    assert_eq!(after["done"], after["steps"], "{after}");
+    let report = run(REHOME, &["report", &work]);
+    assert_eq!(report.code, Some(0), "{report:?}");
+    let page = std::fs::read_to_string(format!("{work}/outcome.html")).expect("a page");
+    assert!(page.contains("<svg") && !page.contains("<script"), "one page, no scripts");
+}
+
+#[test]
 fn a_plan_is_stale_when_the_site_has_changed() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let site = sample(scratch.path(), 14, 2, 5);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rehome_executor::{End, Executor, ExecutorError, Notice, Run};
-use rehome_log::{FileName, RealDisk};
+use rehome_log::{FileName, RealDisk, SimDisk, SystemClock};
 use rehome_planner::{Outcome, Plan, RouteChoice, StepState, to_html};
 use serde::Serialize;
 
@@ -122,11 +122,14 @@ fn carry_out(
 }
 
 fn open_executor(session: &Session, work: &Work, plan: &Plan) -> Result<Executor, Error> {
-    let journal = FileName::new("journal").expect("a plain name");
     let disk = Arc::new(RealDisk::new(work.root()));
     let hash = plan.inventory_hash.clone();
-    Executor::open(plan.clone(), &hash, disk, journal, session.clock.clone())
+    Executor::open(plan.clone(), &hash, disk, journal_name(), session.clock.clone())
         .map_err(executor_error)
+}
+
+fn journal_name() -> FileName {
+    FileName::new("journal").expect("a plain name")
 }
 
 fn executor_error(error: ExecutorError) -> Error {
@@ -248,9 +251,18 @@ pub fn report(work: &Work) -> Result<PathBuf, Error> {
     Ok(work.report())
 }
 
+/// Reads a copy of the journal, so that a migration that runs meanwhile is not disturbed.
 fn read_outcome(work: &Work) -> Result<(Plan, Outcome), Error> {
     let plan = planning::read(&work.plan())?;
-    let session = Session::new(PathBuf::new(), Arc::default());
-    let outcome = open_executor(&session, work, &plan)?.outcome();
+    let copy = SimDisk::new();
+    match std::fs::read(work.journal()) {
+        Ok(bytes) => copy.set_contents(&journal_name(), bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::bad_input(error)),
+    }
+    let hash = plan.inventory_hash.clone();
+    let (disk, clock) = (Arc::new(copy), Arc::new(SystemClock));
+    let executor = Executor::open(plan.clone(), &hash, disk, journal_name(), clock);
+    let outcome = executor.map_err(executor_error)?.outcome();
     Ok((plan, outcome))
 }

@@ -4,6 +4,7 @@
 //! closes and the child ends in order.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -86,6 +87,8 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(words.map_err(failed)?)
+            // Ctrl-C at the terminal is for us; the child hears from us when to end.
+            .process_group(0)
             .spawn()
             .map_err(failed)?;
         let stdin = child.stdin.take();
