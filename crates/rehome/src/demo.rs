@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::gates::Gates;
 use crate::migrate::{MigrateOptions, migrate};
-use crate::sample::{SampleError, SampleOptions, SampleReport, write_sample as write};
+use crate::sample::{SampleOptions, SampleReport, write_sample as write};
 use crate::session::Session;
 use crate::site_file::SiteFile;
 use crate::summary::Summary;
@@ -20,7 +20,7 @@ use crate::work::Work;
 ///
 /// [`Error::BadInput`] if the folder is not empty or cannot be written.
 pub fn write_sample(dir: &Path, options: &SampleOptions) -> Result<SampleReport, Error> {
-    write(dir, options).map_err(|error: SampleError| Error::bad_input(error))
+    write(dir, options).map_err(Error::refused)
 }
 
 /// Makes a sample site in `dir`, plans, migrates while mail is delivered and read, verifies and

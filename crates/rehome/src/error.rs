@@ -91,19 +91,59 @@ impl Error {
         Error::NeedsHuman { message: error.to_string() }
     }
 
-    /// The same with every cause behind it, one after the other.
+    /// Something that a person must look at, with every cause behind it.
     pub(crate) fn chain(error: impl std::error::Error) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        Error::NeedsHuman { message }
+        Error::NeedsHuman { message: with_causes(&error) }
+    }
+
+    /// Bad input, with every cause behind it.
+    pub(crate) fn refused(error: impl std::error::Error) -> Self {
+        Error::BadInput { message: with_causes(&error) }
     }
 
     /// Stopped on request.
     pub(crate) fn stopped(message: &str) -> Self {
         Error::Interrupted { message: message.to_owned() }
+    }
+}
+
+/// A message with every cause behind it, one after the other; a cause that the message has told
+/// already is not told again.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message.push_str(&format!(": {text}"));
+        }
+        source = cause.source();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Outer {
+        #[error("it failed")]
+        Silent { source: std::io::Error },
+        #[error("it failed: {source}; mend it")]
+        Told { source: std::io::Error },
+    }
+
+    #[track_caller]
+    fn check(error: Outer, expected: &str) {
+        assert_eq!(Error::chain(&error).to_string(), expected);
+        assert_eq!(Error::refused(error).to_string(), expected);
+    }
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let cause = || std::io::Error::other("disk full");
+        check(Outer::Silent { source: cause() }, "it failed: disk full");
+        check(Outer::Told { source: cause() }, "it failed: disk full; mend it");
     }
 }

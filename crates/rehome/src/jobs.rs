@@ -35,17 +35,22 @@ fn open_or_create(path: &Path) -> Result<Store, Error> {
     if path.join("store.id").exists() {
         return open(path);
     }
-    let empty = std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
-    if !empty {
-        return Err(Error::BadInput {
-            message: format!(
-                "{}: this folder is not empty and is not a store; nothing was changed; give an \
-                 empty or a new folder",
-                path.display()
-            ),
-        });
-    }
+    expect_free(path, "it is not a store")?;
     Store::create_at(path, OpenOptions::default()).map_err(|error| store_error(path, error))
+}
+
+/// Refuses a folder that holds something.
+fn expect_free(folder: &Path, why: &str) -> Result<(), Error> {
+    if std::fs::read_dir(folder).map_or(!folder.exists(), |mut all| all.next().is_none()) {
+        return Ok(());
+    }
+    Err(Error::BadInput {
+        message: format!(
+            "{}: there is something here, and {why}; nothing was changed; give an empty or a new \
+             folder",
+            folder.display()
+        ),
+    })
 }
 
 /// What a store's refusal means to the caller.
@@ -72,3 +77,6 @@ fn flow(flow: crate::event::Flow) -> rehome_store::Flow {
         crate::event::Flow::Stop => rehome_store::Flow::Stop,
     }
 }
+
+#[cfg(test)]
+mod tests;

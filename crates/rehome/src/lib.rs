@@ -31,6 +31,8 @@ mod restore;
 mod session;
 mod site_file;
 mod summary;
+#[cfg(test)]
+mod testing;
 mod traffic;
 mod verify;
 mod work;

@@ -1,12 +1,14 @@
 //! Laying a backup down as a store or a directory that is not started yet.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_archive::{Backup, BackupId, DiskTarget, Set};
+use rehome_archive::{Backup, BackupId, ContentId, DiskTarget, MailboxOutline, Set};
 use rehome_log::{RealDisk, SystemClock};
 use rehome_site::Directory;
 use rehome_store::{OpenOptions, RestoreWriter};
+use serde::Serialize;
 
 use crate::backup::DIRECTORY_STREAM;
 use crate::error::Error;
@@ -20,6 +22,71 @@ pub(crate) fn open(set: &Path, id: &str) -> Result<Backup, Error> {
     let set = Set::open(Arc::new(DiskTarget::at(set))).map_err(Error::chain)?;
     let id: BackupId = id.parse().map_err(Error::bad_input)?;
     set.backup(id).map_err(Error::chain)
+}
+
+/// The part of a backup that is laid down.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    outlines: Vec<MailboxOutline>,
+    /// Each content that they name, with its size.
+    contents: HashMap<ContentId, u64>,
+}
+
+/// How much a chosen part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Amount {
+    pub(crate) mailboxes: u64,
+    pub(crate) messages: u64,
+    pub(crate) content_bytes: u64,
+}
+
+impl Chosen {
+    /// Chooses a backup's mailboxes, or `only` one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadInput`] if the backup has no such mailbox; [`Error::NeedsHuman`] if its
+    /// outlines cannot be read.
+    pub(crate) fn of(backup: &Backup, only: Option<&str>) -> Result<Self, Error> {
+        let (mut outlines, mut others) = (Vec::new(), Vec::new());
+        for outline in backup.outlines() {
+            let (_, outline) = outline.map_err(Error::chain)?;
+            match only {
+                Some(only) if only != outline.name => others.push(outline.name),
+                _ => outlines.push(outline),
+            }
+        }
+        if let (Some(only), true) = (only, outlines.is_empty()) {
+            return Err(no_such_mailbox(only, &others));
+        }
+        let messages = outlines.iter().flat_map(|one| &one.folders).flat_map(|one| &one.messages);
+        let contents = messages.map(|message| (message.content, message.size_bytes)).collect();
+        Ok(Chosen { outlines, contents })
+    }
+
+    /// How much it is; each content counts once.
+    pub(crate) fn amount(&self) -> Amount {
+        let folders = self.outlines.iter().flat_map(|outline| &outline.folders);
+        Amount {
+            mailboxes: self.outlines.len() as u64,
+            messages: folders.map(|folder| folder.messages.len() as u64).sum(),
+            content_bytes: self.contents.values().sum(),
+        }
+    }
+}
+
+/// How many mailboxes a message names.
+const NAMED_MAX: usize = 20;
+
+fn no_such_mailbox(name: &str, others: &[String]) -> Error {
+    let mut has = others.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if others.len() > NAMED_MAX {
+        has.push_str(&format!(" and {} more", others.len() - NAMED_MAX));
+    }
+    Error::bad_input(format!(
+        "the backup has no mailbox \"{name}\", so nothing was restored; choose one that it has: \
+         {has}"
+    ))
 }
 
 /// Lays the store of a backup down at `target` and writes the marker that lets it recover.
@@ -38,68 +105,47 @@ pub(crate) fn store(
     observe: Observe<'_>,
 ) -> Result<String, Error> {
     let backup = open(set, id)?;
-    lay_down(&backup, None, target, marker, observe)
+    let chosen = Chosen::of(&backup, None)?;
+    let amount = chosen.amount();
+    lay_down(&backup, chosen, target, marker, observe)?;
+    Ok(format!("{} mailboxes and {} messages laid down", amount.mailboxes, amount.messages))
 }
 
-/// Lays the store of a backup down, or one mailbox of it.
+/// Lays the chosen part of a backup down.
 pub(crate) fn lay_down(
     backup: &Backup,
-    only: Option<&str>,
+    chosen: Chosen,
     target: &Path,
     marker: &Path,
     observe: Observe<'_>,
-) -> Result<String, Error> {
+) -> Result<(), Error> {
     set_aside(target)?;
-    let manifest = backup.manifest();
-    let totals = manifest.map(|manifest| manifest.totals).unwrap_or_default();
     let options = OpenOptions {
         owner: "restore".to_owned(),
-        store_id: manifest.map(|manifest| manifest.header.store_id.0),
+        store_id: backup.manifest().map(|manifest| manifest.header.store_id.0),
         ..OpenOptions::default()
     };
     std::fs::create_dir_all(target)
         .map_err(|error| Error::needs_human(format!("{}: {error}", target.display())))?;
     let (disk, clock) = (Arc::new(RealDisk::new(target)), Arc::new(SystemClock));
     let mut writer = RestoreWriter::create(disk, clock, options).map_err(Error::chain)?;
-    let mut wanted = std::collections::HashSet::new();
-    let mut outlines = Vec::new();
-    for outline in backup.outlines() {
-        let (_, outline) = outline.map_err(Error::chain)?;
-        if only.is_none_or(|only| only == outline.name) {
-            if only.is_some() {
-                let messages = outline.folders.iter().flat_map(|folder| &folder.messages);
-                wanted.extend(messages.map(|message| message.content));
-            }
-            outlines.push(outline);
-        }
-    }
-    if outlines.is_empty() {
-        return Err(Error::bad_input(format!(
-            "the backup has no mailbox {}; see rehome archive list",
-            only.unwrap_or("at all")
-        )));
-    }
-    let mut done = 0;
+    let (mut done, total) = (0, chosen.amount().content_bytes);
     for content in backup.contents() {
         let content = content.map_err(Error::chain)?;
-        if only.is_some() && !wanted.contains(&content.id) {
+        if !chosen.contents.contains_key(&content.id) {
             continue;
         }
         writer.put_body(&content.bytes).map_err(Error::chain)?;
         done += content.bytes.len() as u64;
-        tell(observe, done, totals.content_bytes)?;
+        tell(observe, done, total)?;
     }
-    let (mut mailboxes, mut messages) = (0_u64, 0_u64);
-    for outline in outlines {
+    for outline in chosen.outlines {
         let rows = rows_of(outline).map_err(Error::bad_input)?;
-        mailboxes += 1;
-        messages += rows.messages.len() as u64;
         writer.put_mailbox(rows).map_err(Error::chain)?;
     }
     let proof = writer.finish().map_err(Error::chain)?;
     let json = serde_json::to_vec_pretty(&proof).map_err(Error::needs_human)?;
-    write_durably(marker, &json)?;
-    Ok(format!("{mailboxes} mailboxes and {messages} messages laid down"))
+    write_durably(marker, &json)
 }
 
 fn tell(observe: Observe<'_>, done: u64, total: u64) -> Result<(), Error> {

@@ -270,3 +270,6 @@ pub(crate) fn contents(
     }
     Ok(counts)
 }
+
+#[cfg(test)]
+mod tests;

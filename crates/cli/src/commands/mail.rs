@@ -14,7 +14,8 @@ pub(crate) fn import(args: &ImportArgs, view: &mut View, json: bool) -> Result<(
     let observe = &mut |event| view.show(&event);
     let report = jobs::import(&args.sources, &args.store, args.mailbox.as_deref(), observe)?;
     view.end();
-    answer(json, &report, &report.to_string())
+    answer(json, &report, &report.to_string())?;
+    report.verdict()
 }
 
 pub(crate) fn export(args: &ExportArgs, view: &mut View, json: bool) -> Result<(), Error> {
@@ -26,7 +27,8 @@ pub(crate) fn export(args: &ExportArgs, view: &mut View, json: bool) -> Result<(
     let observe = &mut |event| view.show(&event);
     let report = jobs::export(&args.store, &args.to, &args.mailbox, format, observe)?;
     view.end();
-    answer(json, &report, &report.to_string())
+    answer(json, &report, &report.to_string())?;
+    report.verdict()
 }
 
 pub(crate) fn move_mailboxes(args: &MoveArgs, view: &mut View, json: bool) -> Result<(), Error> {

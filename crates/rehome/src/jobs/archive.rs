@@ -1,18 +1,19 @@
 //! Backing a store up, looking at archive sets, restoring.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rehome_archive::{BackupInfo, BackupState, Set};
+use rehome_archive::{Backup, BackupId, BackupInfo, BackupState, Set};
 use rehome_log::{Clock as _, SystemClock};
 use rehome_store::{LocalSource, OpenOptions, RestoreMarker, Store};
 
-use super::{open, target};
+use super::{expect_free, open, target};
 use crate::backup::{self, BackupRequest};
 use crate::error::Error;
 use crate::event::Observe;
 use crate::report::JobReport;
-use crate::restore as restoring;
+use crate::restore::{self as restoring, Chosen};
 use crate::summary::bytes;
 
 /// Backs a store up into an archive set, which is made if it does not exist.
@@ -46,13 +47,19 @@ fn account() -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
+/// Opens an archive set that exists.
+fn open_set(set: &Path) -> Result<Set, Error> {
+    Set::open(target(set))
+        .map_err(|error| Error::bad_input(format!("{}: {}", set.display(), Error::refused(error))))
+}
+
 /// The backups of a set.
 ///
 /// # Errors
 ///
 /// [`Error::BadInput`] if there is no set.
 pub fn archive_list(set: &Path) -> Result<JobReport, Error> {
-    let opened = Set::open(target(set)).map_err(|error| Error::bad_input(Error::chain(error)))?;
+    let opened = open_set(set)?;
     let backups = opened.list().map_err(Error::chain)?;
     let mut text = format!("set {} of store {}\n", opened.id(), opened.store_id());
     let mut documents = Vec::new();
@@ -95,7 +102,7 @@ fn backup_line(one: &BackupInfo) -> String {
 ///
 /// [`Error::BadInput`] if there is no set. Damage is the report's problem.
 pub fn archive_check(set: &Path, deep: bool, observe: Observe<'_>) -> Result<JobReport, Error> {
-    let opened = Set::open(target(set)).map_err(|error| Error::bad_input(Error::chain(error)))?;
+    let opened = open_set(set)?;
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
     for one in opened.list().map_err(Error::chain)? {
         if one.state == BackupState::Incomplete {
@@ -130,61 +137,102 @@ pub struct RestoreRequest {
     pub dry_run: bool,
 }
 
-/// Restores a store from a backup, and opens it once so that it recovers.
+/// Restores a store from a backup and lets it recover. The store is made beside its place and
+/// comes there whole: until then its place stays as it was.
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if there is no such backup or mailbox, or the target is not empty: nothing
-/// is changed then; [`Error::NeedsHuman`] if something of the backup cannot be read.
+/// [`Error::BadInput`] if there is no such backup or mailbox, or the target is not empty;
+/// [`Error::Interrupted`] if `observe` says so: the same call begins again;
+/// [`Error::NeedsHuman`] if something of the backup cannot be read.
 pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobReport, Error> {
     let id = choose(&request.set, request.backup.as_deref())?;
-    let empty =
-        std::fs::read_dir(&request.store).map_or(true, |mut entries| entries.next().is_none());
-    if !empty {
-        return Err(Error::BadInput {
-            message: format!(
-                "{}: the target is not empty, and a restore replaces nothing; give an empty or a \
-                 new folder",
-                request.store.display()
-            ),
-        });
-    }
+    expect_free(&request.store, "a restore replaces nothing")?;
     let backup = restoring::open(&request.set, &id)?;
+    let chosen = Chosen::of(&backup, request.mailbox.as_deref())?;
+    let amount = chosen.amount();
+    let document = serde_json::json!({
+        "backup": id, "restored": !request.dry_run, "amount": amount,
+    });
+    let text = format!(
+        "{} mailboxes, {} messages, {} from backup {id} to {}",
+        amount.mailboxes,
+        amount.messages,
+        bytes(amount.content_bytes),
+        request.store.display()
+    );
     if request.dry_run {
-        let totals = backup.manifest().map(|manifest| manifest.totals).unwrap_or_default();
-        let text = format!(
-            "would restore {} mailboxes, {} messages, {} from backup {id} to {}",
-            totals.mailboxes,
-            totals.messages,
-            bytes(totals.content_bytes),
-            request.store.display()
-        );
-        return JobReport::good(&totals, text);
+        return JobReport::good(&document, format!("would restore {text}"));
     }
-    if request.store.exists() {
-        std::fs::remove_dir(&request.store).map_err(Error::needs_human)?;
-    }
-    let marker = request.store.with_extension("restore-marker");
-    let only = request.mailbox.as_deref();
-    let text = restoring::lay_down(&backup, only, &request.store, &marker, observe)?;
-    recover(&request.store, &marker)?;
-    JobReport::good(&text, format!("{text} and recovered from backup {id}"))
+    let scratch = beside(&request.store, "restoring")?;
+    lay_down(&backup, chosen, &scratch, observe)?;
+    into_place(&scratch, &request.store)?;
+    JobReport::good(&document, format!("restored {text}"))
+}
+
+/// A path in the same folder whose name begins with that of `path`.
+fn beside(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
+    let whole = std::path::absolute(path).map_err(Error::bad_input)?;
+    let mut name = whole.file_name().map(ToOwned::to_owned).ok_or_else(|| {
+        let shown = path.display();
+        Error::bad_input(format!("{shown}: this path has no name; give that of a folder"))
+    })?;
+    name.push(format!(".{suffix}"));
+    Ok(whole.with_file_name(name))
+}
+
+/// Makes a store of a part of a backup; a failure leaves nothing of it.
+fn lay_down(
+    backup: &Backup,
+    chosen: Chosen,
+    store: &Path,
+    observe: Observe<'_>,
+) -> Result<(), Error> {
+    let marker = beside(store, "marker")?;
+    let made = restoring::lay_down(backup, chosen, store, &marker, observe)
+        .and_then(|()| recover(store, &marker));
+    made.map_err(|error| match std::fs::remove_dir_all(store) {
+        Err(left) if left.kind() != ErrorKind::NotFound => Error::needs_human(format!(
+            "{error}; besides, the unfinished {} cannot be removed: {left}",
+            store.display()
+        )),
+        _ => error,
+    })
 }
 
 /// Opens a restored store with its marker, which ends the restore.
 fn recover(store: &Path, marker: &Path) -> Result<(), Error> {
-    let json = std::fs::read(marker).map_err(Error::needs_human)?;
+    let failed = |error| Error::needs_human(format!("{}: {error}", marker.display()));
+    let json = std::fs::read(marker).map_err(failed)?;
     let proof: RestoreMarker = serde_json::from_slice(&json).map_err(Error::needs_human)?;
     let options = OpenOptions { restore_marker: Some(proof), ..OpenOptions::default() };
     Store::open_at(store, options).map_err(Error::chain)?.close().map_err(Error::chain)?;
-    std::fs::remove_file(marker).map_err(Error::needs_human)
+    std::fs::remove_file(marker).map_err(failed)
+}
+
+/// Gives a finished store its name, durably.
+fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
+    let attempt = || {
+        // On Unix the rename replaces an empty folder, and no other.
+        std::fs::rename(made, place)?;
+        let folder = made.parent().unwrap_or(Path::new("."));
+        std::fs::File::open(folder)?.sync_all()
+    };
+    attempt().map_err(|error| {
+        Error::needs_human(format!(
+            "{}: the restored store cannot take this place: {error}; it is whole in {}; rename it",
+            place.display(),
+            made.display()
+        ))
+    })
 }
 
 /// The backup with this id, or the newest complete one.
 fn choose(set: &Path, id: Option<&str>) -> Result<String, Error> {
-    let opened = Set::open(target(set)).map_err(|error| Error::bad_input(Error::chain(error)))?;
+    let opened = open_set(set)?;
     if let Some(id) = id {
-        return Ok(id.to_owned());
+        let id: BackupId = id.parse().map_err(Error::bad_input)?;
+        return opened.backup(id).map(|_| id.to_string()).map_err(Error::refused);
     }
     let latest = opened.latest().map_err(Error::chain)?;
     latest.map(|latest| latest.id.to_string()).ok_or_else(|| Error::BadInput {
@@ -199,16 +247,18 @@ fn choose(set: &Path, id: Option<&str>) -> Result<String, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if there is no such set or the folder is not empty.
+/// [`Error::BadInput`] if there is no such set or the folder is not empty;
+/// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if something of the backup
+/// cannot be read.
 pub fn archive_extract(set: &Path, to: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
     let id = choose(set, None)?;
+    expect_free(to, "mail is not mixed with other files")?;
     let backup = restoring::open(set, &id)?;
     // The export knows every rule of Maildir++, and it reads from a store: a passing one.
-    let scratch = to.with_extension("extract-scratch");
-    let marker = scratch.with_extension("marker");
-    restoring::lay_down(&backup, None, &scratch, &marker, observe)?;
-    recover(&scratch, &marker)?;
-    let report = super::export(&scratch, to, &[], super::ExportFormat::Maildir, observe)?;
-    std::fs::remove_dir_all(&scratch).map_err(Error::needs_human)?;
-    Ok(report)
+    let scratch = beside(to, "extracting")?;
+    lay_down(&backup, Chosen::of(&backup, None)?, &scratch, observe)?;
+    let report = super::export(&scratch, to, &[], super::ExportFormat::Maildir, observe);
+    std::fs::remove_dir_all(&scratch)
+        .map_err(|error| Error::needs_human(format!("{}: {error}", scratch.display())))?;
+    report
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rehome_store::{
     ExportError, ExportOptions, ExportProgress, ExportReport, ImportError, ImportOptions,
     ImportProgress, ImportReport, MailboxName, SourceKind, Store, detect_source, export_eml,
-    export_maildir, export_mbox, import_site, import_source,
+    export_maildir, export_mbox, import_site, import_source, scan_site, scan_source,
 };
 
 use super::{flow, open, open_or_create};
@@ -41,7 +41,17 @@ pub fn import(
     let named = mailbox.map(MailboxName::try_from).transpose().map_err(Error::bad_input)?;
     let open = open_or_create(store)?;
     let mut all = ImportReport::default();
+    let total = total(sources, &kinds)?;
     for (source, kind) in sources.iter().zip(kinds) {
+        let before = all.messages() + all.present();
+        let observe = &mut |progress: ImportProgress| {
+            flow(observe(Event::Progress {
+                what: "importing".to_owned(),
+                done: before + progress.messages + progress.present,
+                total,
+                unit: "messages".to_owned(),
+            }))
+        };
         let report = import_one(source, kind, named.as_ref(), &open, observe);
         let report = report.map_err(import_error)?;
         all.mailboxes.extend(report.mailboxes);
@@ -81,19 +91,11 @@ fn import_one(
     kind: Option<SourceKind>,
     named: Option<&MailboxName>,
     store: &Store,
-    observe: Observe<'_>,
+    observe: &mut dyn FnMut(ImportProgress) -> rehome_store::Flow,
 ) -> Result<ImportReport, ImportError> {
     let options = ImportOptions::default();
-    let mut told = |progress: ImportProgress| {
-        flow(observe(Event::Progress {
-            what: format!("importing {}", progress.mailbox),
-            done: progress.bytes,
-            total: 0,
-            unit: "bytes".to_owned(),
-        }))
-    };
     if kind.is_none() && named.is_none() {
-        return import_site(source, store, &options, &mut told);
+        return import_site(source, store, &options, observe);
     }
     let stem = source.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let own = MailboxName::try_from(stem.as_str());
@@ -102,14 +104,29 @@ fn import_one(
         (None, Ok(name)) => name,
         (None, Err(_)) => MailboxName::try_from("imported").expect("a plain name"),
     };
-    import_source(source, &name, None, store, &options, &mut told)
+    import_source(source, &name, None, store, &options, observe)
+}
+
+/// How many messages there are, as far as that can be told without reading them; 0 if it cannot.
+fn total(sources: &[PathBuf], kinds: &[Option<SourceKind>]) -> Result<u64, Error> {
+    let mut messages = 0;
+    for (source, kind) in sources.iter().zip(kinds) {
+        let scan = match kind {
+            None => scan_site(source),
+            Some(SourceKind::Maildir) => scan_source(source),
+            Some(_) => return Ok(0),
+        };
+        let scan = scan.map_err(import_error)?;
+        messages += scan.mailboxes.iter().map(|one| one.messages).sum::<u64>();
+    }
+    Ok(messages)
 }
 
 fn import_error(error: ImportError) -> Error {
     match error {
         ImportError::Interrupted { .. } => Error::stopped("the import was asked to stop"),
         ImportError::Store { .. } => Error::chain(error),
-        other => Error::bad_input(other),
+        other => Error::refused(other),
     }
 }
 
@@ -135,7 +152,7 @@ fn imported_text(report: &ImportReport) -> String {
 /// # Errors
 ///
 /// [`Error::BadInput`] if there is no such store or mailbox, or the folder is not empty;
-/// [`Error::Interrupted`] if `observe` says so.
+/// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if the store fails.
 pub fn export(
     store: &Path,
     to: &Path,
@@ -165,7 +182,8 @@ pub fn export(
     };
     let report = report.map_err(|error| match error {
         ExportError::Interrupted { .. } => Error::stopped("the export was asked to stop"),
-        other => Error::bad_input(other),
+        ExportError::Store { .. } => Error::chain(error),
+        other => Error::refused(other),
     })?;
     open.close().map_err(Error::chain)?;
     exported(&report, to)

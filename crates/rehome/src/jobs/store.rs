@@ -106,14 +106,18 @@ struct StatesAsDirectory {
 
 impl HomeDirectory for StatesAsDirectory {
     fn home(&mut self, mailbox: &MailboxName) -> Result<String, TransferError> {
-        let active = |store: &Store| {
-            let info = store.mailbox(mailbox).ok().flatten();
-            info.map(|info| info.state)
+        // A store that does not answer decides nothing: two homes would be the price.
+        let state = |store: &Store| match store.mailbox(mailbox) {
+            Ok(info) => Ok(info.map(|info| info.state)),
+            Err(source) => Err(TransferError::Store {
+                doing: "look for the mailbox's home",
+                source: Box::new(source),
+            }),
         };
-        if active(&self.to) == Some(MailboxState::Active) {
+        if state(&self.to)? == Some(MailboxState::Active) {
             return Ok(self.to_name.clone());
         }
-        match active(&self.from) {
+        match state(&self.from)? {
             Some(MailboxState::Moved { .. }) => Ok(self.to_name.clone()),
             Some(_) => Ok(self.from_name.clone()),
             None => Err(TransferError::NoMailbox { mailbox: mailbox.clone() }),
