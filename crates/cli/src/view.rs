@@ -62,29 +62,30 @@ impl View {
 
     fn step(&mut self, id: &str, title: &str, state: &str) {
         match state {
-            "begun" if std::io::stderr().is_terminal() => self.begin(&format!("{id} {title}"), 0),
+            "begun" if std::io::stderr().is_terminal() => {
+                self.begin(&format!("{id} {title}"), 0, "");
+            }
             "begun" => {}
             "done" => self.line(&format!("  {id:<4} {title}")),
             other => self.line(&format!("  {id:<4} {title} ({other})")),
         }
     }
 
-    fn begin(&mut self, what: &str, total: u64) {
+    fn begin(&mut self, what: &str, total: u64, unit: &str) {
         self.bar.finish_and_clear();
         what.clone_into(&mut self.what);
-        let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
-        bar.set_draw_target(ProgressDrawTarget::stderr());
+        let length = (total > 0).then_some(total);
+        let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
+        bar.set_style(style(total > 0, unit));
         bar.set_message(what.to_owned());
+        bar.set_draw_target(ProgressDrawTarget::stderr());
         self.bar = bar;
         self.bar.enable_steady_tick(Duration::from_millis(200));
     }
 
     fn progress(&mut self, what: &str, done: u64, total: u64, unit: &str) {
         if self.what != what {
-            self.begin(what, total);
-            if total > 0 {
-                self.bar.set_style(style(unit));
-            }
+            self.begin(what, total, unit);
             self.told = Some(Instant::now());
         }
         self.bar.set_position(done);
@@ -112,11 +113,16 @@ fn progress_line(bar: &ProgressBar, what: &str, done: u64, total: u64, unit: &st
     format!("       {what}: {} of {}, {rate}/s, {left} left", amount(done), amount(total))
 }
 
-fn style(unit: &str) -> ProgressStyle {
-    let template = if unit == "bytes" {
-        "       {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left"
-    } else {
-        "       {msg} [{bar:30}] {pos}/{len} {per_sec} {eta} left"
+/// How far, how fast and until when; without a total, how much and how fast.
+fn style(has_total: bool, unit: &str) -> ProgressStyle {
+    let template = match (has_total, unit) {
+        (true, "bytes") => {
+            "       {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left"
+        }
+        (true, _) => "       {msg} [{bar:30}] {pos}/{len} {per_sec} {eta} left",
+        (false, "bytes") => "       {spinner} {msg} {bytes} {bytes_per_sec}",
+        (false, "") => "       {spinner} {msg}",
+        (false, _) => "       {spinner} {msg} {pos} {per_sec}",
     };
     ProgressStyle::with_template(template).expect("a template of this file")
 }

@@ -127,7 +127,7 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  lost {} · altered {} · duplicated {} · every byte compared: {}",
+            "  lost {} · altered {} · duplicated {} · verified: {}",
             counts.lost,
             counts.altered,
             counts.duplicated,

@@ -45,14 +45,15 @@ impl World<'_> {
         let (mut messages, mut skipped) = (0, Vec::new());
         self.with_old_store(server, |world, store| {
             let folders = world.mail_sources();
+            let total = world.plan.inventory.messages();
             for (name, folder) in &folders {
                 let mailbox = MailboxName::try_from(name.as_str())
                     .map_err(|error| failed(name, error, "rename the mailbox in the site file"))?;
                 let mut observe = |progress: rehome_store::ImportProgress| {
                     let told = tell(Progress {
-                        what: format!("taking in {name}"),
-                        done: progress.messages,
-                        total: 0,
+                        what: "taking in".to_owned(),
+                        done: messages + progress.messages + progress.present,
+                        total,
                         unit: "messages".to_owned(),
                     });
                     match told {
