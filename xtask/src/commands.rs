@@ -86,11 +86,6 @@ pub(crate) fn plan(site: &Path) -> Result<(), String> {
     std::io::stdout().write_all(&text).map_err(|error| error.to_string())
 }
 
-pub(crate) fn bench_move(corpus: Option<&Path>) -> Result<(), String> {
-    let mut env = Vec::new();
-    let corpus = corpus.map(|path| path.to_string_lossy().into_owned());
-    if let Some(path) = &corpus {
-        env.push(("REHOME_BENCH_CORPUS", path.as_str()));
-    }
-    cargo(&["bench", "--package", "rehome-store", "--bench", "bulk_move"], &env)
+pub(crate) fn bench_criterion() -> Result<(), String> {
+    cargo(&["bench", "--package", "rehome-store", "--bench", "bulk_move"], &[])
 }

@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask test | check | fix | servers | plan | bench | torture`.
 
+mod bench;
 mod commands;
 mod torture;
 
@@ -44,12 +45,10 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// The bulk move beside `cp` of the same bytes.
-    Move {
-        /// A folder of Maildir++ trees; without it a made-up site is used.
-        #[arg(long)]
-        corpus: Option<PathBuf>,
-    },
+    /// The bulk move beside copies of the same bytes; renews docs/benchmarks/bulk-move.*.
+    Move(bench::MoveArgs),
+    /// The store's benches with criterion.
+    Criterion,
 }
 
 fn main() -> ExitCode {
@@ -59,7 +58,8 @@ fn main() -> ExitCode {
         Command::Fix => commands::fix(),
         Command::Servers => commands::servers(),
         Command::Plan { site } => commands::plan(&site),
-        Command::Bench(Bench::Move { corpus }) => commands::bench_move(corpus.as_deref()),
+        Command::Bench(Bench::Move(args)) => bench::run(&args),
+        Command::Bench(Bench::Criterion) => commands::bench_criterion(),
         Command::Torture(torture) => torture::run(&torture),
     };
     match result {

@@ -1,0 +1,150 @@
+//! The disk under the measurement: its latency, its caches, its room.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::bench::figures;
+
+const PROBES: usize = 64;
+const PROBE_BYTES: usize = 4 << 10;
+
+/// Median time of an fdatasync after an append of 4 KiB, in milliseconds.
+pub(crate) fn probe_ms(folder: &Path) -> Result<f64, String> {
+    let path = folder.join("probe");
+    let probe = || -> io::Result<Vec<f64>> {
+        let mut file = File::options().create(true).append(true).open(&path)?;
+        let mut times = Vec::with_capacity(PROBES);
+        for _ in 0..PROBES {
+            file.write_all(&[7; PROBE_BYTES])?;
+            let begun = Instant::now();
+            file.sync_data()?;
+            times.push(begun.elapsed().as_secs_f64() * 1000.0);
+        }
+        Ok(times)
+    };
+    let times = probe().map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(figures::median(&times))
+}
+
+/// Every file below a folder, or the file itself.
+pub(crate) fn files_below(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    let mut open = vec![path.to_owned()];
+    while let Some(path) = open.pop() {
+        let failed = |error: io::Error| format!("{}: {error}", path.display());
+        if fs::symlink_metadata(&path).map_err(failed)?.is_dir() {
+            for entry in fs::read_dir(&path).map_err(failed)? {
+                open.push(entry.map_err(failed)?.path());
+            }
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads every file below a path, so that the page cache has it.
+pub(crate) fn warm(path: &Path) -> Result<(), String> {
+    for file in files_below(path)? {
+        File::open(&file)
+            .and_then(|mut file| io::copy(&mut file, &mut io::sink()))
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// How the source is made cold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    /// All clean pages, directory entries and inodes are dropped; takes root.
+    DropCaches,
+    /// The pages of single files are given back with posix_fadvise, which `dd` does.
+    Advice,
+}
+
+impl Eviction {
+    /// The thorough one, if this process may.
+    pub(crate) fn possible() -> Eviction {
+        match File::options().write(true).open(DROP_CACHES) {
+            Ok(_) => Eviction::DropCaches,
+            Err(_) => Eviction::Advice,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Eviction::DropCaches => "sync, then 3 written to /proc/sys/vm/drop_caches",
+            Eviction::Advice => "sync, then posix_fadvise(DONTNEED) of each file, by dd",
+        }
+    }
+}
+
+const DROP_CACHES: &str = "/proc/sys/vm/drop_caches";
+
+/// More files than this are not evicted one by one.
+const ADVICE_FILES_MAX: usize = 4000;
+
+/// Takes a source out of the page cache; false if it has too many files for that.
+pub(crate) fn evict(path: &Path, eviction: Eviction) -> Result<bool, String> {
+    if eviction == Eviction::DropCaches {
+        let dropped = fs::write(DROP_CACHES, "3\n");
+        return dropped.map(|()| true).map_err(|error| format!("{DROP_CACHES}: {error}"));
+    }
+    let files = files_below(path)?;
+    if files.len() > ADVICE_FILES_MAX {
+        return Ok(false);
+    }
+    for file in files {
+        let mut command = Command::new("dd");
+        command.arg(format!("if={}", file.display()));
+        finish(command.args(["iflag=nocache", "count=0", "status=none"]))?;
+    }
+    Ok(true)
+}
+
+/// Waits until the file system of a folder has written everything (syncfs).
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), String> {
+    finish(Command::new("sync").arg("-f").arg(folder))
+}
+
+/// Runs a program to its end.
+pub(crate) fn finish(command: &mut Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{command:?} does not start: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// What a program says, or nothing.
+pub(crate) fn ask(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_default()
+}
+
+/// Whether a program can be started.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+}
+
+/// Fails unless the file system of a folder has room for so many bytes more.
+pub(crate) fn require_room(folder: &Path, bytes: u64) -> Result<(), String> {
+    let shown = folder.to_string_lossy();
+    let text = ask("df", &["--output=avail", "-B1", &shown]);
+    let free: Option<u64> = text.lines().last().and_then(|line| line.trim().parse().ok());
+    match free {
+        Some(free) if free < bytes => Err(format!(
+            "{shown} has {} MB free, all rounds together write {} MB; ask for fewer --rounds or \
+             name another disk with --scratch",
+            free / 1_000_000,
+            bytes / 1_000_000
+        )),
+        _ => Ok(()),
+    }
+}
