@@ -139,7 +139,8 @@ pub(crate) struct ExportArgs {
 pub(crate) struct SiteArgs {
     /// A site.toml, a folder that holds one, or a folder of Maildir++ trees.
     pub(crate) site: PathBuf,
-    /// Where stores, journal and reports lie. Default: rehome-work beside site.toml.
+    /// Where stores, journal and reports lie. Default: rehome-work beside site.toml, or in the
+    /// present folder if there is no site.toml.
     #[arg(long)]
     pub(crate) work: Option<PathBuf>,
     /// The route to take.

@@ -23,6 +23,8 @@ pub struct SiteFile {
     pub base: PathBuf,
     /// The file as messages name it.
     pub shown: String,
+    /// Whether there is no site file: a bare folder of Maildir++ trees.
+    pub bare: bool,
 }
 
 impl SiteFile {
@@ -48,7 +50,7 @@ impl SiteFile {
         let site = Site::parse(&text, &shown).map_err(|found| bad(&found))?;
         let base = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         let base = base.unwrap_or(Path::new(".")).to_owned();
-        let mut read = SiteFile { site, base, shown };
+        let mut read = SiteFile { site, base, shown, bare: false };
         read.find_mailboxes()?;
         Ok(read)
     }
@@ -68,10 +70,12 @@ impl SiteFile {
         of.map(|mailbox| (mailbox.name.to_string(), folder(&mailbox.folder))).collect()
     }
 
-    /// The folder in which the migration of this site works unless another is given.
+    /// The folder in which the migration of this site works unless another is given: beside
+    /// site.toml; in the present folder for a bare folder of mail, which is left as it is.
     #[must_use]
     pub fn default_work(&self) -> Work {
-        Work::new(self.base.join("rehome-work"))
+        let folder = Path::new("rehome-work");
+        Work::new(if self.bare { folder.to_owned() } else { self.base.join(folder) })
     }
 
     /// Points at a key of the site file.
@@ -161,7 +165,7 @@ fn implicit(root: &Path) -> Result<SiteFile, Error> {
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Error::BadInput { message: format!("{}: {}", root.display(), texts.join("\n")) }
     })?;
-    Ok(SiteFile { site, base: root.to_owned(), shown: root.display().to_string() })
+    Ok(SiteFile { site, base: root.to_owned(), shown: root.display().to_string(), bare: true })
 }
 
 /// The names of the folders in a folder, sorted; hidden ones and links are left out.

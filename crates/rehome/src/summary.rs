@@ -1,5 +1,6 @@
 //! How a migration or a move ended, as a document and in words.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,9 @@ pub struct Summary {
     pub seconds: f64,
     /// For how long mailboxes were locked.
     pub lock_ms: LockTimes,
+    /// For how long each mailbox was locked, in milliseconds.
+    #[serde(default)]
+    pub lock_ms_by_mailbox: BTreeMap<String, f64>,
     /// Whether every message was compared with its source.
     pub verified: bool,
     /// What happened meanwhile, if anybody delivered or read.
@@ -112,6 +116,16 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// The mailbox that was locked for longest, if one was longer than all others.
+    fn longest(&self) -> Option<&str> {
+        let by_time = |a: &(&String, &f64), b: &(&String, &f64)| a.1.total_cmp(b.1);
+        let (name, longest) = self.lock_ms_by_mailbox.iter().max_by(by_time)?;
+        let alone = self.lock_ms_by_mailbox.values().filter(|ms| *ms == longest).count() == 1;
+        alone.then_some(name)
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.messages;
@@ -136,8 +150,11 @@ impl fmt::Display for Summary {
         let locks = self.lock_ms;
         writeln!(
             f,
-            "  mailbox locked: {:.1} ms (half), {:.1} ms (99 %), {:.1} ms (longest)",
-            locks.p50, locks.p99, locks.max
+            "  mailbox locked: {:.1} ms (half), {:.1} ms (99 %), {:.1} ms (longest{})",
+            locks.p50,
+            locks.p99,
+            locks.max,
+            self.longest().map(|name| format!(", {name}")).unwrap_or_default()
         )?;
         if let Some(traffic) = self.traffic {
             writeln!(

@@ -253,6 +253,11 @@ fn compare(
         unique_bytes: statistics.content_bytes,
         seconds: report.seconds,
         lock_ms: LockTimes::of(locks),
+        lock_ms_by_mailbox: report
+            .moved
+            .iter()
+            .map(|one| (one.mailbox.to_string(), one.lock_ms))
+            .collect(),
         verified: report.left_behind.is_empty(),
         traffic: None,
         notes: left.map(|one| format!("{} stays: {}", one.mailbox, one.reason)).collect(),

@@ -360,10 +360,13 @@ pub(super) fn summary(
         .map_err(Error::needs_human)?;
     let statistics = world.names.statistics(&server)?;
     let facts = world.memory.facts();
-    let locks = match world.plan.route {
-        Route::MoveUsers => facts.lock_ms.values().copied().collect(),
+    let by_mailbox: BTreeMap<String, f64> = match world.plan.route {
+        Route::MoveUsers => facts.lock_ms.clone(),
         // The whole server is away: every mailbox is locked for as long.
-        Route::DisasterRecovery => facts.outage_ms.into_iter().collect(),
+        Route::DisasterRecovery => {
+            let names = world.plan.inventory.moving().map(|mailbox| mailbox.name.clone());
+            names.zip(facts.outage_ms.into_iter().cycle()).collect()
+        }
     };
     let mut notes = found.examples.clone();
     notes.extend(confirmed_gates(world, outcome));
@@ -380,7 +383,8 @@ pub(super) fn summary(
         bytes: found.bytes,
         unique_bytes: statistics.content_bytes,
         seconds,
-        lock_ms: LockTimes::of(locks),
+        lock_ms: LockTimes::of(by_mailbox.values().copied().collect()),
+        lock_ms_by_mailbox: by_mailbox,
         verified: true,
         traffic,
         notes,
