@@ -16,3 +16,24 @@ impl Gates {
         self.confirmed.iter().any(|one| one == "all" || one.eq_ignore_ascii_case(step))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Gates;
+
+    #[track_caller]
+    fn check(confirmed: &[&str], step: &str, expected: bool) {
+        let confirmed = confirmed.iter().map(ToString::to_string).collect();
+        assert_eq!(Gates { confirmed, account: None }.confirms(step), expected);
+    }
+
+    #[test]
+    fn a_step_is_confirmed_by_its_name_or_by_all() {
+        check(&[], "M1", false);
+        check(&["M2", "m1"], "M1", true);
+        check(&["M1"], "M10", false);
+        check(&["M10"], "M1", false);
+        check(&["all"], "M1", true);
+        check(&["allow"], "M1", false);
+    }
+}

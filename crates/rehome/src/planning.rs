@@ -49,21 +49,19 @@ pub fn plan(
     write_durably(&html_path, to_html(&plan, None).as_bytes())?;
     write_durably(&output.with_extension("txt"), text.as_bytes())?;
     // What `apply` needs beside the plan: where the site is and where the work is done.
-    let binding = Binding {
-        site: absolute(&site.base),
-        shown: site.shown.clone(),
-        work: absolute(work.root()),
-    };
+    let binding = Binding { shown: absolute(Path::new(&site.shown)), work: absolute(work.root()) };
     let json = serde_json::to_vec_pretty(&binding).map_err(Error::needs_human)?;
     write_durably(&output.with_extension("binding.json"), &json)?;
     Ok(Planned { plan, text, json_path: output.to_owned(), html_path })
 }
 
-/// Where the site and the work folder of a plan are.
+/// Where the site and the work folder of a plan are; absolute, so that the plan can be carried out
+/// from any folder.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Binding {
-    pub(crate) site: PathBuf,
-    pub(crate) shown: String,
+    /// The site file, or the folder of a site without one.
+    pub(crate) shown: PathBuf,
+    /// The work folder.
     pub(crate) work: PathBuf,
 }
 
@@ -168,7 +166,7 @@ pub(crate) fn read_binding(plan: &Path) -> Result<Binding, Error> {
 pub fn check_plan_file(path: &Path) -> Result<Vec<String>, Error> {
     let plan = read(path)?;
     let binding = read_binding(path)?;
-    let site = SiteFile::read(Path::new(&binding.shown))?;
+    let site = SiteFile::read(&binding.shown)?;
     let inventory = site.inventory()?;
     expect_fresh(&plan, &inventory)?;
     let mut findings: Vec<String> =
@@ -189,20 +187,7 @@ pub(crate) fn expect_fresh(plan: &Plan, inventory: &Inventory) -> Result<(), Err
     if plan.inventory_hash == now {
         return Ok(());
     }
-    let changed = |was: usize, is: usize, what: &str| {
-        (was != is).then(|| format!("{what}: {was} then, {is} now"))
-    };
-    let then = &plan.inventory;
-    let messages =
-        |inventory: &Inventory| usize::try_from(inventory.messages()).unwrap_or(usize::MAX);
-    let changes: Vec<String> = [
-        changed(then.mailboxes.len(), inventory.mailboxes.len(), "mailboxes"),
-        changed(messages(then), messages(inventory), "messages"),
-        changed(then.servers.len(), inventory.servers.len(), "servers"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let changes = changes(&plan.inventory, inventory);
     let changes = if changes.is_empty() { "the site file".to_owned() } else { changes.join(", ") };
     Err(Error::StalePlan {
         message: format!(
@@ -211,4 +196,108 @@ pub(crate) fn expect_fresh(plan: &Plan, inventory: &Inventory) -> Result<(), Err
             plan.id
         ),
     })
+}
+
+/// How many mailboxes a message names.
+const NAMED_MAX: usize = 5;
+
+/// What differs between two inventories, a few words each.
+fn changes(then: &Inventory, now: &Inventory) -> Vec<String> {
+    let counted = |was: u64, is: u64, what: &str| {
+        (was != is).then(|| format!("{what}: {was} then, {is} now"))
+    };
+    let count = |inventory: &Inventory| inventory.mailboxes.len() as u64;
+    let mut found = vec![
+        counted(count(then), count(now), "mailboxes"),
+        counted(then.messages(), now.messages(), "messages"),
+        counted(then.servers.len() as u64, now.servers.len() as u64, "servers"),
+    ];
+    let changed = now.mailboxes.iter().filter(|one| !then.mailboxes.contains(one));
+    let mut names: Vec<&str> = changed.map(|one| one.name.as_str()).collect();
+    let more = names.len().saturating_sub(NAMED_MAX);
+    names.truncate(NAMED_MAX);
+    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    found.push((!names.is_empty()).then(|| format!("changed: {}{and_more}", names.join(", "))));
+    found.push((then.cluster != now.cluster).then(|| "the cluster".to_owned()));
+    found.push((then.public_folders != now.public_folders).then(|| "public folders".to_owned()));
+    found.push((then.wishes != now.wishes).then(|| "the wishes for the route".to_owned()));
+    found.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rehome_planner::{Inventory, MailboxFacts, RouteChoice, ServerFacts};
+
+    use super::{changes, check_plan_file, expect_fresh, inventory_hash, plan, read_binding};
+    use crate::error::Error;
+    use crate::sample::{SampleOptions, write_sample};
+    use crate::session::Session;
+    use crate::site_file::SiteFile;
+    use crate::work::Work;
+
+    fn inventory() -> Inventory {
+        let mailbox = |name: &str| MailboxFacts {
+            name: name.to_owned(),
+            messages: 2,
+            bytes: 100,
+            ..MailboxFacts::default()
+        };
+        Inventory { mailboxes: vec![mailbox("alice"), mailbox("bob")], ..Inventory::default() }
+    }
+
+    /// Changes an inventory and expects these words for it, and another hash.
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Inventory), expected: &[&str]) {
+        let mut now = inventory();
+        change(&mut now);
+        assert_eq!(changes(&inventory(), &now), expected);
+        assert_ne!(inventory_hash(&now), inventory_hash(&inventory()));
+    }
+
+    #[test]
+    fn what_has_changed_is_named() {
+        check(|now| now.mailboxes[1].bytes += 1, &["changed: bob"]);
+        check(|now| now.mailboxes[0].messages = 3, &["messages: 4 then, 5 now", "changed: alice"]);
+        check(
+            |now| now.mailboxes.truncate(1),
+            &["mailboxes: 2 then, 1 now", "messages: 4 then, 2 now"],
+        );
+        check(|now| now.servers.push(ServerFacts::default()), &["servers: 0 then, 1 now"]);
+        check(|now| now.cluster.address = "127.0.0.9".to_owned(), &["the cluster"]);
+        check(|now| now.wishes.second_server = false, &["the wishes for the route"]);
+        check(|now| now.organization = "Other".to_owned(), &[]);
+    }
+
+    #[test]
+    fn speeds_are_no_part_of_what_a_plan_is_bound_to() {
+        let mut faster = inventory();
+        faster.rates.bytes_per_second *= 2.0;
+        faster.rates.measured = true;
+        assert_eq!(inventory_hash(&faster), inventory_hash(&inventory()));
+    }
+
+    #[test]
+    fn a_plan_is_bound_to_its_site_and_is_stale_when_that_has_changed() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let root = scratch.path();
+        let options = SampleOptions { mailboxes: 2, messages: 3, seed: 5 };
+        write_sample(&root.join("site"), &options).expect("an empty folder");
+        let site = SiteFile::read(&root.join("site")).expect("a site");
+        let session = Session::new("rehome".into(), std::sync::Arc::default());
+        let work = Work::new(root.join("work"));
+        let planned = plan(&session, &site, &work, RouteChoice::Auto, &work.plan());
+        let planned = planned.expect("a plan");
+        let binding = read_binding(&work.plan()).expect("it was written");
+        assert!(binding.shown.is_absolute() && binding.work.is_absolute());
+        assert_eq!(check_plan_file(&work.plan()).expect("it is fresh"), Vec::<String>::new());
+        let new = root.join("site/mail/alice/cur/9.late:2,");
+        std::fs::write(new, "Subject: late\r\n\r\nlate\r\n").expect("writable");
+        let now = SiteFile::read(&root.join("site")).expect("a site").inventory();
+        let stale = expect_fresh(&planned.plan, &now.expect("readable")).expect_err("it changed");
+        assert!(matches!(stale, Error::StalePlan { .. }), "{stale}");
+        for word in ["messages: 6 then, 7 now", "alice", "plan again"] {
+            assert!(stale.to_string().contains(word), "no {word:?} in {stale}");
+        }
+        assert_eq!(check_plan_file(&work.plan()).expect_err("it changed").exit_code(), 7);
+    }
 }

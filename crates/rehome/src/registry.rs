@@ -147,3 +147,61 @@ impl Registry {
         read().map_err(|error| Error::needs_human(format!("{}: {error}", path.display())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Registry, Software, StoreParameters};
+    use rehome_cluster::KeyContent;
+    use rehome_planner::Resource;
+
+    #[test]
+    fn what_was_written_is_read_back_and_nothing_is_there_before() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let registry = Registry::new(scratch.path());
+        assert_eq!(registry.software().expect("readable"), None);
+        let defaults = StoreParameters::default();
+        assert_eq!(registry.store_parameters().expect("readable"), defaults);
+        let measured = StoreParameters { fdatasync_us: Some(120.5), ..defaults };
+        registry.set_store_parameters(&measured).expect("writable");
+        assert_eq!(registry.store_parameters().expect("readable"), measured);
+        let software = Software {
+            organization: "Example".to_owned(),
+            site: "Hauptsitz".to_owned(),
+            server: "EX1".to_owned(),
+            version: "5.5".to_owned(),
+            service_account: "EXAMPLE\\svc".to_owned(),
+            components: vec!["store".to_owned()],
+        };
+        registry.set_software(&software).expect("writable");
+        assert_eq!(registry.software().expect("readable"), Some(software));
+    }
+
+    #[test]
+    fn a_damaged_key_is_named_with_its_remedy() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let registry = Registry::new(scratch.path());
+        registry.prepare(Resource::Store).expect("writable");
+        let key = registry.service(Resource::Store).join("parameters");
+        std::fs::write(&key, "{").expect("writable");
+        let error = registry.store_parameters().expect_err("damaged").to_string();
+        assert!(error.contains(&key.display().to_string()), "{error}");
+        assert!(error.contains("checkpoint"), "{error}");
+    }
+
+    #[test]
+    fn a_key_is_nothing_a_file_or_a_folder_without_unfinished_files() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let registry = Registry::new(scratch.path());
+        let content = |key: &str| registry.content(key).expect("readable");
+        assert!(matches!(content("services/store"), KeyContent::Absent));
+        registry.prepare(Resource::Directory).expect("writable");
+        let key = registry.service(Resource::Directory);
+        std::fs::write(key.join("parameters.new"), "half").expect("writable");
+        let KeyContent::Folder(files) = content("services/directory") else { panic!("a folder") };
+        assert_eq!(files.into_keys().collect::<Vec<_>>(), ["diagnostics", "parameters"]);
+        let KeyContent::File(bytes) = content("services/directory/parameters") else {
+            panic!("a file")
+        };
+        assert_eq!(bytes, b"{}");
+    }
+}

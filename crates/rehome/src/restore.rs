@@ -194,3 +194,6 @@ pub(crate) fn directory(
     mark_restored(target, marker, &format!("{id} {}", directory.origin().incarnation))?;
     Ok(format!("{objects} objects laid down"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,7 +165,16 @@ pub(crate) fn mark_restored(folder: &Path, marker: &Path, proof: &str) -> Result
 /// removes both. Without the marker it must not: its registry was overwritten meanwhile.
 fn consume_marker(folder: &Path, registry: Option<&Registry>) -> Result<(), Error> {
     let pending = folder.join(PENDING);
-    let Some(registry) = registry else { return Ok(()) };
+    let Some(registry) = registry else {
+        if !pending.exists() {
+            return Ok(());
+        }
+        return Err(Error::needs_human(format!(
+            "{}: the directory was restored, and starts only where the registry has the marker of \
+             that restore; give the node's registry with --registry",
+            folder.display()
+        )));
+    };
     let marker = registry.marker(Resource::Directory);
     if pending.exists() {
         let proof = std::fs::read(&pending).map_err(Error::needs_human)?;
@@ -208,6 +217,16 @@ mod tests {
     }
 
     #[test]
+    fn an_attendant_without_an_installation_does_not_start() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let registry = Registry::new(scratch.path());
+        for registry in [None, Some(&registry)] {
+            let error = super::software(registry).expect_err("nothing is installed").to_string();
+            assert!(error.contains("run the installation"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_restored_directory_starts_only_with_its_marker() {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let registry = Registry::new(scratch.path().join("registry"));
@@ -217,9 +236,11 @@ mod tests {
         mark_restored(&folder, &marker, "proof").expect("writable");
         std::fs::remove_file(&marker).expect("it is there");
         assert!(consume_marker(&folder, Some(&registry)).is_err(), "the marker was wiped");
+        assert!(consume_marker(&folder, None).is_err(), "nobody can say what the registry has");
         mark_restored(&folder, &marker, "proof").expect("writable");
         consume_marker(&folder, Some(&registry)).expect("the marker is there");
         assert!(!marker.exists());
         consume_marker(&folder, Some(&registry)).expect("it starts again without one");
+        consume_marker(&folder, None).expect("it is a directory like any other");
     }
 }

@@ -1,7 +1,8 @@
 //! Users at work while their mail moves: one thread delivers, one logs on and reads.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -76,9 +77,8 @@ impl Traffic {
             counters: Arc::clone(&counters),
         };
         let path = work.traffic();
-        let shown = path.display().to_string();
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
-        let file = file.map_err(|error| Error::needs_human(format!("{shown}: {error}")))?;
+        let file = open_for_more(&path)
+            .map_err(|error| Error::needs_human(format!("{}: {error}", path.display())))?;
         let began = session.clock.wall_us();
         let (writer, reader) = (users.clone(), users);
         let threads = vec![
@@ -137,7 +137,7 @@ impl Users {
     }
 
     /// Delivers to one mailbox after the other, and writes down what was acknowledged.
-    fn deliver(self, mut file: std::fs::File, began: i64) {
+    fn deliver(self, mut file: File, began: i64) {
         self.wait_for_server();
         let mut number = 0_u64;
         for mailbox in self.mailboxes.iter().cycle() {
@@ -159,7 +159,7 @@ impl Users {
             let content = ContentId::of(body.as_bytes()).to_string();
             let line = Delivered { mailbox: mailbox.clone(), content };
             let json = serde_json::to_string(&line).expect("two strings");
-            if writeln!(file, "{json}").is_err() {
+            if file.write_all(format!("{json}\n").as_bytes()).is_err() {
                 self.counters.failed.fetch_add(1, Ordering::SeqCst);
             }
             let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -217,25 +217,123 @@ impl Users {
     }
 }
 
-/// What clients were told is delivered, by mailbox. A last line that a kill cut short was not
-/// written down, and so is not expected.
+/// Opens the traffic file so that lines can be added. A last line that a kill cut short goes, or
+/// the next one would be taken for its rest.
+fn open_for_more(path: &Path) -> std::io::Result<File> {
+    let mut file = File::options().read(true).append(true).create(true).open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let start = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    if parse(&bytes[start..]).is_some() {
+        file.write_all(b"\n")?;
+    } else {
+        file.set_len(start as u64)?;
+    }
+    Ok(file)
+}
+
+/// What clients were told is delivered, by mailbox. A last line that is not whole was not written
+/// down, and so is not expected.
+///
+/// # Errors
+///
+/// [`Error::NeedsHuman`] for any other line that cannot be read: what it said would be missed.
 pub(crate) fn delivered_by(path: &Path) -> Result<BTreeMap<String, Vec<ContentId>>, Error> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(Error::needs_human(format!("{}: {error}", path.display()))),
     };
     let mut delivered: BTreeMap<String, Vec<ContentId>> = BTreeMap::new();
-    for line in text.lines() {
-        let Ok(line) = serde_json::from_str::<Delivered>(line) else { continue };
-        if let Some(content) = content_id(&line.content) {
-            delivered.entry(line.mailbox).or_default().push(content);
+    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        match parse(line) {
+            Some((mailbox, content)) => delivered.entry(mailbox).or_default().push(content),
+            None if line.ends_with(b"\n") => return Err(unreadable(path, index + 1)),
+            None => {}
         }
     }
     Ok(delivered)
 }
 
+fn unreadable(path: &Path, line: usize) -> Error {
+    Error::needs_human(format!(
+        "{}:{line}: this line says what a client was told is delivered, and cannot be read; that \
+         message would not be looked for; mend the line, or take it out to do without",
+        path.display()
+    ))
+}
+
+/// A line of the traffic file: the mailbox and the content.
+fn parse(line: &[u8]) -> Option<(String, ContentId)> {
+    let line: Delivered = serde_json::from_slice(line).ok()?;
+    Some((line.mailbox, content_id(&line.content)?))
+}
+
 /// A content's name from its 64 hexadecimal digits.
 fn content_id(text: &str) -> Option<ContentId> {
     blake3::Hash::from_hex(text).ok().map(|hash| ContentId(*hash.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{content_id, delivered_by, open_for_more};
+    use rehome_store::ContentId;
+    use std::io::Write as _;
+
+    fn line(mailbox: &str, body: &[u8]) -> String {
+        format!("{{\"mailbox\":\"{mailbox}\",\"content\":\"{}\"}}\n", ContentId::of(body))
+    }
+
+    /// Reads a traffic file of these bytes; the number of deliveries to `alice` and to `bób`,
+    /// first as it is, then after a run that went on with one more delivery to `bób`.
+    #[track_caller]
+    fn check(bytes: &[u8], now: (usize, usize), later: (usize, usize)) {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let path = scratch.path().join("traffic.jsonl");
+        std::fs::write(&path, bytes).expect("writable");
+        let count = || {
+            let found = delivered_by(&path).expect("readable");
+            let of = |name: &str| found.get(name).map_or(0, Vec::len);
+            (of("alice"), of("bób"))
+        };
+        assert_eq!(count(), now);
+        let mut file = open_for_more(&path).expect("writable");
+        file.write_all(line("bób", b"later").as_bytes()).expect("writable");
+        assert_eq!(count(), later);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_is_dropped_and_the_next_one_is_not() {
+        let (alice, bob) = (line("alice", b"1"), line("bób", b"2"));
+        check(b"", (0, 0), (0, 1));
+        let whole = format!("{alice}{bob}");
+        check(whole.as_bytes(), (1, 1), (1, 2));
+        for cut in 0..bob.len() - 1 {
+            let bytes = &whole.as_bytes()[..alice.len() + cut];
+            check(bytes, (1, 0), (1, 1));
+        }
+        // Only the end of the line is missing: the delivery was written down.
+        check(&whole.as_bytes()[..whole.len() - 1], (1, 1), (1, 2));
+    }
+
+    #[test]
+    fn a_line_in_the_middle_that_cannot_be_read_is_an_error_with_its_place() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let path = scratch.path().join("traffic.jsonl");
+        let bad = line("alice", b"1").replace("content\":\"", "content\":\"x");
+        std::fs::write(&path, format!("{}{bad}{}", line("alice", b"1"), line("alice", b"2")))
+            .expect("writable");
+        let error = delivered_by(&path).expect_err("a delivery would be missed").to_string();
+        assert!(error.contains("traffic.jsonl:2:"), "{error}");
+        assert!(delivered_by(&scratch.path().join("none")).expect("no traffic").is_empty());
+    }
+
+    #[test]
+    fn a_content_is_named_by_64_digits() {
+        let content = ContentId::of(b"body");
+        assert_eq!(content_id(&content.to_string()), Some(content));
+        for bad in ["", "00", &format!("{content}0"), &content.to_string().replace('a', "g")[1..]] {
+            assert_eq!(content_id(bad), None, "{bad}");
+        }
+    }
 }

@@ -151,21 +151,46 @@ impl World<'_> {
     fn expect_account(&self, fact: &BackupFact) -> Result<(), OperationError> {
         let own = self.working_account();
         let services = self.site.site.old_server().service_account.to_string();
-        if own.eq_ignore_ascii_case(&fact.account) || own.eq_ignore_ascii_case(&services) {
-            return Ok(());
-        }
-        Err(for_a_person(
-            "restore",
-            format!(
-                "{own} neither made the backup ({} did) nor is the services' account {services}: \
-                 it could not start and stop them",
-                fact.account
-            ),
-            "run the same command with --account, as one of the two",
-        ))
+        may_restore(&own, &fact.account, &services)
     }
 
     pub(super) fn remote_source(&mut self, server: &str) -> Result<RemoteSource, OperationError> {
         self.names.source(server).map_err(from_error)
+    }
+}
+
+/// Whether `own` may restore what `maker` backed up, where the services run under `services`.
+fn may_restore(own: &str, maker: &str, services: &str) -> Result<(), OperationError> {
+    if own.eq_ignore_ascii_case(maker) || own.eq_ignore_ascii_case(services) {
+        return Ok(());
+    }
+    Err(for_a_person(
+        "restore",
+        format!(
+            "{own} neither made the backup ({maker} did) nor is the services' account {services}: \
+             it could not start and stop them"
+        ),
+        "run the same command with --account, as one of the two",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_restore;
+
+    #[track_caller]
+    fn check(own: &str, expected: bool) {
+        let judged = may_restore(own, "EXAMPLE\\operator", "EXAMPLE\\svc");
+        assert_eq!(judged.is_ok(), expected, "{judged:?}");
+    }
+
+    #[test]
+    fn only_who_backed_up_or_the_services_account_restores() {
+        check("EXAMPLE\\operator", true);
+        check("example\\OPERATOR", true);
+        check("EXAMPLE\\svc", true);
+        check("EXAMPLE\\somebody", false);
+        check("operator", false);
+        check("", false);
     }
 }

@@ -1,0 +1,94 @@
+//! What is laid down opens with its marker only, and an earlier attempt is kept.
+
+use std::path::Path;
+
+use rehome_site::Directory;
+use rehome_store::{LocalSource, OpenOptions, RestoreMarker, Store, StoreError, compare_mailbox};
+
+use super::{directory, store};
+use crate::backup::{BackupRequest, back_up, check as check_backup};
+use crate::error::Error;
+use crate::testing::{image, mailbox, quiet, rich_store, stop};
+
+/// Backs a rich store up, with a directory if there is one; the store and the backup's name.
+fn backed_up(root: &Path, directory: Option<Directory>) -> (Store, String) {
+    let original = rich_store(&root.join("store"));
+    let request = BackupRequest {
+        set: root.join("set"),
+        account: "EXAMPLE\\operator".to_owned(),
+        directory,
+        copy: false,
+        wall_us: 1_700_000_000_000_000,
+    };
+    let mut source = LocalSource::new(original.clone());
+    let names = [mailbox("alice"), mailbox("bob")];
+    let report = back_up(&mut source, &names, &request, &mut quiet).expect("room for a set");
+    assert_eq!((report.mailboxes, report.messages, report.contents), (2, 6, 4));
+    (original, report.id)
+}
+
+/// Opens a store, with a marker if one is given.
+fn open(path: &Path, marker: Option<&Path>) -> Result<Store, StoreError> {
+    let read = |marker: &Path| -> RestoreMarker {
+        serde_json::from_slice(&std::fs::read(marker).expect("readable")).expect("a marker")
+    };
+    Store::open_at(path, OpenOptions { restore_marker: marker.map(read), ..OpenOptions::default() })
+}
+
+#[test]
+fn a_restored_store_opens_with_its_own_marker_only_and_is_the_same_store() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let root = scratch.path();
+    let (original, id) = backed_up(root, None);
+    let [first, own, other] = ["first", "own", "other"].map(|name| root.join(name));
+    store(&root.join("set"), &id, &first, &own, &mut quiet).expect("an intact set");
+    let without = open(&first, None).map(drop).expect_err("no marker");
+    assert!(matches!(without, StoreError::RestoreInProgress { .. }), "{without}");
+    std::fs::write(
+        &other,
+        std::fs::read_to_string(&own).expect("readable").replacen(
+            "\"digest\": \"",
+            "\"digest\": \"0",
+            1,
+        ),
+    )
+    .expect("writable");
+    let wrong = open(&first, Some(&other)).map(drop).expect_err("another marker");
+    assert!(matches!(wrong, StoreError::RestoreInProgress { .. }), "{wrong}");
+    let restored = open(&first, Some(&own)).expect("its own marker");
+    for name in ["alice", "bob"] {
+        assert_eq!(image(&restored, name), image(&original, name));
+        let mut ends = [&original, &restored].map(|store| LocalSource::new(store.clone()));
+        let [from, to] = &mut ends;
+        let found = compare_mailbox(from, to, &mailbox(name)).expect("readable");
+        assert!(found.is_equal() && found.newer == 0, "{found:?}");
+    }
+    restored.close().expect("durable");
+    open(&first, None).expect("the restore has ended");
+}
+
+#[test]
+fn what_an_unfinished_restore_left_is_set_aside_and_not_deleted() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let root = scratch.path();
+    let (_original, id) = backed_up(root, None);
+    let (target, marker) = (root.join("target"), root.join("marker"));
+    let stopped = store(&root.join("set"), &id, &target, &marker, &mut stop);
+    assert!(matches!(stopped, Err(Error::Interrupted { .. })), "{stopped:?}");
+    assert!(!marker.exists(), "nothing may open what is not whole");
+    open(&target, None).map(drop).expect_err("it is not whole");
+    store(&root.join("set"), &id, &target, &marker, &mut quiet).expect("again");
+    open(&target, Some(&marker)).expect("whole");
+    assert!(root.join("target.aside-1").is_dir());
+}
+
+#[test]
+fn a_backup_without_a_directory_restores_none() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let root = scratch.path();
+    let (_original, id) = backed_up(root, None);
+    let (target, marker) = (root.join("target"), root.join("marker"));
+    directory(&root.join("set"), &id, &target, &marker).expect_err("there is none");
+    assert!(!target.exists() && !marker.exists());
+    check_backup(&root.join("set"), &id, true, &mut quiet).expect("the backup is whole");
+}
