@@ -1,7 +1,7 @@
 //! The commands that run cargo and the program.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,8 +28,36 @@ fn cargo<S: AsRef<OsStr>>(args: &[S], env: &[(&str, &str)]) -> Result<(), String
     if status.success() { Ok(()) } else { Err(format!("cargo {} failed", shown.join(" "))) }
 }
 
+/// Runs every test, shows what they say, and closes with how many passed and failed.
 pub(crate) fn test() -> Result<(), String> {
-    cargo(&["test", "--workspace", "--quiet"], &[])
+    say("$ cargo test --workspace --no-fail-fast");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root());
+    command.stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("cargo does not start: {error}"))?;
+    let stdout = child.stdout.take().expect("standard output is a pipe");
+    let (mut passed, mut failed) = (0, 0);
+    for line in std::io::BufReader::new(stdout).lines().map_while(Result::ok) {
+        let count = |word: &str| result_count(&line, word).unwrap_or(0);
+        passed += count("passed");
+        failed += count("failed");
+        tell(&line);
+    }
+    let status = child.wait().map_err(|error| error.to_string())?;
+    tell(&format!("{passed} passed, {failed} failed"));
+    if status.success() { Ok(()) } else { Err("some tests failed".to_owned()) }
+}
+
+/// The number before a word in a line such as `test result: ok. 3 passed; 0 failed; …`.
+fn result_count(line: &str, word: &str) -> Option<u64> {
+    let (before, _) = line.strip_prefix("test result: ")?.split_once(word)?;
+    before.split_whitespace().last()?.parse().ok()
+}
+
+/// Writes a line for the next program.
+fn tell(line: &str) {
+    // A closed pipe is no reason to stop testing.
+    let _told = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 pub(crate) fn check() -> Result<(), String> {
