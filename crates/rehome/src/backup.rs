@@ -10,7 +10,9 @@ use rehome_archive::{
 };
 use rehome_log::Lsn;
 use rehome_site::Directory;
-use rehome_store::{ContentId, Frame, IncomingMailbox, MailboxName, MoveSource, TransferError};
+use rehome_store::{
+    ContentId, Frame, IncomingMailbox, MailboxName, MailboxState, MoveSource, TransferError,
+};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -52,6 +54,9 @@ pub struct BackupReport {
     pub content_bytes: u64,
     /// Bytes in the archive.
     pub stored_bytes: u64,
+    /// Mailboxes that are not in it, each with the reason: this store is not their home, and a
+    /// restore would make it a second one.
+    pub left_out: Vec<String>,
 }
 
 impl std::fmt::Display for BackupReport {
@@ -65,7 +70,11 @@ impl std::fmt::Display for BackupReport {
             self.contents,
             crate::summary::bytes(self.content_bytes),
             crate::summary::bytes(self.stored_bytes)
-        )
+        )?;
+        if self.left_out.is_empty() {
+            return Ok(());
+        }
+        write!(f, "; left out: {}", self.left_out.join(", "))
     }
 }
 
@@ -81,7 +90,8 @@ pub(crate) fn back_up(
     request: &BackupRequest,
     observe: Observe<'_>,
 ) -> Result<BackupReport, Error> {
-    let everything: Vec<_> = mailboxes.iter().map(|name| (name.clone(), None)).collect();
+    let (at_home, left_out) = at_home(source, mailboxes)?;
+    let everything: Vec<_> = at_home.into_iter().map(|name| (name, None)).collect();
     let offer = source.offer(&everything).map_err(Error::chain)?;
     let none = vec![false; offer.contents.len()];
     let all = vec![true; offer.contents.len()];
@@ -91,7 +101,24 @@ pub(crate) fn back_up(
     sending.put_outline()?;
     let sent = source.send(&offer, &all, &mut |frame| sending.take_contents(frame));
     sending.judge(sent)?;
-    sending.finish()
+    Ok(BackupReport { left_out, ..sending.finish()? })
+}
+
+/// The mailboxes whose home the source is, and the others with the reason. A copy that has moved
+/// away, or is on its way, would come back from a restore as a second home.
+fn at_home(
+    source: &mut dyn MoveSource,
+    mailboxes: &[MailboxName],
+) -> Result<(Vec<MailboxName>, Vec<String>), Error> {
+    let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+    for name in mailboxes {
+        match source.info(name).map_err(Error::chain)? {
+            Some(info) if info.state == MailboxState::Active => here.push(name.clone()),
+            Some(info) => elsewhere.push(format!("{name} ({})", info.state)),
+            None => elsewhere.push(format!("{name} (not there any more)")),
+        }
+    }
+    Ok((here, elsewhere))
 }
 
 /// A backup on its way into the set.
@@ -245,6 +272,7 @@ impl<'a, 'o> Sending<'a, 'o> {
             contents: totals.contents,
             content_bytes: totals.content_bytes,
             stored_bytes: totals.stored_bytes,
+            left_out: Vec::new(),
         })
     }
 }

@@ -338,3 +338,19 @@ fn another_mailbox_of_the_same_name_at_the_target_is_not_touched() {
     assert_eq!(image(&open(&to).expect("a store"), "alice"), before);
     assert_eq!(state(&from, "alice"), "active");
 }
+
+#[test]
+fn a_mailbox_that_moved_away_is_left_out_of_a_backup_and_named() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let path = |name: &str| scratch.path().join(name);
+    rich_store(&path("store")).close().expect("durable");
+    let alice = ["alice".to_owned()];
+    move_mailboxes(&path("store"), &path("other"), &alice, &mut quiet).expect("moved");
+    let report = backup(&path("store"), &path("set"), &mut quiet).expect("a set");
+    assert_eq!(report.document["mailboxes"], 1, "{report}");
+    assert!(report.text.contains("left out: alice (moved to"), "{report}");
+    restore(&request(scratch.path()), &mut quiet).expect("restored");
+    let again = open(&path("again")).expect("a store");
+    assert!(again.mailbox(&mailbox("alice")).expect("readable").is_none(), "a second home");
+    again.close().expect("durable");
+}
