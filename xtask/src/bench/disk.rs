@@ -133,6 +133,12 @@ pub(crate) fn is_installed(program: &str) -> bool {
     std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
 }
 
+/// Type of the file system that a folder lies on.
+pub(crate) fn file_system(folder: &Path) -> String {
+    let text = ask("df", &["--output=fstype", &folder.to_string_lossy()]);
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
 /// Fails unless the file system of a folder has room for so many bytes more.
 pub(crate) fn require_room(folder: &Path, bytes: u64) -> Result<(), String> {
     let shown = folder.to_string_lossy();

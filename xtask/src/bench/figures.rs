@@ -17,6 +17,8 @@ pub(crate) struct Measured {
     pub(crate) eviction: &'static str,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) skipped: Vec<String>,
+    /// Type of the file system that was measured.
+    pub(crate) file_system: String,
     pub(crate) probes_ms: Vec<f64>,
     pub(crate) runs: Vec<Run>,
     /// Load averages before and after.
@@ -99,6 +101,7 @@ impl Measured {
             eviction: stage.eviction.name(),
             contenders: stage.contenders().to_vec(),
             skipped,
+            file_system: disk::file_system(stage.scratch()),
             probes_ms: Vec::new(),
             runs: Vec::new(),
             load: [load_average(), String::new()],
