@@ -85,7 +85,7 @@ pub fn apply(
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
     let binding = planning::read_binding(plan)?;
-    let site = SiteFile::read(Path::new(&binding.shown))?;
+    let site = SiteFile::read(&binding.site)?;
     let plan = planning::read(plan)?;
     planning::expect_fresh(&plan, &site.inventory()?)?;
     carry_out(session, &site, &Work::new(binding.work), plan, gates, false, observe)

@@ -49,7 +49,7 @@ pub fn plan(
     write_durably(&html_path, to_html(&plan, None).as_bytes())?;
     write_durably(&output.with_extension("txt"), text.as_bytes())?;
     // What `apply` needs beside the plan: where the site is and where the work is done.
-    let binding = Binding { shown: absolute(Path::new(&site.shown)), work: absolute(work.root()) };
+    let binding = Binding { site: absolute(Path::new(&site.shown)), work: absolute(work.root()) };
     let json = serde_json::to_vec_pretty(&binding).map_err(Error::needs_human)?;
     write_durably(&output.with_extension("binding.json"), &json)?;
     Ok(Planned { plan, text, json_path: output.to_owned(), html_path })
@@ -60,7 +60,7 @@ pub fn plan(
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Binding {
     /// The site file, or the folder of a site without one.
-    pub(crate) shown: PathBuf,
+    pub(crate) site: PathBuf,
     /// The work folder.
     pub(crate) work: PathBuf,
 }
@@ -166,7 +166,7 @@ pub(crate) fn read_binding(plan: &Path) -> Result<Binding, Error> {
 pub fn check_plan_file(path: &Path) -> Result<Vec<String>, Error> {
     let plan = read(path)?;
     let binding = read_binding(path)?;
-    let site = SiteFile::read(&binding.shown)?;
+    let site = SiteFile::read(&binding.site)?;
     let inventory = site.inventory()?;
     expect_fresh(&plan, &inventory)?;
     let mut findings: Vec<String> =
@@ -288,7 +288,7 @@ mod tests {
         let planned = plan(&session, &site, &work, RouteChoice::Auto, &work.plan());
         let planned = planned.expect("a plan");
         let binding = read_binding(&work.plan()).expect("it was written");
-        assert!(binding.shown.is_absolute() && binding.work.is_absolute());
+        assert!(binding.site.is_absolute() && binding.work.is_absolute());
         assert_eq!(check_plan_file(&work.plan()).expect("it is fresh"), Vec::<String>::new());
         let new = root.join("site/mail/alice/cur/9.late:2,");
         std::fs::write(new, "Subject: late\r\n\r\nlate\r\n").expect("writable");
