@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
+use rehome::parts::log::SplitMix64;
 use serde_json::Value;
 
 use crate::commands::{program, root, say};
@@ -72,22 +73,9 @@ impl Torture {
     }
 }
 
-/// Random numbers from a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A share between 0 and 1.
-    fn share(&mut self) -> f64 {
-        f64::from(u32::try_from(self.next() >> 32).expect("32 bits")) / f64::from(u32::MAX)
-    }
+/// A share between 0 and 1.
+fn share(random: &mut SplitMix64) -> f64 {
+    f64::from(u32::try_from(random.next_u64() >> 32).expect("32 bits")) / f64::from(u32::MAX)
 }
 
 pub(crate) fn run(torture: &Torture) -> Result<(), String> {
@@ -121,7 +109,7 @@ fn migrate_route(
     route: Route,
     args: &MigrateArgs,
 ) -> Result<u32, String> {
-    let mut random = Random(args.seed ^ (route as u64) << 32);
+    let mut random = SplitMix64::new(args.seed ^ (route as u64) << 32);
     let started = Instant::now();
     let work = scratch.join(format!("{}-undisturbed", route.name()));
     verdict(&finish(program, site, &work, route)?)?;
@@ -129,7 +117,7 @@ fn migrate_route(
     let mut failures = 0;
     for kill in 1..=args.kills {
         let work = scratch.join(format!("{}-{kill}", route.name()));
-        let after = undisturbed.mul_f64(random.share());
+        let after = undisturbed.mul_f64(share(&mut random));
         let killed = kill_after(program, site, &work, route, after)?;
         let verdict = finish(program, site, &work, route).and_then(|summary| verdict(&summary));
         say(&format!(
@@ -210,9 +198,9 @@ fn failover(args: &FailoverArgs) -> Result<(), String> {
     let work = scratch.path().join("work");
     verdict(&finish(&program, &site, &work, Route::MoveUsers)?)?;
     say(&format!("seed {}, {} kills of the owner", args.seed, args.kills));
-    let mut random = Random(args.seed);
+    let mut random = SplitMix64::new(args.seed);
     for kill in 1..=args.kills {
-        let before = Duration::from_millis(500).mul_f64(1.0 + random.share());
+        let before = Duration::from_millis(500).mul_f64(1.0 + share(&mut random));
         let drill = rehome::drill::kill_owner(&work, &program, before)
             .map_err(|error| format!("kill {kill}: {error}"))?;
         say(&format!("kill {kill} of {}: {drill}", args.kills));
