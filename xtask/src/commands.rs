@@ -101,7 +101,8 @@ pub(crate) fn servers() -> Result<(), String> {
         let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
         let dir = scratch.path().join("demo");
         let args = ["demo", "--route", route, "--dir"].map(OsStr::new);
-        rehome(&[args.as_slice(), &[dir.as_os_str()]].concat(), 0)?;
+        let said = rehome(&[args.as_slice(), &[dir.as_os_str()]].concat(), 0)?;
+        tell(String::from_utf8_lossy(&said).trim_end());
     }
     torture::run(&torture::Torture::short_migrate())?;
     torture::run(&torture::Torture::short_failover())
