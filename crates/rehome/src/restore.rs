@@ -190,8 +190,9 @@ pub(crate) fn directory(
     directory.begin_incarnation(directory.origin().incarnation + 1);
     set_aside(target)?;
     let objects = directory.objects().count();
-    crate::directory::create(target, &directory)?;
+    // The note comes first: a directory that is there without it would start without its marker.
     mark_restored(target, marker, &format!("{id} {}", directory.origin().incarnation))?;
+    crate::directory::create(target, &directory)?;
     Ok(format!("{objects} objects laid down"))
 }
 

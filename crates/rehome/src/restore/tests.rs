@@ -92,3 +92,26 @@ fn a_backup_without_a_directory_restores_none() {
     assert!(!target.exists() && !marker.exists());
     check_backup(&root.join("set"), &id, true, &mut quiet).expect("the backup is whole");
 }
+
+#[test]
+fn a_restored_directory_has_its_note_and_marker_and_a_new_incarnation() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let root = scratch.path();
+    let name = |text: &str| rehome_site::ServerName::new(text).expect("a name");
+    let mut before = Directory::new(
+        name("EX1"),
+        3,
+        rehome_site::OrganizationName::new("Example").expect("a name"),
+        rehome_site::SiteName::new("Headquarters").expect("a name"),
+    );
+    before.add_server(&name("EX1"), 1).expect("a new server");
+    let (_, id) = backed_up(root, Some(before.clone()));
+    let (folder, marker) = (root.join("directory"), root.join("registry").join("marker"));
+    directory(&root.join("set"), &id, &folder, &marker).expect("an intact set");
+    let note = std::fs::read(folder.join("restored.pending")).expect("a note");
+    assert_eq!(note, std::fs::read(&marker).expect("a marker"));
+    let after = crate::directory::read(&folder).expect("a directory");
+    assert_eq!(after.origin().incarnation, 4, "partners know changes of the third");
+    assert!(after.has_server(&name("EX1")));
+    directory(&root.join("set"), &id, &folder, &marker).expect("restoring again is harmless");
+}
