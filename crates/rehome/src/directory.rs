@@ -9,6 +9,7 @@ use rehome_server::{DurableDirectory, DurableError};
 use rehome_site::Directory;
 
 use crate::error::Error;
+use crate::process::PREDECESSOR_MAX;
 
 /// Puts a directory into a folder; one that is there already stays as it is.
 pub(crate) fn create(folder: &Path, directory: &Directory) -> Result<(), Error> {
@@ -45,7 +46,7 @@ fn patiently(
     loop {
         match open() {
             Err(DurableError::Ownership { source: OwnershipError::Held { .. } })
-                if started.elapsed() < Duration::from_secs(30) =>
+                if started.elapsed() < PREDECESSOR_MAX =>
             {
                 std::thread::park_timeout(Duration::from_millis(50));
             }

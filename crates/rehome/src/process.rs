@@ -15,7 +15,7 @@ use serde_json::Value;
 /// Silence for which a child that is not ready yet is waited for.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Time that what a killed run left has to end.
-const PREDECESSOR_MAX: Duration = Duration::from_secs(30);
+pub(crate) const PREDECESSOR_MAX: Duration = Duration::from_secs(30);
 /// Time that a child has to end in order.
 const END_MAX: Duration = Duration::from_secs(30);
 

@@ -15,12 +15,9 @@ use super::group::Tell;
 use super::remember;
 use super::trouble::{Done, Seen, done, failed, for_a_person, from_error, if_true, interrupted};
 use crate::clients::registered;
-use crate::process::Process;
+use crate::process::{PREDECESSOR_MAX, Process};
 use crate::registry::{Registry, Software};
 use crate::site_file::PUBLIC_MAILBOX;
-
-/// Time that what a killed run left has to end.
-const PREDECESSOR_MAX: Duration = Duration::from_secs(30);
 
 /// The old server's process, and its name for as long as it runs.
 #[derive(Debug)]
