@@ -1,8 +1,10 @@
 //! The disk: every call that reaches the operating system, and nothing else.
 
+mod aligned;
 mod real;
 mod sim;
 
+pub use aligned::{AlignedBuf, BufPool, DIRECT_ALIGNMENT};
 pub use real::{DiskCounters, RealDisk};
 pub use sim::{Fault, SimDisk};
 
@@ -107,6 +109,18 @@ pub enum OpenMode {
     ReadWrite,
     /// A file that must not exist yet, to read and write.
     CreateNew,
+    /// The same; writes whose offset, length and address in memory are multiples of
+    /// [`DIRECT_ALIGNMENT`] go past the page cache where the file system can do that. They are no
+    /// more durable before a sync than others.
+    CreateDirect,
+}
+
+impl OpenMode {
+    /// Whether the file must not exist yet.
+    #[must_use]
+    pub fn creates(self) -> bool {
+        matches!(self, OpenMode::CreateNew | OpenMode::CreateDirect)
+    }
 }
 
 /// What a sync makes durable.
@@ -129,7 +143,7 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     ///
-    /// `NotFound`, or `AlreadyExists` for [`OpenMode::CreateNew`], and whatever the disk says.
+    /// `NotFound`, or `AlreadyExists` for the modes that create, and whatever the disk says.
     fn open(&self, name: &FileName, mode: OpenMode) -> io::Result<FileId>;
 
     /// Closes `file`, which gives up a lock taken with it. Closing twice does nothing.

@@ -13,8 +13,8 @@ mod rng;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crc::crc32c;
 pub use disk::{
-    Disk, DiskCounters, Fault, FileId, FileName, FileNameError, OpenMode, RealDisk, SimDisk,
-    SyncKind,
+    AlignedBuf, BufPool, DIRECT_ALIGNMENT, Disk, DiskCounters, Fault, FileId, FileName,
+    FileNameError, OpenMode, RealDisk, SimDisk, SyncKind,
 };
 pub use error::LogError;
 pub use log::{Log, LogOptions, Pin, Record, Recovered, Visit};

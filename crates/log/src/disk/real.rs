@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, OFlags, fadvise};
 
-use super::{Disk, FileId, FileName, OpenMode, SyncKind};
+use super::{DIRECT_ALIGNMENT, Disk, FileId, FileName, OpenMode, SyncKind};
 
 /// Zeros are written in pieces of this size.
 const ZEROS: &[u8] = &[0; 64 * 1024];
@@ -28,11 +28,18 @@ pub struct DiskCounters {
     pub read_bytes: u64,
 }
 
+/// A file, and the same once more for direct writes.
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    direct: Option<File>,
+}
+
 /// A folder of the file system.
 #[derive(Debug)]
 pub struct RealDisk {
     root: PathBuf,
-    files: RwLock<HashMap<FileId, Arc<File>>>,
+    files: RwLock<HashMap<FileId, Arc<OpenFile>>>,
     next_id: AtomicU64,
     syncs: AtomicU64,
     writes: AtomicU64,
@@ -76,16 +83,23 @@ impl RealDisk {
         self.root.join(name.as_str())
     }
 
-    fn file(&self, id: FileId) -> io::Result<Arc<File>> {
+    fn file(&self, id: FileId) -> io::Result<Arc<OpenFile>> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         files.get(&id).cloned().ok_or_else(|| io::Error::other("the file is closed"))
     }
 
-    fn keep(&self, file: File) -> FileId {
+    fn keep(&self, file: File, direct: Option<File>) -> FileId {
         let id = FileId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        files.insert(id, Arc::new(file));
+        files.insert(id, Arc::new(OpenFile { file, direct }));
         id
+    }
+
+    /// The file for direct writes; none if its file system has no such thing.
+    fn open_direct(&self, name: &FileName) -> Option<File> {
+        let flags = i32::try_from(OFlags::DIRECT.bits()).ok()?;
+        let mut options = OpenOptions::new();
+        options.write(true).custom_flags(flags).open(self.path(name)).ok()
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -111,6 +125,14 @@ impl RealDisk {
     }
 }
 
+/// Whether a direct write takes these bytes there.
+fn is_aligned(offset: u64, buf: &[u8]) -> bool {
+    let alignment = DIRECT_ALIGNMENT as u64;
+    offset.is_multiple_of(alignment)
+        && buf.len().is_multiple_of(DIRECT_ALIGNMENT)
+        && buf.as_ptr().align_offset(DIRECT_ALIGNMENT) == 0
+}
+
 impl Disk for RealDisk {
     fn open(&self, name: &FileName, mode: OpenMode) -> io::Result<FileId> {
         let mut options = OpenOptions::new();
@@ -118,9 +140,13 @@ impl Disk for RealDisk {
         match mode {
             OpenMode::Read => {}
             OpenMode::ReadWrite => _ = options.write(true),
-            OpenMode::CreateNew => _ = options.write(true).create_new(true),
+            OpenMode::CreateNew | OpenMode::CreateDirect => {
+                _ = options.write(true).create_new(true);
+            }
         }
-        Ok(self.keep(options.open(self.path(name))?))
+        let file = options.open(self.path(name))?;
+        let direct = (mode == OpenMode::CreateDirect).then(|| self.open_direct(name)).flatten();
+        Ok(self.keep(file, direct))
     }
 
     fn close(&self, file: FileId) {
@@ -128,26 +154,36 @@ impl Disk for RealDisk {
     }
 
     fn len(&self, file: FileId) -> io::Result<u64> {
-        Ok(self.file(file)?.metadata()?.len())
+        Ok(self.file(file)?.file.metadata()?.len())
     }
 
     fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.read_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
-        self.file(file)?.read_exact_at(buf, offset)
+        self.file(file)?.file.read_exact_at(buf, offset)
     }
 
     fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> io::Result<()> {
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.written_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
-        self.file(file)?.write_all_at(buf, offset)
+        let file = self.file(file)?;
+        match &file.direct {
+            // What a direct write refuses after all is written as any other.
+            Some(direct) if is_aligned(offset, buf) => match direct.write_all_at(buf, offset) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    file.file.write_all_at(buf, offset)
+                }
+                written => written,
+            },
+            _ => file.file.write_all_at(buf, offset),
+        }
     }
 
     fn sync(&self, file: FileId, what: SyncKind) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let file = self.file(file)?;
         match what {
-            SyncKind::Data => file.sync_data(),
-            SyncKind::All => file.sync_all(),
+            SyncKind::Data => file.file.sync_data(),
+            SyncKind::All => file.file.sync_all(),
         }
     }
 
@@ -155,12 +191,12 @@ impl Disk for RealDisk {
     fn write_behind(&self, file: FileId, offset: u64, len: u64) {
         if let (Ok(file), Some(len)) = (self.file(file), std::num::NonZero::new(len)) {
             // A hint: nothing depends on whether the file system takes it.
-            _ = fadvise(&*file, offset, Some(len), Advice::DontNeed);
+            _ = fadvise(&file.file, offset, Some(len), Advice::DontNeed);
         }
     }
 
     fn allocate_zeroed(&self, file: FileId, len: u64) -> io::Result<()> {
-        let file = self.file(file)?;
+        let file = &self.file(file)?.file;
         let mut offset = file.metadata()?.len();
         while offset < len {
             let piece = ZEROS.len().min(usize::try_from(len - offset).unwrap_or(usize::MAX));
@@ -171,7 +207,7 @@ impl Disk for RealDisk {
     }
 
     fn set_len(&self, file: FileId, len: u64) -> io::Result<()> {
-        self.file(file)?.set_len(len)
+        self.file(file)?.file.set_len(len)
     }
 
     fn rename(&self, from: &FileName, to: &FileName) -> io::Result<()> {
@@ -204,7 +240,7 @@ impl Disk for RealDisk {
         options.read(true).write(true).create(true).truncate(false);
         let file = options.open(self.path(name))?;
         match file.try_lock() {
-            Ok(()) => Ok(self.keep(file)),
+            Ok(()) => Ok(self.keep(file, None)),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }

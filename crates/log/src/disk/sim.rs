@@ -90,7 +90,7 @@ impl SimDisk {
 impl Disk for SimDisk {
     fn open(&self, name: &FileName, mode: OpenMode) -> io::Result<FileId> {
         let mut state = self.state();
-        state.begin(if mode == OpenMode::CreateNew { Kind::Grow } else { Kind::Read })?;
+        state.begin(if mode.creates() { Kind::Grow } else { Kind::Read })?;
         state.open(name, mode)
     }
 

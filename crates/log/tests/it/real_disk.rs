@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use rehome_log::{Disk, FileName, LogOptions, OpenMode, RealDisk, SimDisk, SyncKind};
+use rehome_log::{AlignedBuf, Disk, FileName, LogOptions, OpenMode, RealDisk, SimDisk, SyncKind};
 
 use crate::support::{create_on, name, open_on, read_all};
 
@@ -55,6 +55,27 @@ fn both_disks_answer_alike() {
         assert_eq!(disk.lock(&name("lock")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         disk.close(held);
         disk.lock(&name("lock")).unwrap();
+    });
+}
+
+#[test]
+fn direct_writes_and_others_are_read_back_alike() {
+    check(|disk| {
+        disk.create_dir(&name("a")).unwrap();
+        let file = disk.open(&name("a/f"), OpenMode::CreateDirect).unwrap();
+        assert!(disk.open(&name("a/f"), OpenMode::CreateDirect).is_err());
+        let mut aligned = AlignedBuf::copy_of(&[7; 10_000]);
+        disk.write_at(file, 4096, aligned.padded()).unwrap();
+        disk.write_at(file, 5, b"elsewhere").unwrap();
+        disk.write_at(file, 16_384, &aligned.as_slice()[1..]).unwrap();
+        disk.sync(file, SyncKind::All).unwrap();
+        let mut bytes = vec![1; 16_384 + 9_999];
+        disk.read_at(file, 0, &mut bytes).unwrap();
+        assert_eq!(&bytes[5..14], b"elsewhere");
+        assert!(bytes[4096..14_096].iter().all(|byte| *byte == 7));
+        assert!(bytes[14_096..16_384].iter().all(|byte| *byte == 0));
+        assert!(bytes[16_384..].iter().all(|byte| *byte == 7));
+        assert_eq!(disk.len(file).unwrap(), bytes.len() as u64);
     });
 }
 

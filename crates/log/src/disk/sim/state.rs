@@ -283,9 +283,9 @@ impl State {
     pub(super) fn open(&mut self, name: &FileName, mode: OpenMode) -> io::Result<FileId> {
         let found = self.seen_names.get(name).copied();
         let inode = match (found, mode) {
-            (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Some(_), mode) if mode.creates() => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(inode), _) => inode,
-            (None, OpenMode::CreateNew) => self.create(name)?,
+            (None, mode) if mode.creates() => self.create(name)?,
             (None, _) => return Err(io::ErrorKind::NotFound.into()),
         };
         Ok(self.add(inode, mode != OpenMode::Read, false))
