@@ -165,7 +165,7 @@ impl<'a, 'o> Sending<'a, 'o> {
     /// Takes the contents of the second pass.
     fn take_contents(&mut self, frame: Frame) -> Result<(), TransferError> {
         let taken = match frame {
-            Frame::Content(run) => self.add_contents(&run),
+            Frame::Content(run) => self.add_contents(run.bytes()),
             Frame::LeftBehind(left) => Err(left_behind(&left)),
             Frame::Begin(_) | Frame::Mailbox(_) | Frame::End(_) => Ok(()),
         };

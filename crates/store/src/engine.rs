@@ -12,7 +12,7 @@ mod queue;
 mod request;
 mod sync;
 
-pub(crate) use request::{NewRow, ReceivedRecord, Reply, Request};
+pub(crate) use request::{NewRow, NewSegment, Reply, Request};
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -30,7 +30,7 @@ use crate::error::StoreError;
 use crate::lock::lock;
 use crate::model::MailboxId;
 use crate::options::OpenOptions;
-use crate::segment::{Segments, Shape};
+use crate::segment::{SegmentNumbers, Segments, Shape};
 use crate::tree::Tree;
 
 /// Bytes of requests that may wait to be committed.
@@ -42,6 +42,7 @@ const LAG_BYTES_MAX: u64 = 16 << 20;
 /// before the lock is given up.
 pub(crate) struct Shared {
     pub(crate) segments: Segments,
+    pub(crate) segment_numbers: Arc<SegmentNumbers>,
     pub(crate) tree: Box<dyn Tree>,
     pub(crate) log: Log,
     pub(crate) progress: Progress,
@@ -132,9 +133,11 @@ impl Engine {
     /// Starts the threads on a catalog that holds all of the log; `meta` are its counters.
     pub(crate) fn start(parts: Parts, meta: &MetaRow, next_segment: u32) -> Engine {
         let Parts { disk, clock, options, shape, tree, log, ownership } = parts;
-        let planner = Planner::new(meta, next_segment, options.segment_bytes);
+        let segment_numbers = Arc::new(SegmentNumbers::from(next_segment));
+        let planner = Planner::new(meta, Arc::clone(&segment_numbers), options.segment_bytes);
         let shared = Arc::new(Shared {
             segments: Segments::new(Arc::clone(&disk), shape.store_id),
+            segment_numbers,
             tree,
             log,
             progress: Progress::new(meta.applied),

@@ -4,6 +4,7 @@
 mod bodies;
 mod catalog;
 mod check;
+mod content_run;
 mod dovecot;
 mod eml;
 mod engine;
@@ -31,6 +32,7 @@ mod tree;
 
 pub use bodies::{Body, bodies};
 pub use check::{CheckProgress, CheckReport, DamagedMessage};
+pub use content_run::ContentRun;
 pub use error::StoreError;
 pub use export::{
     ExportError, ExportOptions, ExportProgress, ExportReport, ExportedMailbox, MissingMessage,

@@ -1,10 +1,12 @@
 //! Segments: files of body records, written forward and never changed.
 
 mod frame;
+mod private;
 mod read;
 mod write;
 
 pub(crate) use frame::{SEGMENT_HEADER_SIZE, Shape};
+pub(crate) use private::{PrivateSegment, SegmentNumbers};
 pub(crate) use read::Segments;
 pub(crate) use write::{OpenSegment, create};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rehome_log::{Clock, Disk, Lsn, RealDisk, SystemClock};
 
 use crate::check::{self, CheckProgress, CheckReport};
-use crate::engine::Engine;
+use crate::engine::{Engine, Shared};
 use crate::error::StoreError;
 use crate::model::Statistics;
 use crate::open;
@@ -82,6 +82,11 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_at(path: &Path, options: OpenOptions) -> Result<Store, StoreError> {
         Store::open(Arc::new(RealDisk::new(path)), Arc::new(SystemClock), options)
+    }
+
+    /// What the threads and the callers share.
+    pub(crate) fn shared(&self) -> Result<Arc<Shared>, StoreError> {
+        self.engine.shared()
     }
 
     fn of(engine: Engine) -> Result<Store, StoreError> {

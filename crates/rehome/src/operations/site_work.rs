@@ -311,7 +311,7 @@ fn intact_contents(
     source
         .send(&offer, &wanted, &mut |frame| {
             if let Frame::Content(run) = frame {
-                for body in rehome_store::bodies(&run).flatten() {
+                for body in rehome_store::bodies(run.bytes()).flatten() {
                     if ContentId::of(&body.bytes) == body.content {
                         intact.insert(body.content);
                     }

@@ -9,6 +9,7 @@ mod receive;
 pub(super) use self::body::Chunk;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use rehome_log::Lsn;
 
@@ -21,7 +22,7 @@ use crate::model::{
     ContentId, FolderId, FolderName, MailboxId, MailboxName, MailboxState, Modseq, Uid, UidValidity,
 };
 use crate::op::Op;
-use crate::segment::OpenSegment;
+use crate::segment::{OpenSegment, SegmentNumbers};
 
 /// Mailboxes kept in memory, at most, but for those with changes that the catalog lacks.
 const MAILBOXES_MAX: usize = 4_096;
@@ -65,7 +66,7 @@ pub(super) struct Planner {
     unapplied: VecDeque<(Lsn, Vec<ContentId>)>,
     next_mailbox: u32,
     next_content: u64,
-    next_segment: u32,
+    segment_numbers: Arc<SegmentNumbers>,
     segment: Option<Cursor>,
     segment_bytes: u64,
     /// The catalog, for this group.
@@ -73,7 +74,11 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    pub(super) fn new(meta: &MetaRow, next_segment: u32, segment_bytes: u64) -> Planner {
+    pub(super) fn new(
+        meta: &MetaRow,
+        segment_numbers: Arc<SegmentNumbers>,
+        segment_bytes: u64,
+    ) -> Planner {
         Planner {
             mailboxes: HashMap::new(),
             names: HashMap::new(),
@@ -81,7 +86,7 @@ impl Planner {
             unapplied: VecDeque::new(),
             next_mailbox: meta.next_mailbox,
             next_content: meta.next_content,
-            next_segment,
+            segment_numbers,
             segment: None,
             segment_bytes,
             view: None,
@@ -136,9 +141,8 @@ impl Planner {
             Request::Expunge { mailbox, folder, uids } => {
                 self.expunge((mailbox, folder), &uids, draft)
             }
-            Request::Receive { run, records, mailboxes } => {
-                self.receive(run, &records, mailboxes, draft)
-            }
+            Request::Receive { runs, mailboxes } => self.receive(&runs, mailboxes, draft),
+            Request::Attach { segment, mailboxes } => self.attach(segment, mailboxes, draft),
         }
     }
 

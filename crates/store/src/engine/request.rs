@@ -4,10 +4,11 @@ use std::sync::mpsc::SyncSender;
 
 use rehome_log::Lsn;
 
+use crate::content_run::ContentRun;
 use crate::error::StoreError;
 use crate::model::{
-    ContentId, FlagChange, Flags, FolderId, FolderName, IncomingMailbox, MailboxId, MailboxName,
-    MailboxState, Modseq, NewFolder, Uid,
+    ContentId, Extent, FlagChange, Flags, FolderId, FolderName, IncomingMailbox, MailboxId,
+    MailboxName, MailboxState, Modseq, NewFolder, Uid,
 };
 use crate::record::Encoded;
 
@@ -26,7 +27,8 @@ pub(crate) enum Request {
     Append { bodies: Vec<Encoded>, rows: Vec<NewRow> },
     ChangeFlags { mailbox: MailboxId, folder: FolderId, uid: Uid, change: FlagChange },
     Expunge { mailbox: MailboxId, folder: FolderId, uids: Vec<Uid> },
-    Receive { run: Vec<u8>, records: Vec<ReceivedRecord>, mailboxes: Vec<IncomingMailbox> },
+    Receive { runs: Vec<ContentRun>, mailboxes: Vec<IncomingMailbox> },
+    Attach { segment: NewSegment, mailboxes: Vec<IncomingMailbox> },
 }
 
 /// A message to be appended.
@@ -43,15 +45,12 @@ pub(crate) struct NewRow {
     pub(crate) origin: Option<String>,
 }
 
-/// A record in a run.
-#[derive(Clone, Copy)]
-pub(crate) struct ReceivedRecord {
-    pub(crate) content: ContentId,
-    /// Byte in the run.
-    pub(crate) offset: usize,
-    pub(crate) len: usize,
-    pub(crate) crc: u32,
-    pub(crate) size_bytes: u64,
+/// A segment that was written apart and is durable, with its records.
+pub(crate) struct NewSegment {
+    pub(crate) id: u32,
+    /// End of the last record.
+    pub(crate) end: u64,
+    pub(crate) records: Vec<(ContentId, Extent, u64)>,
 }
 
 /// What a request gives back.
@@ -89,7 +88,7 @@ impl Request {
             Request::Append { bodies, .. } => {
                 bodies.iter().map(|body| body.bytes.len() as u64).sum()
             }
-            Request::Receive { run, .. } => run.len() as u64,
+            Request::Receive { runs, .. } => runs.iter().map(|run| run.len() as u64).sum(),
             _ => 0,
         };
         bodies + self.log_bytes()
@@ -117,8 +116,13 @@ impl Request {
                     texts(&change.add_keywords) + texts(&change.remove_keywords)
                 }
                 Request::Expunge { uids, .. } => uids.len() as u64 * 32,
-                Request::Receive { records, mailboxes, .. } => {
-                    records.len() as u64 * CONTENT_LOG_BYTES
+                Request::Receive { runs, mailboxes } => {
+                    let records = runs.iter().map(|run| run.records().len() as u64);
+                    records.sum::<u64>() * CONTENT_LOG_BYTES
+                        + mailboxes.iter().map(incoming_log_bytes).sum::<u64>()
+                }
+                Request::Attach { segment, mailboxes } => {
+                    segment.records.len() as u64 * CONTENT_LOG_BYTES
                         + mailboxes.iter().map(incoming_log_bytes).sum::<u64>()
                 }
             }

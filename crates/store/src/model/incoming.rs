@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::content_run::ContentRun;
+
 use super::{FolderName, MailboxName, Message, Modseq, Uid, UidValidity};
 
 /// A piece of a transfer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApplyBatch {
-    /// A run of body records, byte for byte as in the sender's segments; may be empty.
-    pub records: Vec<u8>,
+    /// Body records, byte for byte as in the sender's segments.
+    pub runs: Vec<ContentRun>,
     /// What there is to know about the mailboxes.
     pub mailboxes: Vec<IncomingMailbox>,
 }

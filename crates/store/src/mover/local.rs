@@ -1,5 +1,6 @@
 //! Both ends of a move, for a store in this process.
 
+mod intake;
 mod source;
 mod target;
 

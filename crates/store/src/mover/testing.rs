@@ -105,7 +105,7 @@ impl World {
         observe: &mut dyn FnMut(MoveEvent) -> Flow,
     ) -> Result<MoveReport, MoveError> {
         let mut source = LocalSource::new(self.source.clone());
-        let mut target = LocalTarget::new(self.target.clone()).with_batch_bytes(2048);
+        let mut target = LocalTarget::with_small_bytes(self.target.clone(), 2048);
         let clock = ManualClock::new(0);
         bulk_move(&mut source, &mut target, &mut self.homes.clone(), job, &clock, observe)
     }

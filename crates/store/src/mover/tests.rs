@@ -106,7 +106,7 @@ fn check_kill(calls: u64, failing: Failing, power_cut: bool) -> bool {
     let world = World::new(2, 7);
     let fuse = Fuse::new(calls, failing);
     let mut source = Fused(LocalSource::new(world.source.clone()), fuse.clone());
-    let target = LocalTarget::new(world.target.clone()).with_batch_bytes(512);
+    let target = LocalTarget::with_small_bytes(world.target.clone(), 512);
     let mut target = Fused(target, fuse.clone());
     let mut homes = Fused(world.homes.clone(), fuse.clone());
     let (job, clock) = (world.job(), ManualClock::new(0));
@@ -519,13 +519,13 @@ fn a_comparison_finds_what_is_lost_altered_and_doubled() {
     double.1.modseq = lost.1.modseq;
     batch.messages.push(double);
     let extents = world.source.snapshot().unwrap();
-    let mut records = Vec::new();
+    let mut runs = Vec::new();
     for (_, message) in &batch.messages {
         let extent = extents.locate(&message.content).unwrap().unwrap();
-        records.extend(world.source.read_records(&[extent]).unwrap());
+        runs.push(world.source.read_run(extent.segment, extent.offset, extent.len).unwrap());
     }
     let mailboxes = vec![batch];
-    other.apply(crate::ApplyBatch { records, mailboxes }).unwrap();
+    other.apply(crate::ApplyBatch { runs, mailboxes }).unwrap();
     let compared = compare_mailbox(&mut source, &mut LocalTarget::new(other), mailbox).unwrap();
     assert_eq!((compared.lost, compared.altered, compared.duplicated), (1, 1, 1), "{lost:?}");
     assert!(!compared.is_equal());

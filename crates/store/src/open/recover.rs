@@ -199,12 +199,12 @@ impl<'a> Replay<'a> {
     fn secure(&self, ranges: &[BodyRange]) -> Result<bool, StoreError> {
         let disk = self.recovery.disk;
         for range in ranges {
-            let Some(bytes) = self.segments.range(range)? else { return Ok(false) };
+            let Some(run) = self.segments.range(range)? else { return Ok(false) };
             let name = file_name(range.segment);
             let file = disk.open(&name, OpenMode::ReadWrite);
             let file = file.map_err(doing(format!("opening {name}")))?;
             let written = disk
-                .write_at(file, range.from, &bytes)
+                .write_at(file, range.from, run.bytes())
                 .and_then(|()| disk.sync(file, SyncKind::All));
             disk.close(file);
             written.map_err(doing(format!("securing the end of {name}")))?;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use rehome_log::{Disk, OpenMode};
+use rehome_log::{AlignedBuf, BufPool, Disk, OpenMode};
 
 use super::frame::check_header;
 use super::{OpenFile, SEGMENT_HEADER_SIZE, file_name};
+use crate::content_run::ContentRun;
 use crate::error::StoreError;
 use crate::lock::lock;
 use crate::model::{ContentId, Extent};
@@ -24,6 +25,7 @@ pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
     store_id: [u8; 16],
     files: Mutex<OpenFiles>,
+    pool: Arc<BufPool>,
 }
 
 #[derive(Default)]
@@ -35,7 +37,7 @@ struct OpenFiles {
 
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, store_id: [u8; 16]) -> Segments {
-        Segments { disk, store_id, files: Mutex::default() }
+        Segments { disk, store_id, files: Mutex::default(), pool: Arc::default() }
     }
 
     /// The content at `extent`, which should be `content`.
@@ -50,27 +52,28 @@ impl Segments {
     }
 
     /// `len` bytes of whole records, each checked.
-    pub(crate) fn run(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
-        let bytes = self.bytes(segment, offset, len)?;
-        for record in record::walk(&bytes) {
-            record.map_err(|bad| damaged(segment, offset + bad.offset as u64, bad.cause))?;
-        }
-        Ok(bytes)
+    pub(crate) fn run(
+        &self,
+        segment: u32,
+        offset: u64,
+        len: u32,
+    ) -> Result<ContentRun, StoreError> {
+        let mut buf = self.pool.take(len as usize);
+        self.fill(segment, offset, buf.as_mut_slice())?;
+        checked(buf, segment, offset)
     }
 
     /// Whether the records of `range` are all there, and if so, their bytes.
-    pub(crate) fn range(&self, range: &BodyRange) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn range(&self, range: &BodyRange) -> Result<Option<ContentRun>, StoreError> {
         let Ok(len) = u32::try_from(range.to - range.from) else { return Ok(None) };
-        let bytes = match self.run(range.segment, range.from, len) {
-            Ok(bytes) => bytes,
+        let run = match self.run(range.segment, range.from, len) {
+            Ok(run) => run,
             Err(StoreError::Damaged { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let mut crc = RunCrc::default();
-        for record in record::walk(&bytes) {
-            crc.add(record.map_or(0, |(_, head)| head.crc));
-        }
-        Ok((crc.0 == range.crc).then_some(bytes))
+        run.records().iter().for_each(|record| crc.add(record.crc));
+        Ok((crc.0 == range.crc).then_some(run))
     }
 
     /// Checks the header of a segment.
@@ -81,10 +84,14 @@ impl Segments {
 
     fn bytes(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; len as usize];
-        let read =
-            self.file(segment).and_then(|file| self.disk.read_at(file.id, offset, &mut bytes));
+        self.fill(segment, offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn fill(&self, segment: u32, offset: u64, bytes: &mut [u8]) -> Result<(), StoreError> {
+        let read = self.file(segment).and_then(|file| self.disk.read_at(file.id, offset, bytes));
         match read {
-            Ok(()) => Ok(bytes),
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(damaged(segment, offset, "the file is missing"))
             }
@@ -92,7 +99,11 @@ impl Segments {
                 Err(damaged(segment, offset, "the file ends before that"))
             }
             Err(source) => Err(StoreError::Io {
-                doing: format!("reading {len} bytes at {offset} of {}", file_name(segment)),
+                doing: format!(
+                    "reading {} bytes at {offset} of {}",
+                    bytes.len(),
+                    file_name(segment)
+                ),
                 source,
             }),
         }
@@ -119,6 +130,11 @@ impl Segments {
         files.by_segment.insert(segment, (Arc::clone(&file), now));
         Ok(file)
     }
+}
+
+fn checked(buf: AlignedBuf, segment: u32, offset: u64) -> Result<ContentRun, StoreError> {
+    let bad = |bad: record::BadRun| damaged(segment, offset + bad.offset as u64, bad.cause);
+    ContentRun::of(buf).map_err(bad)
 }
 
 fn damaged(segment: u32, offset: u64, cause: &str) -> StoreError {

@@ -91,6 +91,6 @@ impl OpenSegment {
 }
 
 /// A failed sync is never a matter of making room: the bytes may be lost whatever the disk says.
-fn not_full(error: io::Error) -> io::Error {
+pub(super) fn not_full(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::StorageFull { io::Error::other(error) } else { error }
 }

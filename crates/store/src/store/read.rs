@@ -1,10 +1,11 @@
 //! Reading.
 
 use super::Store;
+use crate::content_run::ContentRun;
 use crate::error::StoreError;
 use crate::model::{
-    ContentId, Extent, FolderId, FolderInfo, FolderName, MailboxId, MailboxInfo, MailboxName,
-    Message, Modseq, Uid,
+    ContentId, FolderId, FolderInfo, FolderName, MailboxId, MailboxInfo, MailboxName, Message,
+    Modseq, Uid,
 };
 
 /// Each of these calls sees what was acknowledged before it. Errors that all of them share:
@@ -147,25 +148,17 @@ impl Store {
         view.cursor(id)
     }
 
-    /// The records at `extents`, one after the other, each checked.
+    /// Which of `contents` the store does not have.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Damaged`], [`StoreError::Io`], [`StoreError::Closed`].
-    pub fn read_records(&self, extents: &[Extent]) -> Result<Vec<u8>, StoreError> {
-        let shared = self.engine.shared()?;
-        let mut bytes = Vec::new();
-        for run in extents.chunk_by(|one, next| {
-            one.segment == next.segment && one.offset + u64::from(one.len) == next.offset
-        }) {
-            let len = run.iter().map(|extent| u64::from(extent.len)).sum::<u64>();
-            let len = u32::try_from(len).map_err(|_| StoreError::TooLarge {
-                size_bytes: len,
-                max_bytes: u64::from(u32::MAX),
-            })?;
-            bytes.append(&mut shared.segments.run(run[0].segment, run[0].offset, len)?);
+    /// Those that all reading shares.
+    pub fn missing(&self, contents: &[ContentId]) -> Result<Vec<bool>, StoreError> {
+        let view = self.engine.shared()?.view()?;
+        if view.meta()?.contents == 0 {
+            return Ok(vec![true; contents.len()]);
         }
-        Ok(bytes)
+        contents.iter().map(|content| Ok(view.find_content(content)?.is_none())).collect()
     }
 
     /// `len` bytes of a segment from `offset` on, which must be whole records; each is checked.
@@ -173,7 +166,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Io`], [`StoreError::Closed`].
-    pub fn read_run(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
+    pub fn read_run(&self, segment: u32, offset: u64, len: u32) -> Result<ContentRun, StoreError> {
         self.engine.shared()?.segments.run(segment, offset, len)
     }
 }

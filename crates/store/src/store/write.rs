@@ -4,7 +4,7 @@ use rehome_log::Lsn;
 
 use super::Store;
 use crate::catalog::View;
-use crate::engine::{NewRow, ReceivedRecord, Reply, Request};
+use crate::engine::{NewRow, Reply, Request};
 use crate::error::StoreError;
 use crate::model::{
     Append, ApplyBatch, FlagChange, FolderId, FolderInfo, FolderName, MailboxId, MailboxName,
@@ -201,13 +201,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::BadRecords`], [`StoreError::NotIncoming`], [`StoreError::UnknownFolder`],
-    /// [`StoreError::NoSuchContent`] if a row's content is neither here nor among the records; and
+    /// [`StoreError::NotIncoming`], [`StoreError::UnknownFolder`], [`StoreError::NoSuchContent`] if a row's content is neither here nor among the records; and
     /// those that all changes share.
     pub fn apply(&self, batch: ApplyBatch) -> Result<Lsn, StoreError> {
-        let ApplyBatch { records: run, mailboxes } = batch;
-        let records = index(&run)?;
-        Ok(self.commit(Request::Receive { run, records, mailboxes })?.1)
+        let ApplyBatch { runs, mailboxes } = batch;
+        Ok(self.commit(Request::Receive { runs, mailboxes })?.1)
     }
 
     fn commit(&self, request: Request) -> Result<(Reply, Lsn), StoreError> {
@@ -241,22 +239,4 @@ fn row(mailbox: MailboxId, folder: FolderId, body: usize, append: Append) -> New
     keywords.sort_unstable();
     keywords.dedup();
     NewRow { mailbox, folder, body, internal_date_seconds, flags, keywords, uid, origin }
-}
-
-/// Every record of a run, checked.
-pub(crate) fn index(run: &[u8]) -> Result<Vec<ReceivedRecord>, StoreError> {
-    let records = record::walk(run).map(|record| {
-        let (offset, head) = record.map_err(|bad| StoreError::BadRecords {
-            offset: bad.offset as u64,
-            cause: bad.cause,
-        })?;
-        Ok(ReceivedRecord {
-            content: head.content,
-            offset,
-            len: head.record_bytes,
-            crc: head.crc,
-            size_bytes: head.size_bytes,
-        })
-    });
-    records.collect()
 }

@@ -3,7 +3,7 @@
 use rehome_log::Lsn;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentId, IncomingMailbox, MailboxName};
+use crate::{ContentId, ContentRun, IncomingMailbox, MailboxName};
 
 /// The longest payload of a frame, in bytes.
 pub const FRAME_SIZE_MAX: usize = 64 << 20;
@@ -25,7 +25,7 @@ pub enum Frame {
     /// Opens a stream.
     Begin(Begin),
     /// A run of body records, byte for byte as the sender's segments hold them.
-    Content(Vec<u8>),
+    Content(ContentRun),
     /// Some rows of a mailbox.
     Mailbox(IncomingMailbox),
     /// A mailbox whose further rows the sender leaves out.

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use serde::de::DeserializeOwned;
 
+use crate::ContentRun;
+
 use super::frame::{
     Begin, End, FRAME_SIZE_MAX, Frame, HEADER_SIZE, Kind, RUN_SIZE_MAX, TRANSFER_VERSION, checksum,
 };
@@ -145,7 +147,7 @@ impl<R: Read> FrameReader<R> {
         }
         Ok(Some(match kind {
             Some(Kind::Begin) => Frame::Begin(self.parse(&payload)?),
-            Some(Kind::Content) if self.parts.is_empty() => Frame::Content(payload),
+            Some(Kind::Content) if self.parts.is_empty() => self.run(&payload)?,
             Some(Kind::Content | Kind::Part) => {
                 if self.parts.len() + payload.len() > RUN_SIZE_MAX {
                     return self.damaged(format!("a run is longer than {RUN_SIZE_MAX} bytes"));
@@ -154,13 +156,22 @@ impl<R: Read> FrameReader<R> {
                 if kind == Some(Kind::Part) {
                     return Ok(None);
                 }
-                Frame::Content(std::mem::take(&mut self.parts))
+                let whole = std::mem::take(&mut self.parts);
+                self.run(&whole)?
             }
             Some(Kind::Mailbox) => Frame::Mailbox(self.parse(&payload)?),
             Some(Kind::LeftBehind) => Frame::LeftBehind(self.parse(&payload)?),
             Some(Kind::End) => Frame::End(self.parse(&payload)?),
             None => return self.damaged("its kind is unknown"),
         }))
+    }
+
+    /// A run of records that are all whole.
+    fn run(&self, bytes: &[u8]) -> Result<Frame, StreamError> {
+        match ContentRun::check(bytes) {
+            Ok(run) => Ok(Frame::Content(run)),
+            Err(error) => self.damaged(error.to_string()),
+        }
     }
 
     fn parse<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T, StreamError> {

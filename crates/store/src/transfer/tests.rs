@@ -6,8 +6,8 @@ use rehome_log::Lsn;
 
 use super::*;
 use crate::{
-    ContentId, Flags, FolderName, IncomingFolder, IncomingMailbox, MailboxName, Message, Modseq,
-    Uid, UidValidity,
+    ContentId, ContentRun, Flags, FolderName, IncomingFolder, IncomingMailbox, MailboxName,
+    Message, Modseq, Uid, UidValidity,
 };
 
 fn message(uid: u32, flags: Flags, keywords: &[&str]) -> Message {
@@ -42,6 +42,10 @@ fn mailbox() -> IncomingMailbox {
     }
 }
 
+fn run(body: &[u8]) -> ContentRun {
+    ContentRun::check(&crate::record::encode(body).bytes).unwrap()
+}
+
 fn frames() -> Vec<Frame> {
     let begin = Begin { version: TRANSFER_VERSION, store_id: [5; 16], lsn: Lsn::new(3, 4096) };
     let left = LeftBehind {
@@ -51,7 +55,7 @@ fn frames() -> Vec<Frame> {
     };
     vec![
         Frame::Begin(begin),
-        Frame::Content(vec![0xAB; 48]),
+        Frame::Content(run(b"a message")),
         Frame::Mailbox(mailbox()),
         Frame::LeftBehind(left),
     ]
@@ -92,7 +96,7 @@ fn what_is_written_is_read_and_counted() {
     end.unwrap();
     let mut expected = frames();
     let counts =
-        End { content_frames: 1, content_bytes: 48, mailbox_frames: 1, rows: 3, left_behind: 1 };
+        End { content_frames: 1, content_bytes: 72, mailbox_frames: 1, rows: 3, left_behind: 1 };
     expected.push(Frame::End(counts));
     assert_eq!(got, expected);
 }
@@ -151,8 +155,8 @@ fn frames_out_of_order_are_damage() {
 
 #[test]
 fn a_record_longer_than_a_frame_goes_in_parts() {
-    let run: Vec<u8> = (0..FRAME_SIZE_MAX + 5).map(|at| (at % 251) as u8).collect();
-    let sent = [frames().remove(0), Frame::Content(run)];
+    let body: Vec<u8> = (0..FRAME_SIZE_MAX + 5).map(|at| (at % 251) as u8).collect();
+    let sent = [frames().remove(0), Frame::Content(run(&body))];
     let stream = written(&sent);
     let (got, end) = read(&stream);
     end.unwrap();

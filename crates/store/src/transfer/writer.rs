@@ -30,7 +30,7 @@ impl<W: Write> FrameWriter<W> {
     pub fn write(&mut self, frame: &Frame) -> io::Result<()> {
         match frame {
             Frame::Begin(begin) => self.put(Kind::Begin, &encode(begin)?)?,
-            Frame::Content(run) => self.put_run(run)?,
+            Frame::Content(run) => self.put_run(run.bytes())?,
             Frame::Mailbox(batch) => self.put(Kind::Mailbox, &encode(batch)?)?,
             Frame::LeftBehind(left) => self.put(Kind::LeftBehind, &encode(left)?)?,
             Frame::End(end) => self.put(Kind::End, &encode(end)?)?,

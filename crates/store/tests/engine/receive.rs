@@ -1,8 +1,8 @@
 //! Pieces of transfers, applied.
 
 use rehome_store::{
-    ApplyBatch, ContentId, Flags, FolderName, IncomingFolder, IncomingMailbox, MailboxState,
-    Message, Modseq, Snapshot, Store, StoreError, Uid, UidValidity,
+    ApplyBatch, ContentId, ContentRun, Flags, FolderName, IncomingFolder, IncomingMailbox,
+    MailboxState, Message, Modseq, Snapshot, Store, StoreError, Uid, UidValidity,
 };
 
 use crate::support::{append, check_whole, mailbox, mailbox_name, new_store, open};
@@ -46,18 +46,18 @@ fn incoming(messages: Vec<(FolderName, Message)>, cursor: u64) -> IncomingMailbo
 }
 
 /// The records of contents, from the segments of another store.
-fn records(texts: &[&str]) -> Vec<u8> {
+fn records(texts: &[&str]) -> Vec<ContentRun> {
     let (_disk, sender) = new_store();
     let (ben, inbox) = mailbox(&sender, "ben");
     sender.append_batch(texts.iter().map(|text| (ben, inbox, append(text))).collect()).unwrap();
     let snapshot = sender.snapshot().unwrap();
     let locate = |text: &&str| snapshot.locate(&ContentId::of(&append(text).body));
-    let extents: Vec<_> = texts.iter().map(|text| locate(text).unwrap().unwrap()).collect();
-    sender.read_records(&extents).unwrap()
+    let extents = texts.iter().map(|text| locate(text).unwrap().unwrap());
+    extents.map(|at| sender.read_run(at.segment, at.offset, at.len).unwrap()).collect()
 }
 
-fn batch(records: Vec<u8>, mailbox: IncomingMailbox) -> ApplyBatch {
-    ApplyBatch { records, mailboxes: vec![mailbox] }
+fn batch(runs: Vec<ContentRun>, mailbox: IncomingMailbox) -> ApplyBatch {
+    ApplyBatch { runs, mailboxes: vec![mailbox] }
 }
 
 fn everything(store: &Store) -> (Snapshot, String) {
@@ -136,10 +136,11 @@ fn a_batch_that_is_not_complete_is_refused_and_nothing_of_it_applied() {
     homeless.messages[0].0 = FolderName::try_from("Sent").unwrap();
     let refused = store.apply(batch(records(&["a"]), homeless));
     assert!(matches!(refused, Err(StoreError::UnknownFolder { .. })), "{refused:?}");
-    let mut torn = records(&["a", "b"]);
+    let mut torn: Vec<u8> =
+        records(&["a", "b"]).iter().flat_map(|run| run.bytes().to_vec()).collect();
     let last = torn.len() - 20;
     torn[last] ^= 1;
-    let refused = store.apply(batch(torn, incoming(vec![], 3)));
+    let refused = ContentRun::check(&torn);
     assert!(matches!(refused, Err(StoreError::BadRecords { .. })), "{refused:?}");
     let (_, after) = everything(&store);
     assert_eq!(before, after);

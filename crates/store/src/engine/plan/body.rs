@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{Draft, Planner};
-use crate::engine::request::ReceivedRecord;
+use crate::content_run::ContentRun;
+use crate::engine::request::NewSegment;
 use crate::error::StoreError;
 use crate::model::{ContentId, Extent};
 use crate::op::{BodyRange, Op};
@@ -67,16 +68,19 @@ impl Planner {
         self.put_content(content, extent, size_bytes, draft)
     }
 
-    /// Places those records of `run` that are not there yet; `known` says which are.
-    pub(super) fn put_run(
-        &mut self,
-        run: Vec<u8>,
-        records: &[ReceivedRecord],
-        known: &[bool],
-        draft: &mut Draft,
-    ) {
+    /// Places those records of `runs` that are not there yet; `known` says which are.
+    pub(super) fn put_runs(&mut self, runs: &[ContentRun], known: &[bool], draft: &mut Draft) {
+        let mut known = known;
+        for run in runs {
+            let (of_run, rest) = known.split_at(run.records().len());
+            self.put_run(run, of_run, draft);
+            known = rest;
+        }
+    }
+
+    fn put_run(&mut self, run: &ContentRun, known: &[bool], draft: &mut Draft) {
         let mut parts: Vec<(usize, Range<usize>)> = Vec::new();
-        for (record, known) in records.iter().zip(known) {
+        for (record, known) in run.records().iter().zip(known) {
             if *known || self.contents.contains_key(&record.content) {
                 continue;
             }
@@ -88,15 +92,28 @@ impl Planner {
                 _ => parts.push((chunk, record.offset..end)),
             }
         }
-        if let [(chunk, part)] = &parts[..]
-            && *part == (0..run.len())
-        {
-            draft.chunks[*chunk].pieces.push(run);
-            return;
-        }
         for (chunk, part) in parts {
-            draft.chunks[chunk].pieces.push(run[part].to_vec());
+            draft.chunks[chunk].pieces.push(run.bytes()[part].to_vec());
         }
+    }
+
+    /// Puts those records of a finished segment that are not there yet; `known` says which are.
+    pub(super) fn attach_segment(
+        &mut self,
+        segment: &NewSegment,
+        known: &[bool],
+        draft: &mut Draft,
+    ) {
+        for ((content, extent, size_bytes), known) in segment.records.iter().zip(known) {
+            if !*known && !self.contents.contains_key(content) {
+                self.put_content(*content, *extent, *size_bytes, draft);
+            }
+        }
+        draft.ops.push(Op::SealSegment {
+            segment: segment.id,
+            len_bytes: segment.end,
+            records: segment.records.len() as u64,
+        });
     }
 
     fn put_content(
@@ -144,11 +161,11 @@ impl Planner {
             });
             self.segment = None;
         }
-        let next_segment = &mut self.next_segment;
-        self.segment.get_or_insert_with(|| {
-            let segment = *next_segment;
-            *next_segment += 1;
-            Cursor { segment, end: SEGMENT_HEADER_SIZE, records: 0 }
+        let numbers = &self.segment_numbers;
+        self.segment.get_or_insert_with(|| Cursor {
+            segment: numbers.take(),
+            end: SEGMENT_HEADER_SIZE,
+            records: 0,
         })
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Draft, Folder, Mailbox, Planner};
-use crate::engine::request::{ReceivedRecord, Reply};
+use crate::content_run::ContentRun;
+use crate::engine::request::{NewSegment, Reply};
 use crate::error::StoreError;
 use crate::model::{
     ContentId, FolderName, IncomingFolder, IncomingMailbox, MailboxId, MailboxName, MailboxState,
@@ -14,34 +15,56 @@ use crate::op::Op;
 impl Planner {
     pub(super) fn receive(
         &mut self,
-        run: Vec<u8>,
-        records: &[ReceivedRecord],
+        runs: &[ContentRun],
         mailboxes: Vec<IncomingMailbox>,
         draft: &mut Draft,
     ) -> Result<Reply, StoreError> {
-        let known = self.check_contents(records, &mailboxes)?;
+        let brought = runs.iter().flat_map(ContentRun::records).map(|record| record.content);
+        let known = self.check_contents(brought, &mailboxes)?;
         self.check_folders(&mailboxes)?;
-        self.put_run(run, records, &known, draft);
+        self.put_runs(runs, &known, draft);
+        self.receive_mailboxes(mailboxes, draft)
+    }
+
+    /// Takes a segment whose bytes are durable already.
+    pub(super) fn attach(
+        &mut self,
+        segment: NewSegment,
+        mailboxes: Vec<IncomingMailbox>,
+        draft: &mut Draft,
+    ) -> Result<Reply, StoreError> {
+        let brought = segment.records.iter().map(|(content, _, _)| *content);
+        let known = self.check_contents(brought, &mailboxes)?;
+        self.check_folders(&mailboxes)?;
+        self.attach_segment(&segment, &known, draft);
+        self.receive_mailboxes(mailboxes, draft)
+    }
+
+    fn receive_mailboxes(
+        &mut self,
+        mailboxes: Vec<IncomingMailbox>,
+        draft: &mut Draft,
+    ) -> Result<Reply, StoreError> {
         for incoming in mailboxes {
             self.receive_mailbox(incoming, draft)?;
         }
         Ok(Reply::Done)
     }
 
-    /// Whether each record is there already, if every message's content is, or is one of them.
+    /// Whether each content is there already, if every message's is, or is one of `brought`.
     fn check_contents(
         &self,
-        records: &[ReceivedRecord],
+        brought: impl Iterator<Item = ContentId> + Clone,
         mailboxes: &[IncomingMailbox],
     ) -> Result<Vec<bool>, StoreError> {
-        let brought: HashSet<ContentId> = records.iter().map(|record| record.content).collect();
+        let new: HashSet<ContentId> = brought.clone().collect();
         for (_, message) in mailboxes.iter().flat_map(|mailbox| &mailbox.messages) {
             let content = message.content;
-            if !brought.contains(&content) && self.number_of(&content)?.is_none() {
+            if !new.contains(&content) && self.number_of(&content)?.is_none() {
                 return Err(StoreError::NoSuchContent { content });
             }
         }
-        records.iter().map(|record| Ok(self.number_of(&record.content)?.is_some())).collect()
+        brought.map(|content| Ok(self.number_of(&content)?.is_some())).collect()
     }
 
     /// Every mailbox is incoming or new, and has the folders that its rows name.

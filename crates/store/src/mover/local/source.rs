@@ -9,8 +9,8 @@ use crate::mover::runs::{Run, coalesce};
 use crate::mover::{MoveSource, Offer};
 use crate::transfer::{Begin, End, Frame, LeftBehind, MailboxDigest, TRANSFER_VERSION};
 use crate::{
-    Change, ContentId, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq,
-    Snapshot, Store,
+    Change, ContentId, ContentRun, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState,
+    Modseq, Snapshot, Store,
 };
 
 /// A store of this process that mailboxes leave.
@@ -134,24 +134,21 @@ fn send_contents(
     for run in coalesce(&extents) {
         let (ids, extents) = (&ids[run.first..run.end], &extents[run.first..run.end]);
         match store.read_run(run.segment, run.offset, run.len) {
-            Ok(bytes) => sink(Frame::Content(pick(bytes, &run, extents)))?,
+            Ok(content) => sink(Frame::Content(pick(content, &run, extents)))?,
             Err(_) => send_singly(store, ids, extents, lost, sink)?,
         }
     }
     Ok(())
 }
 
-/// Takes the wanted records out of the bytes of a run.
-fn pick(bytes: Vec<u8>, run: &Run, extents: &[Extent]) -> Vec<u8> {
-    if run.solid {
-        return bytes;
+/// Keeps the wanted records of a run.
+fn pick(mut content: ContentRun, run: &Run, extents: &[Extent]) -> ContentRun {
+    if !run.solid {
+        content.keep(extents.iter().map(|extent| {
+            usize::try_from(extent.offset - run.offset).expect("a run fits into memory")
+        }));
     }
-    let mut picked = Vec::with_capacity(extents.iter().map(|extent| extent.len as usize).sum());
-    for extent in extents {
-        let from = usize::try_from(extent.offset - run.offset).expect("a run fits into memory");
-        picked.extend_from_slice(&bytes[from..from + extent.len as usize]);
-    }
-    picked
+    content
 }
 
 /// Sends record by record what could not be read as one run.
@@ -164,7 +161,7 @@ fn send_singly(
 ) -> Result<(), TransferError> {
     for (id, extent) in ids.iter().zip(extents) {
         match store.read_run(extent.segment, extent.offset, extent.len) {
-            Ok(bytes) => sink(Frame::Content(bytes))?,
+            Ok(content) => sink(Frame::Content(content))?,
             Err(error) => {
                 lost.insert(*id, error.to_string());
             }

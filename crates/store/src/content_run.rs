@@ -1,0 +1,134 @@
+//! A run of body records, checked once and for all, in memory that direct writes can use.
+
+use rehome_log::AlignedBuf;
+
+use crate::error::StoreError;
+use crate::model::ContentId;
+use crate::record::{self, BadRun};
+
+/// Whole body records, one after the other, byte for byte as a segment holds them. The CRC32C of
+/// each has been checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentRun {
+    buf: AlignedBuf,
+    records: Vec<RunRecord>,
+}
+
+/// A record in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunRecord {
+    pub(crate) content: ContentId,
+    /// Byte in the run.
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+    pub(crate) crc: u32,
+    pub(crate) size_bytes: u64,
+}
+
+impl ContentRun {
+    /// Checks the records in `bytes` and copies them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadRecords`] with the place.
+    pub fn check(bytes: &[u8]) -> Result<ContentRun, StoreError> {
+        ContentRun::of(AlignedBuf::copy_of(bytes))
+            .map_err(|bad| StoreError::BadRecords { offset: bad.offset as u64, cause: bad.cause })
+    }
+
+    /// Checks the records in `buf`.
+    pub(crate) fn of(buf: AlignedBuf) -> Result<ContentRun, BadRun> {
+        let records = record::walk(buf.as_slice()).map(|record| {
+            record.map(|(offset, head)| RunRecord {
+                content: head.content,
+                offset,
+                len: head.record_bytes,
+                crc: head.crc,
+                size_bytes: head.size_bytes,
+            })
+        });
+        let records = records.collect::<Result<Vec<RunRecord>, BadRun>>()?;
+        Ok(ContentRun { buf, records })
+    }
+
+    /// The records' bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.buf.as_slice()
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Whether there is no record in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+
+    /// The records in it.
+    pub(crate) fn records(&self) -> &[RunRecord] {
+        &self.records
+    }
+
+    /// The bytes with zeros behind them up to the next multiple of the alignment.
+    pub(crate) fn padded(&mut self) -> &[u8] {
+        self.buf.padded()
+    }
+
+    /// Keeps the records that begin at `offsets`, which are sorted, and closes the gaps.
+    pub(crate) fn keep(&mut self, offsets: impl IntoIterator<Item = usize>) {
+        let mut offsets = offsets.into_iter().peekable();
+        let mut end = 0;
+        let bytes = self.buf.as_mut_slice();
+        self.records.retain_mut(|record| {
+            while offsets.next_if(|offset| *offset < record.offset).is_some() {}
+            if offsets.peek() != Some(&record.offset) {
+                return false;
+            }
+            bytes.copy_within(record.offset..record.offset + record.len, end);
+            record.offset = end;
+            end += record.len;
+            true
+        });
+        self.buf.truncate(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::encode;
+
+    fn run(bodies: &[&[u8]]) -> Vec<u8> {
+        bodies.iter().flat_map(|body| encode(body).bytes).collect()
+    }
+
+    #[track_caller]
+    fn check(kept: &[usize], expected: &[&[u8]]) {
+        let bodies: [&[u8]; 4] = [b"one", b"the second", b"", b"four"];
+        let mut all = ContentRun::check(&run(&bodies)).unwrap();
+        let offsets: Vec<usize> = kept.iter().map(|at| all.records()[*at].offset).collect();
+        all.keep(offsets);
+        assert_eq!(all, ContentRun::check(&run(expected)).unwrap());
+    }
+
+    #[test]
+    fn what_is_kept_is_a_run_without_gaps() {
+        check(&[0, 1, 2, 3], &[b"one", b"the second", b"", b"four"]);
+        check(&[1, 3], &[b"the second", b"four"]);
+        check(&[2], &[b""]);
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn a_damaged_run_is_refused_with_its_place() {
+        let mut bytes = run(&[b"one", b"two"]);
+        bytes[64 + 57] ^= 1;
+        let error = ContentRun::check(&bytes).unwrap_err();
+        assert!(matches!(error, StoreError::BadRecords { offset: 64, .. }), "{error}");
+    }
+}
