@@ -96,7 +96,23 @@ impl Snapshot {
         after: Modseq,
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
-        self.view.changes(mailbox, after, limit)
+        self.view.changes(mailbox, after, Modseq(u64::MAX), limit)
+    }
+
+    /// The same, up to `until`.
+    pub(crate) fn changes_until(
+        &self,
+        mailbox: MailboxId,
+        after: Modseq,
+        until: Modseq,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.view.changes(mailbox, after, until, limit)
+    }
+
+    /// The catalog itself.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
     }
 
     /// Where the record of a content lies.

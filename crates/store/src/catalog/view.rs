@@ -143,18 +143,34 @@ impl View {
         })
     }
 
-    /// At most `limit` changes of the mailbox above `after`, by modseq.
+    /// Visits every message of the mailbox with the number of its content.
+    pub(crate) fn messages_of(
+        &self,
+        mailbox: MailboxId,
+        visit: &mut dyn FnMut(Message, u64),
+    ) -> Result<(), StoreError> {
+        let from = keys::message(mailbox, FolderId(0), Uid(0));
+        let to = keys::message(mailbox, FolderId(u32::MAX), Uid(u32::MAX));
+        self.tree.scan(Table::Message, &from, &to, &mut |key, value| {
+            let row: MessageRow = unpack(Table::Message, key, value)?;
+            visit(row.message, row.number);
+            Ok(Scan::Next)
+        })
+    }
+
+    /// At most `limit` changes of the mailbox above `after` and up to `until`, by modseq.
     pub(crate) fn changes(
         &self,
         mailbox: MailboxId,
         after: Modseq,
+        until: Modseq,
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
         let mut rows: Vec<(Modseq, ChangeRow)> = Vec::new();
         let Some(first) = after.0.checked_add(1) else { return Ok(Vec::new()) };
         let from = keys::change(mailbox, Modseq(first));
-        let to = keys::change(mailbox, Modseq(u64::MAX));
-        if limit == 0 {
+        let to = keys::change(mailbox, until);
+        if limit == 0 || first > until.0 {
             return Ok(Vec::new());
         }
         self.tree.scan(Table::Change, &from, &to, &mut |key, value| {

@@ -28,6 +28,8 @@ pub(super) struct RowReader<'a> {
     folders: Folders,
     folders_max: usize,
     after: Modseq,
+    /// What the batches so far have brought.
+    sent: Modseq,
     done: bool,
 }
 
@@ -40,7 +42,7 @@ impl<'a> RowReader<'a> {
         folders_max: usize,
     ) -> Result<Self, TransferError> {
         let folders = Folders::read(snapshot, info)?;
-        Ok(Self { snapshot, info, folders, folders_max, after, done: false })
+        Ok(Self { snapshot, info, folders, folders_max, after, sent: after, done: false })
     }
 
     /// Reads the next batch; `None` after the one that completes the mailbox. There is always one,
@@ -50,6 +52,25 @@ impl<'a> RowReader<'a> {
             return Ok(Some(self.batch(Vec::new())));
         }
         Ok(self.next_changes()?.map(|changes| self.batch(changes)))
+    }
+
+    /// Reads the next batch of changes up to `until`; `None` if there are no more of these.
+    pub(super) fn next_until(
+        &mut self,
+        until: Modseq,
+    ) -> Result<Option<IncomingMailbox>, TransferError> {
+        let changes = self
+            .snapshot
+            .changes_until(self.info.id, self.after, until, BATCH_ROWS_MAX)
+            .map_err(TransferError::store("read the changes of a mailbox"))?;
+        let Some(last) = changes.last() else { return Ok(None) };
+        self.after = last.modseq();
+        if self.folders.incoming.len() <= self.folders_max {
+            return Ok(Some(self.batch(changes)));
+        }
+        // Too many folders for one batch: they go ahead, and the changes are read again.
+        self.after = self.sent;
+        Ok(Some(self.batch(Vec::new())))
     }
 
     /// Reads the changes of the next batch.
@@ -70,6 +91,7 @@ impl<'a> RowReader<'a> {
     /// Puts changes and the next folders into a batch.
     fn batch(&mut self, changes: Vec<Change>) -> IncomingMailbox {
         let folders = self.folders.incoming.len().min(self.folders_max);
+        self.sent = self.after;
         let mut batch = IncomingMailbox {
             name: self.info.name.clone(),
             attributes: self.info.attributes.clone(),

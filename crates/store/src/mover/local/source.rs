@@ -1,7 +1,11 @@
 //! The sending end: offers what has changed and reads it in the order of the disk.
 
-use std::collections::HashMap;
+mod survey;
 
+use std::collections::HashMap;
+use std::ops::Range;
+
+use self::survey::Survey;
 use super::{in_snapshot, mailbox_end};
 use crate::mover::error::TransferError;
 use crate::mover::rows::{BATCH_FOLDERS_MAX, RowReader};
@@ -9,8 +13,8 @@ use crate::mover::runs::{Run, coalesce};
 use crate::mover::{MoveSource, Offer};
 use crate::transfer::{Begin, End, Frame, LeftBehind, MailboxDigest, TRANSFER_VERSION};
 use crate::{
-    Change, ContentId, ContentRun, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState,
-    Modseq, Snapshot, Store,
+    ContentId, ContentRun, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq,
+    Snapshot, Store,
 };
 
 /// A store of this process that mailboxes leave.
@@ -23,8 +27,17 @@ pub struct LocalSource {
 struct Offered {
     snapshot: Snapshot,
     mailboxes: Vec<(MailboxInfo, Modseq)>,
+    parts: Vec<Part>,
     /// Contents that rows name and the store does not have.
     lost: HashMap<ContentId, String>,
+}
+
+/// Some of an offer's contents, and the rows that need none that come later.
+struct Part {
+    /// Indices of the contents.
+    contents: Range<usize>,
+    /// For each mailbox the modseq up to which its rows may follow.
+    until: Vec<Modseq>,
 }
 
 mailbox_end!(LocalSource);
@@ -41,18 +54,19 @@ impl MoveSource for LocalSource {
     fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, TransferError> {
         self.offered = None;
         let snapshot = self.store.snapshot().map_err(TransferError::store("take a snapshot"))?;
+        let mut survey = Survey::new(&snapshot);
         let mut mailboxes = Vec::with_capacity(since.len());
-        let (mut ids, mut rows) = (Vec::new(), 0);
         for (name, after) in since {
             let info = in_snapshot(&snapshot, name)?;
             let after = after.unwrap_or(Modseq(0));
-            rows += list_changes(&snapshot, &info, after, &mut ids)?;
+            survey.add(&info, after)?;
             mailboxes.push((info, after));
         }
-        let (contents, lost) = locate(&snapshot, ids)?;
+        let rows = survey.rows;
+        let (contents, parts, lost) = survey.finish(&mailboxes)?;
         let bytes = contents.iter().map(|(_, extent)| u64::from(extent.len)).sum();
         let lsn = snapshot.lsn();
-        self.offered = Some(Offered { snapshot, mailboxes, lost });
+        self.offered = Some(Offered { snapshot, mailboxes, parts, lost });
         Ok(Offer { lsn, mailboxes: since.to_vec(), contents, rows, bytes })
     }
 
@@ -74,71 +88,125 @@ impl MoveSource for LocalSource {
             sink(frame)
         };
         counted(Frame::Begin(Begin { version: TRANSFER_VERSION, store_id, lsn: offer.lsn }))?;
-        send_contents(&self.store, offer, wanted, &mut offered.lost, &mut counted)?;
-        for (info, after) in &offered.mailboxes {
-            send_rows(&offered.snapshot, info, *after, &offered.lost, &mut counted)?;
+        let mut sending = Sending {
+            store: &self.store,
+            lost: &mut offered.lost,
+            rows: RowSender::all(&offered.snapshot, &offered.mailboxes)?,
+            sink: &mut counted,
+        };
+        for part in &offered.parts {
+            let contents = &offer.contents[part.contents.clone()];
+            let sent = sending.contents(contents, &wanted[part.contents.clone()])?;
+            // All rows follow after the last part.
+            if sent && part.contents.end < offer.contents.len() {
+                sending.rows_until(&part.until)?;
+            }
         }
+        sending.all_rows()?;
         sink(Frame::End(counts))
     }
 }
 
-/// Collects the contents of a mailbox's changed messages and counts the changes.
-fn list_changes(
-    snapshot: &Snapshot,
-    info: &MailboxInfo,
-    after: Modseq,
-    contents: &mut Vec<ContentId>,
-) -> Result<u64, TransferError> {
-    let mut reader = RowReader::new(snapshot, info, after, BATCH_FOLDERS_MAX)?;
-    let mut rows = 0;
-    while let Some(changes) = reader.next_changes()? {
-        rows += changes.len() as u64;
-        contents.extend(changes.iter().filter_map(|change| match change {
-            Change::Message { message, .. } => Some(message.content),
-            Change::Folder(_) | Change::Expunge { .. } => None,
-        }));
-    }
-    Ok(rows)
+/// A stream being sent.
+struct Sending<'a> {
+    store: &'a Store,
+    lost: &'a mut HashMap<ContentId, String>,
+    rows: Vec<RowSender<'a>>,
+    sink: &'a mut dyn FnMut(Frame) -> Result<(), TransferError>,
 }
 
-type Located = (Vec<(ContentId, Extent)>, HashMap<ContentId, String>);
+/// The rows of a mailbox that are still to be sent; none after one whose content cannot be read.
+struct RowSender<'a> {
+    info: &'a MailboxInfo,
+    reader: Option<RowReader<'a>>,
+}
 
-/// Finds each content once and sorts them by their place.
-fn locate(snapshot: &Snapshot, mut ids: Vec<ContentId>) -> Result<Located, TransferError> {
-    ids.sort_unstable();
-    ids.dedup();
-    let mut found = Vec::with_capacity(ids.len());
-    let mut lost = HashMap::new();
-    for id in ids {
-        match snapshot.locate(&id).map_err(TransferError::store("find a content"))? {
-            Some(extent) => found.push((id, extent)),
-            None => {
-                lost.insert(id, "the store has no such content".to_owned());
+impl Sending<'_> {
+    /// Sends the wanted ones of some contents; those that cannot be read are lost. Tells whether
+    /// there were any.
+    fn contents(
+        &mut self,
+        contents: &[(ContentId, Extent)],
+        wanted: &[bool],
+    ) -> Result<bool, TransferError> {
+        let chosen = contents.iter().zip(wanted).filter(|(_, wanted)| **wanted);
+        let (ids, extents): (Vec<ContentId>, Vec<Extent>) =
+            chosen.map(|(content, _)| *content).unzip();
+        for run in coalesce(&extents) {
+            let (ids, extents) = (&ids[run.first..run.end], &extents[run.first..run.end]);
+            match self.store.read_run(run.segment, run.offset, run.len) {
+                Ok(content) => (self.sink)(Frame::Content(pick(content, &run, extents)))?,
+                Err(_) => self.singly(ids, extents)?,
             }
         }
+        Ok(!ids.is_empty())
     }
-    found.sort_unstable_by_key(|(_, extent)| *extent);
-    Ok((found, lost))
+
+    /// Sends record by record what could not be read as one run.
+    fn singly(&mut self, ids: &[ContentId], extents: &[Extent]) -> Result<(), TransferError> {
+        for (id, extent) in ids.iter().zip(extents) {
+            match self.store.read_run(extent.segment, extent.offset, extent.len) {
+                Ok(content) => (self.sink)(Frame::Content(content))?,
+                Err(error) => {
+                    self.lost.insert(*id, error.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the rows of each mailbox up to a modseq.
+    fn rows_until(&mut self, until: &[Modseq]) -> Result<(), TransferError> {
+        for (rows, until) in self.rows.iter_mut().zip(until) {
+            while let Some(reader) = &mut rows.reader {
+                let Some(batch) = reader.next_until(*until)? else { break };
+                rows.send(batch, self.lost, self.sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends all rows that are left: at least one batch of each mailbox, which completes it.
+    fn all_rows(&mut self) -> Result<(), TransferError> {
+        for rows in &mut self.rows {
+            while let Some(reader) = &mut rows.reader {
+                let Some(batch) = reader.next_batch()? else { break };
+                rows.send(batch, self.lost, self.sink)?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Sends the wanted contents; those that cannot be read go to `lost`.
-fn send_contents(
-    store: &Store,
-    offer: &Offer,
-    wanted: &[bool],
-    lost: &mut HashMap<ContentId, String>,
-    sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
-) -> Result<(), TransferError> {
-    let chosen = offer.contents.iter().zip(wanted).filter(|(_, wanted)| **wanted);
-    let (ids, extents): (Vec<ContentId>, Vec<Extent>) = chosen.map(|(content, _)| *content).unzip();
-    for run in coalesce(&extents) {
-        let (ids, extents) = (&ids[run.first..run.end], &extents[run.first..run.end]);
-        match store.read_run(run.segment, run.offset, run.len) {
-            Ok(content) => sink(Frame::Content(pick(content, &run, extents)))?,
-            Err(_) => send_singly(store, ids, extents, lost, sink)?,
-        }
+impl<'a> RowSender<'a> {
+    fn all(
+        snapshot: &'a Snapshot,
+        mailboxes: &'a [(MailboxInfo, Modseq)],
+    ) -> Result<Vec<RowSender<'a>>, TransferError> {
+        let sender = |(info, after): &'a (MailboxInfo, Modseq)| {
+            let reader = RowReader::new(snapshot, info, *after, BATCH_FOLDERS_MAX)?;
+            Ok(RowSender { info, reader: Some(reader) })
+        };
+        mailboxes.iter().map(sender).collect()
     }
-    Ok(())
+
+    /// Sends a batch, unless a content in it cannot be read: then the mailbox is left behind.
+    fn send(
+        &mut self,
+        batch: IncomingMailbox,
+        lost: &HashMap<ContentId, String>,
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        let bad = batch.messages.iter().find_map(|(folder, message)| {
+            let reason = lost.get(&message.content)?;
+            Some((folder, message.uid, message.content, reason))
+        });
+        let Some((folder, uid, content, reason)) = bad else { return sink(Frame::Mailbox(batch)) };
+        self.reader = None;
+        let reason = format!("message {uid} of {folder} cannot be read: {reason}");
+        let mailbox = self.info.name.clone();
+        sink(Frame::LeftBehind(LeftBehind { mailbox, content: Some(content), reason }))
+    }
 }
 
 /// Keeps the wanted records of a run.
@@ -149,48 +217,4 @@ fn pick(mut content: ContentRun, run: &Run, extents: &[Extent]) -> ContentRun {
         }));
     }
     content
-}
-
-/// Sends record by record what could not be read as one run.
-fn send_singly(
-    store: &Store,
-    ids: &[ContentId],
-    extents: &[Extent],
-    lost: &mut HashMap<ContentId, String>,
-    sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
-) -> Result<(), TransferError> {
-    for (id, extent) in ids.iter().zip(extents) {
-        match store.read_run(extent.segment, extent.offset, extent.len) {
-            Ok(content) => sink(Frame::Content(content))?,
-            Err(error) => {
-                lost.insert(*id, error.to_string());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Sends the rows of a mailbox, up to the first one whose content cannot be read.
-fn send_rows(
-    snapshot: &Snapshot,
-    info: &MailboxInfo,
-    after: Modseq,
-    lost: &HashMap<ContentId, String>,
-    sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
-) -> Result<(), TransferError> {
-    let mut reader = RowReader::new(snapshot, info, after, BATCH_FOLDERS_MAX)?;
-    while let Some(batch) = reader.next_batch()? {
-        let bad = batch.messages.iter().find_map(|(folder, message)| {
-            let reason = lost.get(&message.content)?;
-            Some((folder, message.uid, message.content, reason))
-        });
-        if let Some((folder, uid, content, reason)) = bad {
-            let reason = format!("message {uid} of {folder} cannot be read: {reason}");
-            let mailbox = info.name.clone();
-            let left = LeftBehind { mailbox, content: Some(content), reason };
-            return sink(Frame::LeftBehind(left));
-        }
-        sink(Frame::Mailbox(batch))?;
-    }
-    Ok(())
 }

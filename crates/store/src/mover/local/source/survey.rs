@@ -1,0 +1,204 @@
+//! The survey behind an offer: which contents the rows need, where these lie, and which rows may
+//! follow after which part of them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Part;
+use crate::mover::error::TransferError;
+use crate::mover::rows::{BATCH_FOLDERS_MAX, RowReader};
+use crate::tree::Scan;
+use crate::{Change, ContentId, Extent, MailboxInfo, Modseq, Snapshot};
+
+/// Bytes of contents after which the rows that need them follow.
+const PART_BYTES: u64 = 32 << 20;
+
+/// Contents are found by reading the table through if at least one in so many of it is needed.
+const SCAN_SHARE: u64 = 8;
+
+type Found = (Vec<(ContentId, Extent)>, Vec<Part>, HashMap<ContentId, String>);
+
+/// A survey under way.
+pub(super) struct Survey<'a> {
+    snapshot: &'a Snapshot,
+    needs: Vec<Need>,
+    lost: HashMap<ContentId, String>,
+    mailboxes: u32,
+    /// Changes found so far.
+    pub(super) rows: u64,
+}
+
+/// A row that needs a content.
+struct Need {
+    number: u64,
+    mailbox: u32,
+    modseq: Modseq,
+}
+
+/// A content that is needed.
+struct Place {
+    number: u64,
+    content: ContentId,
+    extent: Extent,
+    part: usize,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot) -> Survey<'a> {
+        Survey { snapshot, needs: Vec::new(), lost: HashMap::new(), mailboxes: 0, rows: 0 }
+    }
+
+    /// Adds what has changed in a mailbox after a modseq.
+    pub(super) fn add(&mut self, info: &MailboxInfo, after: Modseq) -> Result<(), TransferError> {
+        let mailbox = self.mailboxes;
+        self.mailboxes += 1;
+        if after == Modseq(0) { self.add_all(info, mailbox) } else { self.add_new(info, after) }
+    }
+
+    /// All messages, in the order of their table.
+    fn add_all(&mut self, info: &MailboxInfo, mailbox: u32) -> Result<(), TransferError> {
+        self.rows += info.messages;
+        let needs = &mut self.needs;
+        self.snapshot
+            .view()
+            .messages_of(info.id, &mut |message, number| {
+                needs.push(Need { number, mailbox, modseq: message.modseq });
+            })
+            .map_err(TransferError::store("read the messages of a mailbox"))
+    }
+
+    fn add_new(&mut self, info: &MailboxInfo, after: Modseq) -> Result<(), TransferError> {
+        let mailbox = self.mailboxes - 1;
+        let mut reader = RowReader::new(self.snapshot, info, after, BATCH_FOLDERS_MAX)?;
+        while let Some(changes) = reader.next_changes()? {
+            self.rows += changes.len() as u64;
+            for change in changes {
+                let Change::Message { message, .. } = change else { continue };
+                let found = self.snapshot.view().find_content(&message.content);
+                match found.map_err(TransferError::store("find a content"))? {
+                    Some((number, _)) => {
+                        self.needs.push(Need { number, mailbox, modseq: message.modseq });
+                    }
+                    None => self.lose(message.content),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, content: ContentId) {
+        self.lost.insert(content, "the store has no such content".to_owned());
+    }
+
+    /// The contents in the order of the disk, in parts, and those that are lost.
+    pub(super) fn finish(
+        mut self,
+        mailboxes: &[(MailboxInfo, Modseq)],
+    ) -> Result<Found, TransferError> {
+        self.needs.sort_unstable_by_key(|need| need.number);
+        let mut places = self.places(mailboxes)?;
+        places.sort_unstable_by_key(|place| place.extent);
+        let ends = divide(&mut places);
+        let contents = places.iter().map(|place| (place.content, place.extent)).collect();
+        places.sort_unstable_by_key(|place| place.number);
+        let until = self.until(&places, ends.len());
+        let begins = std::iter::once(0).chain(ends.iter().copied());
+        let parts = begins.zip(&ends).zip(until);
+        let parts = parts.map(|((begin, end), until)| Part { contents: begin..*end, until });
+        let parts = parts.collect();
+        Ok((contents, parts, self.lost))
+    }
+
+    /// Finds the needed contents, by number.
+    fn places(&mut self, mailboxes: &[(MailboxInfo, Modseq)]) -> Result<Vec<Place>, TransferError> {
+        let failed = TransferError::store("find a content");
+        let mut numbers: Vec<u64> = self.needs.iter().map(|need| need.number).collect();
+        numbers.dedup();
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+            return Ok(Vec::new());
+        };
+        let view = self.snapshot.view();
+        let mut places = Vec::with_capacity(numbers.len());
+        let place = |number, content, extent| Place { number, content, extent, part: 0 };
+        if (last - first) / SCAN_SHARE <= numbers.len() as u64 {
+            let mut wanted = numbers.iter().copied().peekable();
+            view.contents(*first, &mut |number, row| {
+                while wanted.next_if(|wanted| *wanted < number).is_some() {}
+                if wanted.next_if_eq(&number).is_some() {
+                    places.push(place(number, row.content, row.extent));
+                }
+                Ok(if wanted.peek().is_some() { Scan::Next } else { Scan::Stop })
+            })
+            .map_err(failed)?;
+        } else {
+            for number in &numbers {
+                let row = view.content(*number).map_err(&failed)?;
+                places.extend(row.map(|row| place(*number, row.content, row.extent)));
+            }
+        }
+        if places.len() < numbers.len() {
+            let found: HashSet<u64> = places.iter().map(|place| place.number).collect();
+            numbers.retain(|number| !found.contains(number));
+            self.lose_all(&numbers.into_iter().collect(), mailboxes)?;
+        }
+        Ok(places)
+    }
+
+    /// Names the contents of these numbers as lost: the rows that need them say what they are.
+    fn lose_all(
+        &mut self,
+        numbers: &HashSet<u64>,
+        mailboxes: &[(MailboxInfo, Modseq)],
+    ) -> Result<(), TransferError> {
+        let mut lost = Vec::new();
+        for (info, _) in mailboxes {
+            let visited = self.snapshot.view().messages_of(info.id, &mut |message, number| {
+                if numbers.contains(&number) {
+                    lost.push(message.content);
+                }
+            });
+            visited.map_err(TransferError::store("read the messages of a mailbox"))?;
+        }
+        lost.into_iter().for_each(|content| self.lose(content));
+        Ok(())
+    }
+
+    /// For each part and mailbox the highest modseq below the first row that needs a later part.
+    fn until(&self, places: &[Place], parts: usize) -> Vec<Vec<Modseq>> {
+        let all = Modseq(u64::MAX);
+        let mut until = vec![vec![all; self.mailboxes as usize]; parts];
+        let mut places = places.iter().peekable();
+        for need in &self.needs {
+            while places.next_if(|place| place.number < need.number).is_some() {}
+            let place = places.peek().filter(|place| place.number == need.number);
+            let Some(part) = place.map(|place| place.part) else { continue };
+            if part > 0 {
+                let bound = &mut until[part - 1][need.mailbox as usize];
+                *bound = (*bound).min(Modseq(need.modseq.0.saturating_sub(1)));
+            }
+        }
+        for part in (1..parts).rev() {
+            let (earlier, later) = until.split_at_mut(part);
+            for (earlier, later) in earlier[part - 1].iter_mut().zip(&later[0]) {
+                *earlier = (*earlier).min(*later);
+            }
+        }
+        until
+    }
+}
+
+/// Divides contents, which are in the order of the disk, into parts; returns where each ends.
+fn divide(places: &mut [Place]) -> Vec<usize> {
+    let (mut ends, mut bytes) = (Vec::new(), 0);
+    for (index, place) in places.iter_mut().enumerate() {
+        if bytes >= PART_BYTES {
+            ends.push(index);
+            bytes = 0;
+        }
+        place.part = ends.len();
+        bytes += u64::from(place.extent.len);
+    }
+    if !places.is_empty() {
+        ends.push(places.len());
+    }
+    ends
+}
