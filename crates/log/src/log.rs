@@ -1,6 +1,7 @@
 //! The log: records appended, made durable together, and read back.
 #![doc = include_str!("../../../docs/format/log.md")]
 
+mod ahead;
 mod chain;
 mod header;
 mod read;
@@ -18,6 +19,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use self::ahead::{Pool, Prepared};
 use self::chain::Generation;
 use self::header::{GenerationId, HEADER_SIZE, Seal};
 use self::record::{RecordKind, record_size};
@@ -84,6 +86,8 @@ pub struct Log {
     acknowledged: AtomicU64,
     poison: OnceLock<String>,
     pins: Arc<Pins>,
+    /// Held for moments only; taken with or without any of the others.
+    pool: Mutex<Pool>,
 }
 
 impl std::fmt::Debug for Log {
@@ -137,6 +141,7 @@ impl Log {
         (tail, generation): (Tail, Generation),
     ) -> Log {
         let durable = tail.place.prev_lsn.to_u64();
+        let pool = Mutex::new(Pool::new(tail.id.number));
         chain.push(generation);
         Log {
             shape,
@@ -149,6 +154,7 @@ impl Log {
             acknowledged: AtomicU64::new(durable),
             poison: OnceLock::new(),
             pins: Arc::default(),
+            pool,
         }
     }
 
@@ -176,8 +182,14 @@ impl Log {
             self.check_poison()?;
             let end = tail.place.offset + record_size(payload.len()) + CLOSE_SIZE;
             if end <= self.options.generation_bytes as usize {
-                self.grow(&mut tail, end)?;
-                return self.write(&mut tail, RecordKind::Data, payload);
+                match self.grow(&mut tail, end) {
+                    // A generation that has its room already can take what this one cannot.
+                    Err(LogError::NoSpace { .. }) if self.prepared() > 0 => {}
+                    grown => {
+                        grown?;
+                        return self.write(&mut tail, RecordKind::Data, payload);
+                    }
+                }
             }
             let full = tail.id;
             drop(tail);
@@ -246,6 +258,7 @@ impl Log {
             self.write(&mut tail, RecordKind::Close, &[])?;
         }
         self.sync()?;
+        self.discard_prepared();
         Ok(durable)
     }
 
@@ -274,10 +287,11 @@ impl Log {
         self.shape.epoch
     }
 
-    /// Bytes of the log on the disk: of the chain, with the zeros filled in ahead.
+    /// Bytes of the log on the disk: of the chain, with the zeros filled in ahead, and of the
+    /// generations prepared.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let filled = lock(&self.tail).filled as u64;
+        let filled = lock(&self.tail).filled as u64 + self.prepared_bytes();
         let chain = lock(&self.chain);
         filled + chain.iter().filter_map(|g| g.seal).map(|seal| u64::from(seal.len)).sum::<u64>()
     }
@@ -339,9 +353,11 @@ impl Log {
         if full.is_some_and(|full| full != tail.id) {
             return Ok(());
         }
-        let number = next_number(tail.id.number, &self.shape.dir)?;
-        let id = GenerationId { number, epoch: self.shape.epoch };
-        let file = self.prepare(id)?;
+        let prepared = match self.take_prepared(tail.id.number) {
+            Some(prepared) => prepared,
+            None => self.prepare()?,
+        };
+        let Prepared { id, file, filled } = prepared;
         let ended = self.end_generation(&mut tail).and_then(|seal| {
             let acknowledged = Lsn::from_u64(self.acknowledged.load(Ordering::SeqCst));
             let header =
@@ -354,7 +370,7 @@ impl Log {
         let (seal, seed, header) = match ended {
             Ok(ended) => ended,
             Err(error @ LogError::NoSpace { .. }) => {
-                self.shape.discard(file, id);
+                self.put_back(prepared);
                 return Err(error);
             }
             Err(error) => {
@@ -363,18 +379,21 @@ impl Log {
             }
         };
         self.shape.disk.close(tail.file);
-        *tail = Tail::new(file, &header, seed, &self.options);
+        *tail = Tail::new(file, &header, seed, filled);
         let mut chain = lock(&self.chain);
         chain.last_mut().expect("the one being written").seal = Some(seal);
         chain.push(self.shape.generation(header, seed));
         Ok(())
     }
 
-    fn prepare(&self, id: GenerationId) -> Result<crate::FileId, LogError> {
-        self.shape.prepare(id, &self.options).map_err(|error| match error {
+    /// Makes a generation now, for want of one made ahead.
+    fn prepare(&self) -> Result<Prepared, LogError> {
+        let id = self.next_id()?;
+        let file = self.shape.prepare(id, &self.options).map_err(|error| match error {
             LogError::Io { source, .. } => self.poison("a generation could not begin", &source),
             other => other,
-        })
+        })?;
+        Ok(Prepared { id, file, filled: writer::first_fill(&self.options) })
     }
 
     /// Writes the mark that ends a generation and makes all of it durable.
@@ -391,6 +410,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
+        self.discard_prepared();
         self.shape.disk.close(lock(&self.tail).file);
     }
 }

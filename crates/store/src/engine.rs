@@ -4,6 +4,7 @@
 //! and log, syncs both at once, acknowledges) → [`apply`] thread, which brings the catalog up to
 //! date behind. A reader waits in [`progress`] until the catalog holds what was acknowledged.
 
+mod ahead;
 mod apply;
 mod commit;
 mod plan;
@@ -152,8 +153,8 @@ impl Engine {
         });
         let (committing, applying) = (Arc::clone(&shared), Arc::clone(&shared));
         let threads = vec![
-            std::thread::spawn(move || commit::run(&committing, planner)),
-            std::thread::spawn(move || apply::run(&applying)),
+            spawn("store-commit", move || commit::run(&committing, planner)),
+            spawn("store-apply", move || apply::run(&applying)),
         ];
         Engine { shared: Mutex::new(Some(shared)), threads: Mutex::new(threads) }
     }
@@ -200,6 +201,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Starts a thread of that name.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).expect("the computer gives a store its threads")
 }
 
 /// Waits for the end of a thread; a panic of it has been reported where it happened.

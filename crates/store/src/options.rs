@@ -24,6 +24,9 @@ pub struct OpenOptions {
     pub segment_bytes: u64,
     /// Length of a log generation.
     pub log_generation_bytes: u32,
+    /// Log generations prepared ahead: one, so that the log goes on without a pause, and a reserve
+    /// for a disk that has become full.
+    pub log_generations_ahead: usize,
     /// Identity of a new store; `None` makes one up.
     pub store_id: Option<[u8; 16]>,
     /// What [`RestoreWriter::finish`](crate::RestoreWriter::finish) gave, for the first opening.
@@ -47,6 +50,7 @@ impl Default for OpenOptions {
             checkpoint_bytes: 64 << 20,
             segment_bytes: 64 << 20,
             log_generation_bytes: 16 << 20,
+            log_generations_ahead: 3,
             store_id: None,
             restore_marker: None,
             lease: None,

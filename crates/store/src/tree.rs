@@ -1,8 +1,10 @@
 //! The ordered tree that holds the catalog: what the store needs of it, and no more.
 
 mod backend;
+mod batch;
 mod redb_tree;
 
+pub(crate) use batch::Batch;
 pub(crate) use redb_tree::RedbTree;
 
 use crate::error::StoreError;

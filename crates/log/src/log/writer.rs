@@ -39,13 +39,18 @@ pub(crate) fn filled(end: usize, options: &LogOptions) -> usize {
     end.next_multiple_of(step).min(options.generation_bytes as usize)
 }
 
+/// Bytes that a generation is filled to when it is made.
+pub(crate) fn first_fill(options: &LogOptions) -> usize {
+    filled(HEADER_SIZE + CLOSE_SIZE, options)
+}
+
 impl Tail {
-    pub(crate) fn new(file: FileId, header: &Header, seed: u32, options: &LogOptions) -> Tail {
+    pub(crate) fn new(file: FileId, header: &Header, seed: u32, filled: usize) -> Tail {
         Tail {
             id: header.id,
             file,
             place: Place::first(header.prev_lsn, seed),
-            filled: filled(HEADER_SIZE + CLOSE_SIZE, options),
+            filled,
             buffer: Vec::new(),
             seed,
         }
@@ -116,12 +121,9 @@ impl Shape {
         options: &LogOptions,
     ) -> Result<FileId, LogError> {
         let name = chain::path(&self.dir, id);
-        let on = |action, source: io::Error| match source.kind() {
-            io::ErrorKind::StorageFull => LogError::NoSpace { name: name.clone(), action, source },
-            _ => LogError::Io { name: name.clone(), action, source },
-        };
-        let file = self.disk.open(&name, OpenMode::CreateNew).map_err(|e| on("create it", e))?;
-        let len = filled(HEADER_SIZE + CLOSE_SIZE, options) as u64;
+        let opened = self.disk.open(&name, OpenMode::CreateNew);
+        let file = opened.map_err(|error| self.not_made(id, "create it", error))?;
+        let len = first_fill(options) as u64;
         let made = self.disk.allocate_zeroed(file, len);
         // Some file systems say only at a sync that there is no room. That must come up here.
         let made = made.and_then(|()| self.disk.sync(file, SyncKind::All));
@@ -129,8 +131,22 @@ impl Shape {
             Ok(()) => Ok(file),
             Err(error) => {
                 self.discard(file, id);
-                Err(on("fill it with zeros", error))
+                Err(self.not_made(id, "fill it with zeros", error))
             }
+        }
+    }
+
+    /// Why generation `id` was not made.
+    pub(crate) fn not_made(
+        &self,
+        id: GenerationId,
+        action: &'static str,
+        source: io::Error,
+    ) -> LogError {
+        let name = chain::path(&self.dir, id);
+        match source.kind() {
+            io::ErrorKind::StorageFull => LogError::NoSpace { name, action, source },
+            _ => LogError::Io { name, action, source },
         }
     }
 
@@ -163,7 +179,7 @@ impl Shape {
         let header = self.header(id, previous, prev_lsn, durable_lsn, clock);
         match self.finish(file, &header) {
             Ok(seed) => {
-                let tail = Tail::new(file, &header, seed, options);
+                let tail = Tail::new(file, &header, seed, first_fill(options));
                 Ok((tail, self.generation(header, seed)))
             }
             Err(source) => {

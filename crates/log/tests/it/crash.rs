@@ -67,13 +67,18 @@ impl Life {
     /// Works until a fault or enough.
     fn work(&mut self, log: &Log) -> Result<(), LogError> {
         for _ in 0..60 {
-            match self.rng.below(10) {
+            match self.rng.below(11) {
                 0..=5 => self.append(log)?,
                 6..=8 => {
                     let count = self.submitted.len();
                     log.sync()?;
                     self.acknowledged = count;
                 }
+                9 => match log.prepare_ahead(1 + self.rng.below(3) as usize) {
+                    Ok(_) | Err(LogError::Io { .. }) => {}
+                    Err(LogError::NoSpace { .. }) => self.disk.heal(),
+                    Err(error) => return Err(error),
+                },
                 _ => match log.roll() {
                     Err(LogError::NoSpace { .. }) => self.disk.heal(),
                     rolled => _ = rolled?,

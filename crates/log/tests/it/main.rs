@@ -1,6 +1,7 @@
 //! Journeys through the log: crashes, faults, damage, late writers, threads.
 #![expect(clippy::unwrap_used, reason = "all of it is tests")]
 
+mod ahead;
 mod crash;
 mod damage;
 mod example;

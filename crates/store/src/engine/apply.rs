@@ -8,7 +8,7 @@ use super::Shared;
 use crate::catalog::apply_groups;
 use crate::error::StoreError;
 use crate::op::Group;
-use crate::tree::Commit;
+use crate::tree::{Batch, Commit};
 
 /// Operations merged into one transaction, at most, but for a single larger group.
 const MERGED_OPS_MAX: usize = 16_384;
@@ -19,6 +19,16 @@ pub(super) enum Work {
     Group { lsn: Lsn, group: Group, log_bytes: u64 },
     /// Make a checkpoint and say up to where.
     Checkpoint(SyncSender<Result<Lsn, StoreError>>),
+}
+
+impl Work {
+    /// Bytes that it keeps while it waits.
+    pub(super) fn weight(&self) -> u64 {
+        match self {
+            Work::Group { log_bytes, .. } => *log_bytes,
+            Work::Checkpoint(_) => 0,
+        }
+    }
 }
 
 /// What has been applied since the last checkpoint.
@@ -64,7 +74,11 @@ fn work(shared: &Shared, works: Vec<Work>, since: &mut Since) -> Result<(), Stor
     }
     if let Some((last, _)) = groups.last() {
         let last = *last;
-        shared.tree.write(Commit::Later, &mut |tree| apply_groups(tree, &groups))?;
+        shared.tree.write(Commit::Later, &mut |tree| {
+            let mut batch = Batch::new(tree);
+            apply_groups(&mut batch, &groups)?;
+            batch.finish()
+        })?;
         shared.progress.apply(last);
     }
     let options = &shared.options;

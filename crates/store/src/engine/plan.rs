@@ -68,6 +68,8 @@ pub(super) struct Planner {
     next_content: u64,
     segment_numbers: Arc<SegmentNumbers>,
     segment: Option<Cursor>,
+    /// Number of the next segment, if that has been made already.
+    pub(super) prepared_segment: Option<u32>,
     segment_bytes: u64,
     /// The catalog, for this group.
     view: Option<View>,
@@ -88,6 +90,7 @@ impl Planner {
             next_content: meta.next_content,
             segment_numbers,
             segment: None,
+            prepared_segment: None,
             segment_bytes,
             view: None,
         }
@@ -146,13 +149,15 @@ impl Planner {
         }
     }
 
-    /// The group is durable as `lsn`.
+    /// The group is written as `lsn`.
     pub(super) fn committed(
         &mut self,
         lsn: Lsn,
         touched: &BTreeSet<MailboxId>,
         contents: Vec<ContentId>,
     ) {
+        // An idle store must not keep the room of old rows for the sake of a view.
+        self.view = None;
         for id in touched {
             if let Some(mailbox) = self.mailboxes.get_mut(id) {
                 mailbox.last = lsn;
@@ -169,6 +174,7 @@ impl Planner {
         self.contents.clear();
         self.unapplied.clear();
         self.segment = segment.map(Cursor::of);
+        self.prepared_segment = None;
     }
 
     /// Reads the catalog, once a group.

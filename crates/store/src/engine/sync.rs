@@ -20,7 +20,7 @@ impl Syncer {
     pub(super) fn start(disk: Arc<dyn Disk>) -> Syncer {
         let (send, receive) = sync_channel::<Arc<OpenFile>>(1);
         let (report, done) = sync_channel(1);
-        let thread = std::thread::spawn(move || {
+        let thread = super::spawn("store-sync", move || {
             for file in receive {
                 if report.send(disk.sync(file.id, SyncKind::Data)).is_err() {
                     break;

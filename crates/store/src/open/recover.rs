@@ -10,7 +10,7 @@ use crate::error::{StoreError, doing};
 use crate::op::{BodyRange, Group};
 use crate::options::{OpenOptions, RecoveryProgress};
 use crate::segment::{Segments, Shape, file_name};
-use crate::tree::{Commit, Tree};
+use crate::tree::{Batch, Commit, Tree};
 
 /// Operations replayed in one transaction, at most, but for a single larger group.
 const BATCH_OPS_MAX: usize = 32_768;
@@ -158,7 +158,11 @@ impl<'a> Replay<'a> {
         };
         let groups = std::mem::take(&mut self.groups);
         self.ops = 0;
-        self.recovery.tree.write(commit, &mut |tree| apply_groups(tree, &groups))?;
+        self.recovery.tree.write(commit, &mut |tree| {
+            let mut batch = Batch::new(tree);
+            apply_groups(&mut batch, &groups)?;
+            batch.finish()
+        })?;
         self.report(self.progress);
         Ok(())
     }

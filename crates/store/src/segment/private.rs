@@ -48,6 +48,19 @@ impl SegmentNumbers {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A number for a segment that is made before it is needed; it is in use until
+    /// [`SegmentNumbers::begin`].
+    pub(crate) fn take_ahead(&self) -> u32 {
+        let id = self.take();
+        lock(&self.private).insert(id);
+        id
+    }
+
+    /// Rows may name the segment, made ahead, from now on; or it was given up.
+    pub(crate) fn begin(&self, id: u32) {
+        lock(&self.private).remove(&id);
+    }
+
     /// The number that was taken last.
     pub(crate) fn last(&self) -> u32 {
         self.next.load(Ordering::Relaxed).saturating_sub(1)

@@ -5,6 +5,7 @@ mod basics;
 mod damage;
 mod faults;
 mod model;
+mod pipeline;
 mod receive;
 mod restore;
 mod support;

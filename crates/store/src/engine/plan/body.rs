@@ -161,11 +161,11 @@ impl Planner {
             });
             self.segment = None;
         }
-        let numbers = &self.segment_numbers;
-        self.segment.get_or_insert_with(|| Cursor {
-            segment: numbers.take(),
-            end: SEGMENT_HEADER_SIZE,
-            records: 0,
-        })
+        if self.segment.is_none() {
+            let prepared = self.prepared_segment.take();
+            let segment = prepared.unwrap_or_else(|| self.segment_numbers.take());
+            self.segment = Some(Cursor { segment, end: SEGMENT_HEADER_SIZE, records: 0 });
+        }
+        self.segment.as_mut().expect("it was put there")
     }
 }
