@@ -177,6 +177,9 @@ pub trait Disk: Send + Sync {
     /// Whatever the disk says; the bytes may be lost then, whatever later calls return.
     fn sync(&self, file: FileId, what: SyncKind) -> io::Result<()>;
 
+    /// Hints that `len` bytes from `offset` on are going to be read.
+    fn read_ahead(&self, _file: FileId, _offset: u64, _len: u64) {}
+
     /// Hints that `len` bytes from `offset` on are complete and may start on their way to the disk.
     fn write_behind(&self, file: FileId, offset: u64, len: u64);
 

@@ -187,6 +187,14 @@ impl Disk for RealDisk {
         }
     }
 
+    /// `POSIX_FADV_WILLNEED`: the kernel starts reading what is not in the page cache.
+    fn read_ahead(&self, file: FileId, offset: u64, len: u64) {
+        if let (Ok(file), Some(len)) = (self.file(file), std::num::NonZero::new(len)) {
+            // A hint: nothing depends on whether the file system takes it.
+            _ = fadvise(&file.file, offset, Some(len), Advice::WillNeed);
+        }
+    }
+
     /// `POSIX_FADV_DONTNEED`: the kernel starts writing the dirty pages and drops the clean ones.
     fn write_behind(&self, file: FileId, offset: u64, len: u64) {
         if let (Ok(file), Some(len)) = (self.file(file), std::num::NonZero::new(len)) {

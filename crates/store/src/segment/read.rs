@@ -63,6 +63,14 @@ impl Segments {
         checked(buf, segment, offset)
     }
 
+    /// Hints that a run is going to be read.
+    pub(crate) fn read_ahead(&self, segment: u32, offset: u64, len: u32) {
+        // Whatever is wrong with the file is told when it is read.
+        if let Ok(file) = self.file(segment) {
+            self.disk.read_ahead(file.id, offset, u64::from(len));
+        }
+    }
+
     /// Whether the records of `range` are all there, and if so, their bytes.
     pub(crate) fn range(&self, range: &BodyRange) -> Result<Option<ContentRun>, StoreError> {
         let Ok(len) = u32::try_from(range.to - range.from) else { return Ok(None) };

@@ -3,7 +3,6 @@
 mod survey;
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use self::survey::Survey;
 use super::{in_snapshot, mailbox_end};
@@ -16,6 +15,9 @@ use crate::{
     ContentId, ContentRun, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq,
     Snapshot, Store,
 };
+
+/// How far the disk is told ahead of the reading, in bytes.
+const AHEAD_BYTES: u64 = 16 << 20;
 
 /// A store of this process that mailboxes leave.
 pub struct LocalSource {
@@ -34,8 +36,8 @@ struct Offered {
 
 /// Some of an offer's contents, and the rows that need none that come later.
 struct Part {
-    /// Indices of the contents.
-    contents: Range<usize>,
+    /// Index behind the last of the contents.
+    end: usize,
     /// For each mailbox the modseq up to which its rows may follow.
     until: Vec<Modseq>,
 }
@@ -94,14 +96,7 @@ impl MoveSource for LocalSource {
             rows: RowSender::all(&offered.snapshot, &offered.mailboxes)?,
             sink: &mut counted,
         };
-        for part in &offered.parts {
-            let contents = &offer.contents[part.contents.clone()];
-            let sent = sending.contents(contents, &wanted[part.contents.clone()])?;
-            // All rows follow after the last part.
-            if sent && part.contents.end < offer.contents.len() {
-                sending.rows_until(&part.until)?;
-            }
-        }
+        sending.contents(offer, wanted, &offered.parts)?;
         sending.all_rows()?;
         sink(Frame::End(counts))
     }
@@ -122,24 +117,37 @@ struct RowSender<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends the wanted ones of some contents; those that cannot be read are lost. Tells whether
-    /// there were any.
+    /// Sends the wanted contents and, after each part of them, the rows that need no later one.
     fn contents(
         &mut self,
-        contents: &[(ContentId, Extent)],
+        offer: &Offer,
         wanted: &[bool],
-    ) -> Result<bool, TransferError> {
-        let chosen = contents.iter().zip(wanted).filter(|(_, wanted)| **wanted);
-        let (ids, extents): (Vec<ContentId>, Vec<Extent>) =
-            chosen.map(|(content, _)| *content).unzip();
-        for run in coalesce(&extents) {
+        parts: &[Part],
+    ) -> Result<(), TransferError> {
+        let chosen = offer.contents.iter().zip(wanted).enumerate().filter(|(_, (_, want))| **want);
+        let (mut ids, mut extents, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, ((id, extent), _)) in chosen {
+            ids.push(*id);
+            extents.push(*extent);
+            places.push(place);
+        }
+        let runs = coalesce(&extents);
+        let mut ahead = Ahead { store: self.store, runs: &runs, next: 0, bytes: 0 };
+        let mut parts = parts.iter().peekable();
+        for run in &runs {
+            ahead.reading(run)?;
             let (ids, extents) = (&ids[run.first..run.end], &extents[run.first..run.end]);
             match self.store.read_run(run.segment, run.offset, run.len) {
-                Ok(content) => (self.sink)(Frame::Content(pick(content, &run, extents)))?,
+                Ok(content) => (self.sink)(Frame::Content(pick(content, run, extents)))?,
                 Err(_) => self.singly(ids, extents)?,
             }
+            // All rows follow after the last run.
+            let Some(next) = places.get(run.end) else { break };
+            while let Some(part) = parts.next_if(|part| part.end <= *next) {
+                self.rows_until(&part.until)?;
+            }
         }
-        Ok(!ids.is_empty())
+        Ok(())
     }
 
     /// Sends record by record what could not be read as one run.
@@ -206,6 +214,32 @@ impl<'a> RowSender<'a> {
         let reason = format!("message {uid} of {folder} cannot be read: {reason}");
         let mailbox = self.info.name.clone();
         sink(Frame::LeftBehind(LeftBehind { mailbox, content: Some(content), reason }))
+    }
+}
+
+/// Tells the disk which runs are going to be read, some MiB ahead of the reading.
+struct Ahead<'a> {
+    store: &'a Store,
+    runs: &'a [Run],
+    /// The first run that the disk has not been told of.
+    next: usize,
+    /// Bytes told of and not read yet.
+    bytes: u64,
+}
+
+impl Ahead<'_> {
+    /// `run` is read now.
+    fn reading(&mut self, run: &Run) -> Result<(), TransferError> {
+        let shared = self.store.shared().map_err(TransferError::store("read contents"))?;
+        while self.bytes < AHEAD_BYTES
+            && let Some(next) = self.runs.get(self.next)
+        {
+            shared.segments.read_ahead(next.segment, next.offset, next.len);
+            self.next += 1;
+            self.bytes += u64::from(next.len);
+        }
+        self.bytes = self.bytes.saturating_sub(u64::from(run.len));
+        Ok(())
     }
 }
 

@@ -101,10 +101,7 @@ impl<'a> Survey<'a> {
         let contents = places.iter().map(|place| (place.content, place.extent)).collect();
         places.sort_unstable_by_key(|place| place.number);
         let until = self.until(&places, ends.len());
-        let begins = std::iter::once(0).chain(ends.iter().copied());
-        let parts = begins.zip(&ends).zip(until);
-        let parts = parts.map(|((begin, end), until)| Part { contents: begin..*end, until });
-        let parts = parts.collect();
+        let parts = ends.into_iter().zip(until).map(|(end, until)| Part { end, until }).collect();
         Ok((contents, parts, self.lost))
     }
 
