@@ -26,6 +26,16 @@ pub enum StoreError {
         /// Its state.
         state: MailboxState,
     },
+    /// The mailbox is no copy of one whose home is elsewhere.
+    #[error(
+        "mailbox {mailbox} is {state}: what is here is no mere copy; delete the mailbox itself"
+    )]
+    NotACopy {
+        /// The mailbox.
+        mailbox: MailboxName,
+        /// Its state.
+        state: MailboxState,
+    },
     /// There is no such mailbox.
     #[error("there is no mailbox number {mailbox} in this store")]
     NoSuchMailbox {
@@ -45,6 +55,30 @@ pub enum StoreError {
         mailbox: MailboxId,
         /// Number of the folder.
         folder: FolderId,
+    },
+    /// There is a folder of that name already.
+    #[error("there is a folder {folder} in mailbox number {mailbox} already; choose another name")]
+    FolderExists {
+        /// Number of the mailbox.
+        mailbox: MailboxId,
+        /// The name.
+        folder: FolderName,
+    },
+    /// The folder cannot be deleted, or not be renamed so.
+    #[error("folder {folder} of mailbox number {mailbox} stays as it is: {cause}")]
+    FolderStays {
+        /// Number of the mailbox.
+        mailbox: MailboxId,
+        /// Its name.
+        folder: FolderName,
+        /// Why, and what to do.
+        cause: &'static str,
+    },
+    /// What was to come back is not there any more.
+    #[error("{what} cannot be had back: it was not removed, or is gone for good; use a backup")]
+    NotRecoverable {
+        /// A message, folder or mailbox.
+        what: String,
     },
     /// There is no folder of that name, and a batch needs it.
     #[error(

@@ -11,7 +11,7 @@ use crate::error::{StoreError, doing};
 use crate::options::RestoreMarker;
 
 /// The store's format version.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What `store.id` holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

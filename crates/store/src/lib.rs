@@ -47,9 +47,10 @@ pub use import::{
 pub use maildir::folder_name::maildir_folder_name;
 pub use mbox::Quoting;
 pub use model::{
-    Append, ApplyBatch, Change, ContentId, Extent, FlagChange, Flags, FolderId, FolderInfo,
-    FolderName, IncomingFolder, IncomingMailbox, MailboxId, MailboxInfo, MailboxName, MailboxState,
-    Message, Modseq, NameError, NewFolder, Statistics, Uid, UidValidity,
+    Append, ApplyBatch, Change, ContentId, Copied, Extent, FlagChange, Flags, FolderId, FolderInfo,
+    FolderName, FolderStep, IncomingFolder, IncomingMailbox, MailboxId, MailboxInfo, MailboxName,
+    MailboxState, Message, Modseq, NameError, NewFolder, PurgeReport, RecoverableFolder,
+    RecoverableMailbox, RecoverableMessage, Statistics, Uid, UidValidity,
 };
 pub use mover::{
     Comparison, HomeDirectory, LocalSource, LocalTarget, LockTimes, MailboxEnd, MailboxMoved,

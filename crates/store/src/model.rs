@@ -2,13 +2,17 @@
 
 mod content;
 mod flags;
-mod incoming;
+pub(crate) mod incoming;
 mod name;
+mod removed;
 
 pub use content::ContentId;
 pub use flags::{FlagChange, Flags};
 pub use incoming::{ApplyBatch, IncomingFolder, IncomingMailbox};
 pub use name::{FolderName, MailboxName, NameError};
+pub use removed::{
+    Copied, FolderStep, PurgeReport, RecoverableFolder, RecoverableMailbox, RecoverableMessage,
+};
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -76,6 +76,73 @@ pub(crate) enum Op {
     ReceiveExpunge { mailbox: MailboxId, folder: FolderId, uid: Uid, modseq: Modseq },
     /// A mailbox has been received up to here.
     ReceiveCursor { mailbox: MailboxId, cursor: Modseq },
+    /// A message went and can be had back; no message, no change.
+    Remove { mailbox: MailboxId, folder: FolderId, uid: Uid, modseq: Modseq, removed_seconds: i64 },
+    /// A folder gets a message that is like this one; no message, none.
+    Copy { from: (MailboxId, FolderId, Uid), to: Place },
+    /// A folder gets back the message that went at that modseq; no message, none.
+    Undelete { mailbox: MailboxId, removed: Modseq, to: Place },
+    /// A folder gets a message of a removed folder; no message, none.
+    Take { from: (MailboxId, FolderId, Uid), to: Place },
+    /// A folder went and can be had back.
+    DeleteFolder { mailbox: MailboxId, folder: FolderId, modseq: Modseq, removed_seconds: i64 },
+    /// A folder has another name.
+    RenameFolder {
+        mailbox: MailboxId,
+        folder: FolderId,
+        name: FolderName,
+        uidvalidity: UidValidity,
+        modseq: Modseq,
+    },
+    /// A step in the history of folders that concerns no folder here.
+    NoteFolderStep { mailbox: MailboxId, modseq: Modseq, from: FolderName, to: Option<FolderName> },
+    /// A mailbox went with its folders and can be had back.
+    DeleteMailbox { mailbox: MailboxId, folders: Vec<FolderId>, removed_seconds: i64 },
+    /// A mailbox has another name.
+    RenameMailbox { mailbox: MailboxId, name: MailboxName, uidvalidity: UidValidity },
+    /// A removed mailbox is back, with these folders and perhaps other validities.
+    RestoreMailbox {
+        mailbox: MailboxId,
+        name: MailboxName,
+        folders: Vec<(FolderId, Option<(UidValidity, Modseq)>)>,
+    },
+    /// What was removed is gone for good.
+    Purge(Purge),
+    /// The record of a content lies elsewhere.
+    MoveContent { number: u64, extent: Extent },
+    /// A content without messages is gone for good.
+    FreeContent { number: u64 },
+    /// Nothing lies in a segment any more.
+    DropSegment { segment: u32 },
+    /// A content is about to get messages.
+    KeepContent { number: u64 },
+}
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) folder: FolderId,
+    pub(crate) uid: Uid,
+    pub(crate) modseq: Modseq,
+}
+
+/// Rows about what was removed from a mailbox; those that are not there are passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Purge {
+    pub(crate) mailbox: MailboxId,
+    /// Messages of removed folders.
+    pub(crate) messages: Vec<(FolderId, Uid)>,
+    /// Notes that such messages went.
+    pub(crate) gone: Vec<(FolderId, Uid)>,
+    /// Messages that went by themselves, by when they did.
+    pub(crate) removed: Vec<Modseq>,
+    /// Steps in the history of folders.
+    pub(crate) steps: Vec<Modseq>,
+    /// Removed folders.
+    pub(crate) folders: Vec<FolderId>,
+    /// Whether the mailbox itself goes, which was removed.
+    pub(crate) whole: bool,
 }
 
 /// A folder as it was made.
@@ -86,6 +153,14 @@ pub(crate) struct MadeFolder {
     pub(crate) uidnext: Uid,
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) modseq: Modseq,
+}
+
+impl Purge {
+    /// How many rows it names.
+    pub(crate) fn rows(&self) -> u64 {
+        let Purge { messages, gone, removed, steps, folders, .. } = self;
+        (messages.len() + gone.len() + removed.len() + steps.len() + folders.len()) as u64
+    }
 }
 
 impl MadeFolder {

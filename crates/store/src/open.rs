@@ -1,7 +1,6 @@
 //! Creating and opening a store.
 #![doc = include_str!("../../../docs/format/store.md")]
 
-mod applier;
 mod recover;
 mod restored;
 
@@ -16,8 +15,8 @@ use crate::catalog::View;
 use crate::engine::{Engine, Parts};
 use crate::error::{StoreError, doing};
 use crate::identity::{
-    Identity, Restore, fresh, identity_name, name, read_json, remove_if_there, restore_name,
-    unborn_name, write_json,
+    Identity, Restore, VERSION, fresh, identity_name, name, read_json, remove_if_there,
+    restore_name, unborn_name, write_json,
 };
 use crate::options::OpenOptions;
 use crate::segment::{self, Shape};
@@ -195,6 +194,10 @@ pub(crate) fn open(
         Some(marker) => restored::build(&recovery, marker)?,
         None => recovery.run()?,
     };
+    if identity.version < VERSION {
+        // From here on there may be rows that programs of the older version do not know.
+        write_json(&*disk, &identity_name(), &Identity::new(store_id))?;
+    }
     let meta = View::new(tree.read()?).meta()?;
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
     let parts = Parts { disk, clock, options, shape, tree, log, ownership };

@@ -27,6 +27,8 @@ pub struct OpenOptions {
     /// Log generations prepared ahead: one, so that the log goes on without a pause, and a reserve
     /// for a disk that has become full.
     pub log_generations_ahead: usize,
+    /// What was deleted can be had back for so long; 0 gives it up at once.
+    pub retention_seconds: u64,
     /// Identity of a new store; `None` makes one up.
     pub store_id: Option<[u8; 16]>,
     /// What [`RestoreWriter::finish`](crate::RestoreWriter::finish) gave, for the first opening.
@@ -51,6 +53,7 @@ impl Default for OpenOptions {
             segment_bytes: 64 << 20,
             log_generation_bytes: 16 << 20,
             log_generations_ahead: 3,
+            retention_seconds: 14 * 24 * 60 * 60,
             store_id: None,
             restore_marker: None,
             lease: None,

@@ -7,8 +7,10 @@ use rehome_log::{Clock, Disk, Log, Ownership};
 
 use crate::error::{StoreError, doing};
 use crate::identity::{Restore, restore_name, write_json};
+use crate::model::incoming::{FOLDER_STEP, folder_steps};
 use crate::model::{
-    Extent, FolderId, FolderName, IncomingMailbox, MailboxId, MailboxName, MailboxState,
+    Extent, FolderId, FolderName, FolderStep, IncomingMailbox, MailboxId, MailboxName,
+    MailboxState, Modseq, UidValidity,
 };
 use crate::op::{BodyRange, Group, Op};
 use crate::open::{self, LogDigest, log_folder, log_options};
@@ -42,6 +44,8 @@ pub struct RestoreWriter {
 struct Known {
     id: MailboxId,
     folders: HashMap<FolderName, FolderId>,
+    next_folder: u32,
+    last_step: Modseq,
 }
 
 impl std::fmt::Debug for RestoreWriter {
@@ -131,6 +135,9 @@ impl RestoreWriter {
         let id = self.mailbox_id(&name);
         let attributes = attributes.into_iter().collect();
         self.push(Op::ReceiveMailbox { mailbox: id, attributes, subscriptions })?;
+        for step in folder_steps(&mailbox.expunges) {
+            self.put_step(&name, id, step)?;
+        }
         for incoming in mailbox.folders {
             let folder = self.folder_id(&name, &incoming.name);
             self.push(Op::ReceiveFolder { mailbox: id, folder, incoming })?;
@@ -139,7 +146,8 @@ impl RestoreWriter {
             let folder = self.known_folder(&name, folder)?;
             self.push(Op::ReceiveMessage { mailbox: id, folder, message })?;
         }
-        for (folder, uid, modseq) in mailbox.expunges {
+        let expunges = mailbox.expunges.into_iter().filter(|(_, uid, _)| *uid != FOLDER_STEP);
+        for (folder, uid, modseq) in expunges {
             let folder = self.known_folder(&name, folder)?;
             self.push(Op::ReceiveExpunge { mailbox: id, folder, uid, modseq })?;
         }
@@ -183,7 +191,8 @@ impl RestoreWriter {
         }
         let next = u32::try_from(self.mailboxes.len() + 1).expect("memory ends before that");
         let id = MailboxId(next);
-        self.mailboxes.insert(name.clone(), Known { id, folders: HashMap::new() });
+        let (folders, last_step) = (HashMap::new(), Modseq(0));
+        self.mailboxes.insert(name.clone(), Known { id, folders, next_folder: 1, last_step });
         let (name, state) = (name.clone(), MailboxState::Active);
         self.group.ops.push(Op::CreateMailbox { mailbox: id, name, state });
         id
@@ -191,8 +200,41 @@ impl RestoreWriter {
 
     fn folder_id(&mut self, mailbox: &MailboxName, folder: &FolderName) -> FolderId {
         let Some(known) = self.mailboxes.get_mut(mailbox) else { return FolderId(0) };
-        let next = u32::try_from(known.folders.len() + 1).expect("memory ends before that");
-        *known.folders.entry(folder.clone()).or_insert(FolderId(next))
+        *known.folders.entry(folder.clone()).or_insert_with(|| {
+            known.next_folder += 1;
+            FolderId(known.next_folder - 1)
+        })
+    }
+
+    /// Does what was done to a folder's name between one backup and the next.
+    fn put_step(
+        &mut self,
+        name: &MailboxName,
+        mailbox: MailboxId,
+        step: FolderStep,
+    ) -> Result<(), StoreError> {
+        let FolderStep { modseq, from, to } = step;
+        let Some(known) = self.mailboxes.get_mut(name) else { return Ok(()) };
+        if modseq <= known.last_step {
+            return Ok(());
+        }
+        known.last_step = modseq;
+        let free = to.as_ref().is_none_or(|to| !known.folders.contains_key(to));
+        let folder = if free { known.folders.remove(&from) } else { None };
+        match (folder, to) {
+            (Some(folder), Some(name)) => {
+                known.folders.insert(name.clone(), folder);
+                // The folder's own row follows with the validity that it has now.
+                let uidvalidity = UidValidity(0);
+                self.push(Op::RenameFolder { mailbox, folder, name, uidvalidity, modseq })
+            }
+            (Some(folder), None) => {
+                // What was deleted before the backup is not to be had back after it.
+                let removed_seconds = 0;
+                self.push(Op::DeleteFolder { mailbox, folder, modseq, removed_seconds })
+            }
+            (None, to) => self.push(Op::NoteFolderStep { mailbox, modseq, from, to }),
+        }
     }
 
     fn known_folder(

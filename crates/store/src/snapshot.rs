@@ -7,8 +7,8 @@ use rehome_log::Lsn;
 use crate::catalog::View;
 use crate::error::StoreError;
 use crate::model::{
-    Change, ContentId, Extent, FolderId, FolderInfo, MailboxId, MailboxInfo, MailboxName, Message,
-    Modseq, Uid,
+    Change, ContentId, Extent, FolderId, FolderInfo, FolderStep, MailboxId, MailboxInfo,
+    MailboxName, Message, Modseq, Uid,
 };
 
 /// The catalog as of one group of the log. Clones are handles to the same view.
@@ -113,6 +113,19 @@ impl Snapshot {
     /// The catalog itself.
     pub(crate) fn view(&self) -> &View {
         &self.view
+    }
+
+    /// What became of the names of a mailbox's folders after `after`, in order.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its calls.
+    pub fn folder_steps(
+        &self,
+        mailbox: MailboxId,
+        after: Modseq,
+    ) -> Result<Vec<FolderStep>, StoreError> {
+        self.view.folder_steps(mailbox, after, usize::MAX)
     }
 
     /// Where the record of a content lies.

@@ -1,6 +1,8 @@
 //! The store: what callers hold.
 
+mod purge;
 mod read;
+mod retain;
 mod write;
 
 use std::path::Path;

@@ -36,11 +36,21 @@ pub(crate) enum Table {
     Dead,
     /// Segment number → what is in it.
     Segment,
+    /// Mailbox, modseq → message that went then and can be had back.
+    RemovedMessage,
+    /// Mailbox and folder number → folder that went and can be had back.
+    RemovedFolder,
+    /// Mailbox number → mailbox that went and can be had back.
+    RemovedMailbox,
+    /// Mailbox, modseq → name that a folder lost then.
+    FolderStep,
+    /// Mailbox, or 0 for the store → numbers that must not be given again.
+    Retired,
 }
 
 impl Table {
     /// All tables, in the order of their numbers.
-    pub(crate) const ALL: [Table; 12] = [
+    pub(crate) const ALL: [Table; 17] = [
         Table::Meta,
         Table::Mailbox,
         Table::MailboxName,
@@ -53,6 +63,11 @@ impl Table {
         Table::Hash,
         Table::Dead,
         Table::Segment,
+        Table::RemovedMessage,
+        Table::RemovedFolder,
+        Table::RemovedMailbox,
+        Table::FolderStep,
+        Table::Retired,
     ];
 
     /// Its name in the file.
@@ -70,6 +85,11 @@ impl Table {
             Table::Hash => "hash",
             Table::Dead => "dead",
             Table::Segment => "segment",
+            Table::RemovedMessage => "removed-message",
+            Table::RemovedFolder => "removed-folder",
+            Table::RemovedMailbox => "removed-mailbox",
+            Table::FolderStep => "folder-step",
+            Table::Retired => "retired",
         }
     }
 
@@ -77,9 +97,13 @@ impl Table {
     pub(crate) fn key_size(self) -> Option<usize> {
         match self {
             Table::Meta => Some(1),
-            Table::Mailbox | Table::Segment => Some(4),
-            Table::Folder | Table::Content => Some(8),
-            Table::Message | Table::Gone | Table::Change => Some(12),
+            Table::Mailbox | Table::Segment | Table::RemovedMailbox | Table::Retired => Some(4),
+            Table::Folder | Table::Content | Table::RemovedFolder => Some(8),
+            Table::Message
+            | Table::Gone
+            | Table::Change
+            | Table::RemovedMessage
+            | Table::FolderStep => Some(12),
             Table::Hash | Table::Dead => Some(16),
             Table::MailboxName | Table::FolderName => None,
         }

@@ -3,6 +3,8 @@
 mod content;
 mod message;
 mod receive;
+mod remove;
+mod restore;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +12,8 @@ use rehome_log::Lsn;
 
 use super::keys;
 use super::rows::{
-    ChangeRow, ContentRow, FolderRow, MailboxRow, MetaRow, SegmentRow, pack, unpack,
+    ChangeRow, ContentRow, FolderRow, MailboxRow, MetaRow, RemovedFolderRow, SegmentRow, pack,
+    unpack,
 };
 use crate::error::StoreError;
 use crate::model::{FolderId, MailboxId, MailboxName, MailboxState, Modseq, Uid};
@@ -40,6 +43,7 @@ struct Applier<'t> {
     meta: MetaRow,
     mailboxes: BTreeMap<MailboxId, MailboxRow>,
     folders: BTreeMap<(MailboxId, FolderId), FolderRow>,
+    removed_folders: BTreeMap<(MailboxId, FolderId), RemovedFolderRow>,
     contents: BTreeMap<u64, ContentRow>,
     segments: BTreeMap<u32, SegmentRow>,
 }
@@ -62,6 +66,7 @@ impl<'t> Applier<'t> {
             meta: meta.unwrap_or_default(),
             mailboxes: BTreeMap::new(),
             folders: BTreeMap::new(),
+            removed_folders: BTreeMap::new(),
             contents: BTreeMap::new(),
             segments: BTreeMap::new(),
         })
@@ -102,6 +107,42 @@ impl<'t> Applier<'t> {
             Op::Expunge { mailbox, folder, uid, modseq } => {
                 self.expunge(lsn, (*mailbox, *folder), *uid, *modseq)
             }
+            Op::MoveContent { number, extent } => self.move_content(*number, *extent),
+            Op::FreeContent { number } => self.free_content(*number),
+            Op::DropSegment { segment } => self.drop_segment(*segment),
+            Op::KeepContent { number } => self.keep_content(lsn, *number),
+            other => self.apply_rest(lsn, other),
+        }
+    }
+
+    fn apply_rest(&mut self, lsn: Lsn, op: &Op) -> Result<(), StoreError> {
+        match op {
+            Op::Remove { mailbox, folder, uid, modseq, removed_seconds } => {
+                self.remove(lsn, (*mailbox, *folder), *uid, *modseq, *removed_seconds)
+            }
+            Op::Copy { from, to } => self.copy(lsn, *from, *to),
+            Op::Undelete { mailbox, removed, to } => self.undelete(lsn, *mailbox, *removed, *to),
+            Op::Take { from, to } => self.take(lsn, *from, *to),
+            Op::DeleteFolder { mailbox, folder, modseq, removed_seconds } => {
+                self.delete_folder(lsn, (*mailbox, *folder), *modseq, *removed_seconds)
+            }
+            Op::RenameFolder { mailbox, folder, name, uidvalidity, modseq } => {
+                self.rename_folder(lsn, (*mailbox, *folder), name, *uidvalidity, *modseq)
+            }
+            Op::NoteFolderStep { mailbox, modseq, from, to } => {
+                self.touch(lsn, *mailbox, *modseq)?;
+                self.put_step(*mailbox, *modseq, from, to.as_ref())
+            }
+            Op::DeleteMailbox { mailbox, folders, removed_seconds } => {
+                self.delete_mailbox(lsn, *mailbox, folders, *removed_seconds)
+            }
+            Op::RenameMailbox { mailbox, name, uidvalidity } => {
+                self.rename_mailbox(lsn, *mailbox, name, *uidvalidity)
+            }
+            Op::RestoreMailbox { mailbox, name, folders } => {
+                self.restore_mailbox(lsn, *mailbox, name, folders)
+            }
+            Op::Purge(purge) => self.purge(lsn, purge),
             received => self.receive(lsn, received),
         }
     }
@@ -251,6 +292,9 @@ impl<'t> Applier<'t> {
         }
         for ((mailbox, folder), row) in &self.folders {
             tree.put(Table::Folder, &keys::folder(*mailbox, *folder), &pack(row))?;
+        }
+        for ((mailbox, folder), row) in &self.removed_folders {
+            tree.put(Table::RemovedFolder, &keys::folder(*mailbox, *folder), &pack(row))?;
         }
         for (number, row) in &self.contents {
             tree.put(Table::Content, &keys::content(*number), &pack(row))?;

@@ -147,6 +147,48 @@ pub(super) struct SegmentRow {
     pub(super) sealed: bool,
 }
 
+/// A message that went and can be had back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RemovedMessageRow {
+    pub(super) folder: FolderId,
+    pub(super) row: MessageRow,
+    pub(super) removed_seconds: i64,
+}
+
+/// A folder that went and can be had back; its messages stay where they were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RemovedFolderRow {
+    pub(super) row: FolderRow,
+    pub(super) removed_seconds: i64,
+    /// Whether it went with its mailbox.
+    pub(super) with_mailbox: bool,
+}
+
+/// A mailbox that went and can be had back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RemovedMailboxRow {
+    pub(super) row: MailboxRow,
+    pub(super) removed_seconds: i64,
+}
+
+/// A name that a folder lost: because it went, or for another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FolderStepRow {
+    pub(super) from: FolderName,
+    pub(super) to: Option<FolderName>,
+}
+
+/// Numbers that must not be given again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RetiredRow {
+    /// The first number for a new folder.
+    pub(crate) next_folder: u32,
+    /// The highest validity of a folder that lost its name.
+    pub(crate) uidvalidity: UidValidity,
+    /// The last step in the history of folders.
+    pub(crate) last_step: Modseq,
+}
+
 /// The bytes of a row.
 pub(super) fn pack<T: Serialize>(row: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(192);

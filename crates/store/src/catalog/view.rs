@@ -1,7 +1,11 @@
 //! The catalog as a reader sees it.
 
+mod removed;
+
 use super::keys;
 use super::rows::{ChangeRow, ContentRow, FolderRow, MailboxRow, MessageRow, MetaRow, unpack};
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::error::StoreError;
 use crate::model::{
     Change, ContentId, FolderId, FolderInfo, FolderName, MailboxId, MailboxInfo, MailboxName,
@@ -103,9 +107,17 @@ impl View {
         folder: FolderId,
         uid: Uid,
     ) -> Result<Option<(Message, u64)>, StoreError> {
+        if !self.has_folder(mailbox, folder)? {
+            return Ok(None);
+        }
         let key = keys::message(mailbox, folder, uid);
         let row: Option<MessageRow> = self.row(Table::Message, &key)?;
         Ok(row.map(|row| (row.message, row.number)))
+    }
+
+    /// Whether the folder is there; messages of a removed one are not.
+    fn has_folder(&self, mailbox: MailboxId, folder: FolderId) -> Result<bool, StoreError> {
+        Ok(self.tree.get(Table::Folder, &keys::folder(mailbox, folder))?.is_some())
     }
 
     /// At most `limit` messages of the folder with UIDs above `after`, by UID.
@@ -120,7 +132,7 @@ impl View {
         let Some(first) = after.0.checked_add(1) else { return Ok(messages) };
         let from = keys::message(mailbox, folder, Uid(first));
         let to = keys::message(mailbox, folder, Uid(u32::MAX));
-        if limit == 0 {
+        if limit == 0 || !self.has_folder(mailbox, folder)? {
             return Ok(messages);
         }
         self.tree.scan(Table::Message, &from, &to, &mut |key, value| {
@@ -151,14 +163,18 @@ impl View {
     ) -> Result<(), StoreError> {
         let from = keys::message(mailbox, FolderId(0), Uid(0));
         let to = keys::message(mailbox, FolderId(u32::MAX), Uid(u32::MAX));
+        let folders: BTreeSet<FolderId> = self.folders(mailbox)?.iter().map(|f| f.id).collect();
         self.tree.scan(Table::Message, &from, &to, &mut |key, value| {
-            let row: MessageRow = unpack(Table::Message, key, value)?;
-            visit(row.message, row.number);
+            if folders.contains(&keys::read_message(key).1) {
+                let row: MessageRow = unpack(Table::Message, key, value)?;
+                visit(row.message, row.number);
+            }
             Ok(Scan::Next)
         })
     }
 
-    /// At most `limit` changes of the mailbox above `after` and up to `until`, by modseq.
+    /// At most `limit` changes of the mailbox above `after` and up to `until`, by modseq; none of
+    /// removed folders.
     pub(crate) fn changes(
         &self,
         mailbox: MailboxId,
@@ -166,38 +182,74 @@ impl View {
         until: Modseq,
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
+        let mut changes = Vec::new();
+        if self.mailbox(mailbox)?.is_none() {
+            return Ok(changes);
+        }
+        let folders = self.folders(mailbox)?;
+        let folders: BTreeMap<FolderId, FolderInfo> =
+            folders.into_iter().map(|folder| (folder.id, folder)).collect();
+        let mut after = after;
+        loop {
+            let rows = self.change_rows(mailbox, after, until, limit - changes.len())?;
+            let Some((last, _)) = rows.last() else { return Ok(changes) };
+            after = *last;
+            for (modseq, row) in rows {
+                changes.extend(self.change(mailbox, modseq, row, &folders)?);
+            }
+        }
+    }
+
+    fn change_rows(
+        &self,
+        mailbox: MailboxId,
+        after: Modseq,
+        until: Modseq,
+        limit: usize,
+    ) -> Result<Vec<(Modseq, ChangeRow)>, StoreError> {
         let mut rows: Vec<(Modseq, ChangeRow)> = Vec::new();
-        let Some(first) = after.0.checked_add(1) else { return Ok(Vec::new()) };
+        let Some(first) = after.0.checked_add(1) else { return Ok(rows) };
+        if limit == 0 || first > until.0 {
+            return Ok(rows);
+        }
         let from = keys::change(mailbox, Modseq(first));
         let to = keys::change(mailbox, until);
-        if limit == 0 || first > until.0 {
-            return Ok(Vec::new());
-        }
         self.tree.scan(Table::Change, &from, &to, &mut |key, value| {
             rows.push((keys::read_change(key), unpack(Table::Change, key, value)?));
             Ok(if rows.len() < limit { Scan::Next } else { Scan::Stop })
         })?;
-        rows.into_iter().map(|(modseq, row)| self.change(mailbox, modseq, row)).collect()
+        Ok(rows)
     }
 
+    /// The change of a row; none if it is about a removed folder.
     fn change(
         &self,
         mailbox: MailboxId,
         modseq: Modseq,
         row: ChangeRow,
-    ) -> Result<Change, StoreError> {
+        folders: &BTreeMap<FolderId, FolderInfo>,
+    ) -> Result<Option<Change>, StoreError> {
+        let (ChangeRow::Folder { folder }
+        | ChangeRow::Message { folder, .. }
+        | ChangeRow::Expunge { folder, .. }) = row;
+        let Some(info) = folders.get(&folder) else { return Ok(None) };
         let change = match row {
-            ChangeRow::Expunge { folder, uid } => Some(Change::Expunge { folder, uid, modseq }),
-            ChangeRow::Folder { folder } => self.folder(mailbox, folder)?.map(Change::Folder),
-            ChangeRow::Message { folder, uid } => self
-                .message(mailbox, folder, uid)?
-                .map(|(message, _)| Change::Message { folder, message }),
+            ChangeRow::Folder { .. } => Change::Folder(info.clone()),
+            ChangeRow::Expunge { uid, .. } => Change::Expunge { folder, uid, modseq },
+            ChangeRow::Message { uid, .. } => {
+                let key = keys::message(mailbox, folder, uid);
+                let row: Option<MessageRow> = self.row(Table::Message, &key)?;
+                let Some(MessageRow { message, .. }) = row else {
+                    return Err(StoreError::Damaged {
+                        place: format!("change {modseq} of mailbox number {mailbox}"),
+                        cause: "what it names is not there".to_owned(),
+                        remedy: "check the store; restore it, or its catalog, from a backup",
+                    });
+                };
+                Change::Message { folder, message }
+            }
         };
-        change.ok_or_else(|| StoreError::Damaged {
-            place: format!("change {modseq} of mailbox number {mailbox}"),
-            cause: "what it names is not there".to_owned(),
-            remedy: "check the store; restore it, or its catalog, from a backup",
-        })
+        Ok(Some(change))
     }
 
     /// Whether the change index leads from `message` back to it.

@@ -27,12 +27,13 @@ pub(super) fn messages(
 ) -> Result<(), StoreError> {
     let mut current: Option<Counted> = None;
     let mut with_messages = 0;
+    let mut removed = 0;
     view.every_message(&mut |mailbox, folder, message, number| {
         report.messages += 1;
         let same = |counted: &Counted| (counted.mailbox, counted.folder) == (mailbox, folder);
         if !current.as_ref().is_some_and(same) {
             if let Some(counted) = current.take() {
-                compare(view, &counted, report)?;
+                removed += compare(view, &counted, report)?;
             }
             with_messages += 1;
             current = Some(Counted { mailbox, folder, messages: 0, bytes: 0 });
@@ -53,9 +54,9 @@ pub(super) fn messages(
         }
     })?;
     if let Some(counted) = current {
-        compare(view, &counted, report)?;
+        removed += compare(view, &counted, report)?;
     }
-    totals(view, with_messages, report)
+    totals(view, with_messages, removed, report)
 }
 
 fn name_damaged(
@@ -65,9 +66,12 @@ fn name_damaged(
     cause: &str,
     report: &mut CheckReport,
 ) -> Result<(), StoreError> {
-    let mailbox = view.mailbox(at.0)?.ok_or(StoreError::NoSuchMailbox { mailbox: at.0 })?;
+    let mailbox = view.mailbox(at.0)?.map_or_else(|| view.removed_mailbox(at.0), |m| Ok(Some(m)));
+    let mailbox = mailbox?.ok_or(StoreError::NoSuchMailbox { mailbox: at.0 })?;
     let missing = StoreError::NoSuchFolder { mailbox: at.0, folder: at.1 };
-    let folder = view.folder(at.0, at.1)?.ok_or(missing)?;
+    let folder = view.folder(at.0, at.1)?;
+    let folder = folder.map_or_else(|| view.removed_folder(at.0, at.1), |f| Ok(Some(f)));
+    let folder = folder?.ok_or(missing)?;
     report.damaged.push(DamagedMessage {
         mailbox: mailbox.name,
         folder: folder.name,
@@ -78,13 +82,17 @@ fn name_damaged(
     Ok(())
 }
 
-fn compare(view: &View, counted: &Counted, report: &mut CheckReport) -> Result<(), StoreError> {
+/// Compares the counters of a folder; returns how many messages it has if it was removed.
+fn compare(view: &View, counted: &Counted, report: &mut CheckReport) -> Result<u64, StoreError> {
     let Counted { mailbox, folder, messages, bytes } = counted;
-    let Some(info) = view.folder(*mailbox, *folder)? else {
+    let live = view.folder(*mailbox, *folder)?;
+    let removed = if live.is_some() { 0 } else { *messages };
+    let info = live.map_or_else(|| view.removed_folder(*mailbox, *folder), |info| Ok(Some(info)));
+    let Some(info) = info? else {
         report
             .faults
             .push(format!("messages are in folder {folder} of mailbox {mailbox}, unknown"));
-        return Ok(());
+        return Ok(0);
     };
     if (info.messages, info.bytes) != (*messages, *bytes) {
         report.faults.push(format!(
@@ -93,13 +101,18 @@ fn compare(view: &View, counted: &Counted, report: &mut CheckReport) -> Result<(
             info.name, info.messages, info.bytes
         ));
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// Mailboxes against the sums of their folders, and the store against the sums of these.
-fn totals(view: &View, with_messages: u64, report: &mut CheckReport) -> Result<(), StoreError> {
+fn totals(
+    view: &View,
+    with_messages: u64,
+    removed: u64,
+    report: &mut CheckReport,
+) -> Result<(), StoreError> {
     let meta = view.meta()?;
-    let (mut folders_count, mut filled) = (0, 0);
+    let (mut folders_count, mut filled) = (0, removed_with_messages(view)?);
     let mailboxes = view.mailboxes()?;
     for mailbox in &mailboxes {
         let folders = view.folders(mailbox.id)?;
@@ -118,7 +131,7 @@ fn totals(view: &View, with_messages: u64, report: &mut CheckReport) -> Result<(
             .faults
             .push(format!("{filled} folders count messages, and {with_messages} have any"));
     }
-    let counted = (mailboxes.len() as u64, folders_count, report.messages);
+    let counted = (mailboxes.len() as u64, folders_count, report.messages - removed);
     if counted != (meta.mailboxes, meta.folders, meta.messages) {
         report.faults.push(format!(
             "the store counts {:?} mailboxes, folders and messages, and there are {counted:?}",
@@ -126,6 +139,20 @@ fn totals(view: &View, with_messages: u64, report: &mut CheckReport) -> Result<(
         ));
     }
     Ok(())
+}
+
+/// How many removed folders have messages.
+fn removed_with_messages(view: &View) -> Result<u64, StoreError> {
+    let gone = view.removed_mailboxes()?.into_iter().map(|gone| gone.mailbox.id);
+    let there = view.mailboxes()?.into_iter().map(|mailbox| mailbox.id);
+    let mut filled = 0;
+    for id in gone.chain(there) {
+        for with_mailbox in [false, true] {
+            let folders = view.removed_folders(id, with_mailbox)?;
+            filled += folders.iter().filter(|removed| removed.folder.messages > 0).count() as u64;
+        }
+    }
+    Ok(filled)
 }
 
 /// Counts how many messages have each content, so many contents at a time.
@@ -137,12 +164,14 @@ pub(super) fn references(view: &View, report: &mut CheckReport) -> Result<(), St
         let len = usize::try_from(end - first).unwrap_or(usize::MAX).min(PASS_CONTENTS);
         let mut counts = vec![0_u32; len];
         let slot = |number: u64| usize::try_from(number.checked_sub(first)?).ok();
-        view.every_message(&mut |_, _, _, number| {
+        let mut refer = |number: u64| {
             if let Some(count) = slot(number).and_then(|slot| counts.get_mut(slot)) {
                 *count += 1;
             }
             Ok(())
-        })?;
+        };
+        view.every_message(&mut |_, _, _, number| refer(number))?;
+        view.every_removed(&mut refer)?;
         view.contents(first, &mut |number, row| {
             let Some(count) = slot(number).and_then(|slot| counts.get(slot)) else {
                 return Ok(Scan::Stop);

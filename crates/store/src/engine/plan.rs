@@ -2,9 +2,11 @@
 //! bodies. Everything a request asks for is checked before anything of it is numbered.
 
 mod body;
+mod folder;
 mod mailbox;
 mod message;
 mod receive;
+mod retain;
 
 pub(super) use self::body::Chunk;
 
@@ -16,10 +18,11 @@ use rehome_log::Lsn;
 use self::body::Cursor;
 use super::Shared;
 use super::request::{Reply, Request};
-use crate::catalog::{MetaRow, View};
+use crate::catalog::{MetaRow, RetiredRow, View};
 use crate::error::StoreError;
 use crate::model::{
-    ContentId, FolderId, FolderName, MailboxId, MailboxName, MailboxState, Modseq, Uid, UidValidity,
+    ContentId, FolderId, FolderInfo, FolderName, MailboxId, MailboxName, MailboxState, Modseq, Uid,
+    UidValidity,
 };
 use crate::op::Op;
 use crate::segment::{OpenSegment, SegmentNumbers};
@@ -46,20 +49,40 @@ struct Mailbox {
     highest_modseq: Modseq,
     folders: HashMap<FolderId, Folder>,
     by_name: HashMap<FolderName, FolderId>,
+    /// Numbers that must not be given again.
+    retired: RetiredRow,
+    /// Whether it was deleted.
+    removed: bool,
+    /// Whether what is left of it is being given up.
+    purged: bool,
     /// The last group about it.
     last: Lsn,
 }
 
+/// What a name of a mailbox stands for, by a group that the catalog lacks.
+struct Named {
+    mailbox: MailboxId,
+    /// Whether the mailbox has this name, or had it.
+    has: bool,
+    last: Lsn,
+}
+
+/// Above every group, until the one in the making has a number.
+const UNWRITTEN: Lsn = Lsn::from_u64(u64::MAX);
+
 #[derive(Clone, Copy)]
 struct Folder {
     uidnext: Uid,
+    uidvalidity: UidValidity,
 }
 
 /// The numbers in use, and those to be given next.
 pub(super) struct Planner {
     mailboxes: HashMap<MailboxId, Mailbox>,
-    /// Mailboxes made by groups that the catalog lacks.
-    names: HashMap<MailboxName, MailboxId>,
+    /// Names given and taken by groups that the catalog lacks.
+    names: HashMap<MailboxName, Named>,
+    /// The highest validity of folders of mailboxes that lost their names.
+    validity_floor: Option<UidValidity>,
     /// Contents put by groups that the catalog lacks.
     contents: HashMap<ContentId, u64>,
     /// These groups, oldest first, with what they put.
@@ -71,6 +94,8 @@ pub(super) struct Planner {
     /// Number of the next segment, if that has been made already.
     pub(super) prepared_segment: Option<u32>,
     segment_bytes: u64,
+    /// The clock, at this request.
+    now_seconds: i64,
     /// The catalog, for this group.
     view: Option<View>,
 }
@@ -84,6 +109,7 @@ impl Planner {
         Planner {
             mailboxes: HashMap::new(),
             names: HashMap::new(),
+            validity_floor: None,
             contents: HashMap::new(),
             unapplied: VecDeque::new(),
             next_mailbox: meta.next_mailbox,
@@ -92,6 +118,7 @@ impl Planner {
             segment: None,
             prepared_segment: None,
             segment_bytes,
+            now_seconds: 0,
             view: None,
         }
     }
@@ -106,10 +133,7 @@ impl Planner {
                 self.contents.remove(&content);
             }
         }
-        if !self.names.is_empty() {
-            let mailboxes = &self.mailboxes;
-            self.names.retain(|_, id| mailboxes.get(id).is_some_and(|m| m.last > applied));
-        }
+        self.names.retain(|_, named| named.last > applied);
         if self.mailboxes.len() > MAILBOXES_MAX {
             self.mailboxes.retain(|_, mailbox| mailbox.last > applied);
         }
@@ -123,6 +147,8 @@ impl Planner {
         draft: &mut Draft,
     ) -> Result<Reply, StoreError> {
         self.look(shared)?;
+        let now = shared.clock.wall_us().div_euclid(1_000_000);
+        self.now_seconds = now;
         match request {
             Request::CreateMailbox { name, state } => self.create_mailbox(name, state, draft),
             Request::SetState { mailbox, state } => self.set_state(mailbox, state, draft),
@@ -133,17 +159,37 @@ impl Planner {
                 self.set_attribute(mailbox, key, value, draft)
             }
             Request::CreateFolder { mailbox, name, new } => {
-                let now = shared.clock.wall_us().div_euclid(1_000_000);
-                let now = UidValidity(u32::try_from(now).unwrap_or(1).max(1));
-                self.create_folder(mailbox, name, new, now, draft)
+                self.create_folder(mailbox, name, new, validity_of(now), draft)
             }
             Request::Append { bodies, rows } => self.append(bodies, rows, draft),
             Request::ChangeFlags { mailbox, folder, uid, change } => {
                 self.change_flags((mailbox, folder), uid, change, draft)
             }
             Request::Expunge { mailbox, folder, uids } => {
-                self.expunge((mailbox, folder), &uids, draft)
+                let kept = (shared.options.retention_seconds > 0).then_some(now);
+                self.expunge((mailbox, folder), &uids, kept, draft)
             }
+            Request::DeleteMailbox { mailbox, only_copy, folders } => {
+                self.delete_mailbox(mailbox, only_copy, folders, now, draft)
+            }
+            Request::RenameMailbox { mailbox, name, folders } => {
+                self.rename_mailbox(mailbox, name, folders, validity_of(now), draft)
+            }
+            Request::RestoreMailbox { mailbox, name, folders } => {
+                self.restore_mailbox(mailbox, name, folders, validity_of(now), draft)
+            }
+            Request::DeleteFolder { mailbox, folder } => {
+                self.delete_folder(mailbox, folder, now, draft)
+            }
+            Request::RenameFolder { mailbox, folder, name, folders } => {
+                self.rename_folder((mailbox, folder), name, folders, validity_of(now), draft)
+            }
+            Request::Copy { from, uids, to, moved } => self.copy(from, &uids, to, moved, draft),
+            Request::Undelete { mailbox, removed, to } => {
+                self.undelete(mailbox, &removed, to, draft)
+            }
+            Request::Take { from, uids, to } => self.take(from, &uids, to, draft),
+            Request::Purge(purge) => self.purge(purge, draft),
             Request::Receive { runs, mailboxes } => self.receive(&runs, mailboxes, draft),
             Request::Attach { segment, mailboxes } => self.attach(segment, mailboxes, draft),
         }
@@ -163,6 +209,9 @@ impl Planner {
                 mailbox.last = lsn;
             }
         }
+        for named in self.names.values_mut().filter(|named| touched.contains(&named.mailbox)) {
+            named.last = lsn;
+        }
         self.unapplied.push_back((lsn, contents));
     }
 
@@ -171,6 +220,7 @@ impl Planner {
         self.view = None;
         self.mailboxes.clear();
         self.names.clear();
+        self.validity_floor = None;
         self.contents.clear();
         self.unapplied.clear();
         self.segment = segment.map(Cursor::of);
@@ -195,7 +245,8 @@ impl Planner {
             let mailbox = self.load(id)?.ok_or(StoreError::NoSuchMailbox { mailbox: id })?;
             self.mailboxes.insert(id, mailbox);
         }
-        Ok(self.mailboxes.get_mut(&id).expect("it was put there"))
+        let mailbox = self.mailboxes.get_mut(&id).expect("it was put there");
+        if mailbox.removed { Err(StoreError::NoSuchMailbox { mailbox: id }) } else { Ok(mailbox) }
     }
 
     /// The mailbox, if it takes writes.
@@ -211,7 +262,7 @@ impl Planner {
     /// Number of the mailbox of that name.
     fn mailbox_named(&self, name: &MailboxName) -> Result<Option<MailboxId>, StoreError> {
         match self.names.get(name) {
-            Some(id) => Ok(Some(*id)),
+            Some(named) => Ok(named.has.then_some(named.mailbox)),
             None => self.view().mailbox_id(name),
         }
     }
@@ -220,12 +271,25 @@ impl Planner {
         let Some(info) = self.view().mailbox(id)? else { return Ok(None) };
         let mut mailbox = Mailbox::new(info.name, info.state);
         mailbox.highest_modseq = info.highest_modseq;
+        mailbox.retired = self.view().retired(Some(id))?;
         for folder in self.view().folders(id)? {
-            mailbox.folders.insert(folder.id, Folder { uidnext: folder.uidnext });
-            mailbox.by_name.insert(folder.name, folder.id);
+            mailbox.add_folder(folder);
         }
         Ok(Some(mailbox))
     }
+
+    /// The highest validity of folders of mailboxes that lost their names.
+    fn validity_floor(&mut self) -> Result<&mut UidValidity, StoreError> {
+        if self.validity_floor.is_none() {
+            self.validity_floor = Some(self.view().retired(None)?.uidvalidity);
+        }
+        Ok(self.validity_floor.get_or_insert_default())
+    }
+}
+
+/// A validity from the clock.
+fn validity_of(now_seconds: i64) -> UidValidity {
+    UidValidity(u32::try_from(now_seconds).unwrap_or(1).max(1))
 }
 
 impl Mailbox {
@@ -236,6 +300,9 @@ impl Mailbox {
             highest_modseq: Modseq(0),
             folders: HashMap::new(),
             by_name: HashMap::new(),
+            retired: RetiredRow::default(),
+            removed: false,
+            purged: false,
             last: Lsn::ZERO,
         }
     }
@@ -251,8 +318,19 @@ impl Mailbox {
         self.folders.get_mut(&id).ok_or(missing)
     }
 
-    /// A number for a new folder: folders are never removed.
+    /// A number for a new folder: that of a removed one is not given again.
     fn next_folder(&self) -> FolderId {
-        FolderId(self.folders.keys().map(|id| id.0).max().unwrap_or(0) + 1)
+        let highest = self.folders.keys().map(|id| id.0).max().unwrap_or(0);
+        FolderId((highest + 1).max(self.retired.next_folder))
+    }
+
+    fn add_folder(&mut self, info: FolderInfo) {
+        let folder = Folder { uidnext: info.uidnext, uidvalidity: info.uidvalidity };
+        self.folders.insert(info.id, folder);
+        self.by_name.insert(info.name, info.id);
+    }
+
+    fn name_of(&self, folder: FolderId) -> Option<&FolderName> {
+        self.by_name.iter().find(|(_, id)| **id == folder).map(|(name, _)| name)
     }
 }

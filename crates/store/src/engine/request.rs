@@ -6,10 +6,12 @@ use rehome_log::Lsn;
 
 use crate::content_run::ContentRun;
 use crate::error::StoreError;
+use crate::model::incoming::FOLDER_STEP;
 use crate::model::{
     ContentId, Extent, FlagChange, Flags, FolderId, FolderName, IncomingMailbox, MailboxId,
     MailboxName, MailboxState, Modseq, NewFolder, Uid,
 };
+use crate::op::Purge;
 use crate::record::Encoded;
 
 /// Bytes of log that a row takes at most, apart from its texts.
@@ -27,6 +29,15 @@ pub(crate) enum Request {
     Append { bodies: Vec<Encoded>, rows: Vec<NewRow> },
     ChangeFlags { mailbox: MailboxId, folder: FolderId, uid: Uid, change: FlagChange },
     Expunge { mailbox: MailboxId, folder: FolderId, uids: Vec<Uid> },
+    DeleteMailbox { mailbox: MailboxId, only_copy: bool, folders: u64 },
+    RenameMailbox { mailbox: MailboxId, name: MailboxName, folders: u64 },
+    RestoreMailbox { mailbox: MailboxId, name: MailboxName, folders: u64 },
+    DeleteFolder { mailbox: MailboxId, folder: FolderId },
+    RenameFolder { mailbox: MailboxId, folder: FolderId, name: FolderName, folders: u64 },
+    Copy { from: (MailboxId, FolderId), uids: Vec<Uid>, to: (MailboxId, FolderId), moved: bool },
+    Undelete { mailbox: MailboxId, removed: Vec<Modseq>, to: FolderId },
+    Take { from: (MailboxId, FolderId), uids: Vec<Uid>, to: FolderId },
+    Purge(Purge),
     Receive { runs: Vec<ContentRun>, mailboxes: Vec<IncomingMailbox> },
     Attach { segment: NewSegment, mailboxes: Vec<IncomingMailbox> },
 }
@@ -115,7 +126,17 @@ impl Request {
                 Request::ChangeFlags { change, .. } => {
                     texts(&change.add_keywords) + texts(&change.remove_keywords)
                 }
-                Request::Expunge { uids, .. } => uids.len() as u64 * 32,
+                Request::Expunge { uids, .. } => uids.len() as u64 * 48,
+                Request::DeleteMailbox { folders, .. } => folders * 8,
+                Request::RestoreMailbox { folders, .. } => 1024 + folders * 32,
+                Request::RenameMailbox { folders, .. } | Request::RenameFolder { folders, .. } => {
+                    (folders + 2) * (1100 + ROW_LOG_BYTES)
+                }
+                Request::DeleteFolder { .. } => 0,
+                Request::Copy { uids, .. } => uids.len() as u64 * 112,
+                Request::Undelete { removed, .. } => removed.len() as u64 * 64,
+                Request::Take { uids, .. } => uids.len() as u64 * 64,
+                Request::Purge(purge) => purge.rows() * 16,
                 Request::Receive { runs, mailboxes } => {
                     let records = runs.iter().map(|run| run.records().len() as u64);
                     records.sum::<u64>() * CONTENT_LOG_BYTES
@@ -143,5 +164,9 @@ fn incoming_log_bytes(mailbox: &IncomingMailbox) -> u64 {
         + texts(&mailbox.subscriptions)
         + folders.sum::<u64>()
         + messages.sum::<u64>()
-        + mailbox.expunges.len() as u64 * 32
+        + mailbox.expunges.iter().map(expunge_log_bytes).sum::<u64>()
+}
+
+fn expunge_log_bytes((folder, uid, _): &(FolderName, Uid, Modseq)) -> u64 {
+    if *uid == FOLDER_STEP { 64 + folder.as_str().len() as u64 } else { 32 }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::error::TransferError;
+use crate::model::incoming::expunges_of;
 use crate::transfer::DigestBuilder;
 use crate::{
-    Change, FolderId, FolderName, IncomingFolder, IncomingMailbox, MailboxDigest, MailboxInfo,
-    Modseq, Snapshot, Uid,
+    Change, FolderId, FolderName, FolderStep, IncomingFolder, IncomingMailbox, MailboxDigest,
+    MailboxInfo, Modseq, Snapshot, Uid,
 };
 
 /// The most changes in a batch.
@@ -30,6 +31,8 @@ pub(super) struct RowReader<'a> {
     after: Modseq,
     /// What the batches so far have brought.
     sent: Modseq,
+    /// What became of names of folders; the first batch brings it.
+    steps: Vec<FolderStep>,
     done: bool,
 }
 
@@ -42,7 +45,10 @@ impl<'a> RowReader<'a> {
         folders_max: usize,
     ) -> Result<Self, TransferError> {
         let folders = Folders::read(snapshot, info)?;
-        Ok(Self { snapshot, info, folders, folders_max, after, sent: after, done: false })
+        let steps = snapshot
+            .folder_steps(info.id, after)
+            .map_err(TransferError::store("read what became of a mailbox's folders"))?;
+        Ok(Self { snapshot, info, folders, folders_max, after, sent: after, steps, done: false })
     }
 
     /// Reads the next batch; `None` after the one that completes the mailbox. There is always one,
@@ -98,7 +104,7 @@ impl<'a> RowReader<'a> {
             subscriptions: self.info.subscriptions.clone(),
             folders: self.folders.incoming.drain(..folders).collect(),
             messages: Vec::new(),
-            expunges: Vec::new(),
+            expunges: self.steps.drain(..).flat_map(expunges_of).collect(),
             cursor: self.after,
         };
         for change in changes {

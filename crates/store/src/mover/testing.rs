@@ -60,7 +60,8 @@ pub(super) struct World {
 pub(super) fn new_store() -> (Arc<SimDisk>, Store) {
     let disk = Arc::new(SimDisk::new());
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(1_700_000_000_000_000));
-    let options = OpenOptions { segment_bytes: 64 << 10, ..OpenOptions::default() };
+    let options =
+        OpenOptions { segment_bytes: 64 << 10, retention_seconds: 0, ..OpenOptions::default() };
     let store = Store::create(Arc::clone(&disk) as Arc<dyn Disk>, clock, options).unwrap();
     (disk, store)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use rehome_log::{Disk, FileName, ManualClock, OpenMode};
+use rehome_log::{Disk, FileName, ManualClock, OpenMode, SplitMix64};
 
 use super::testing::*;
 use super::*;
@@ -529,4 +529,68 @@ fn a_comparison_finds_what_is_lost_altered_and_doubled() {
     let compared = compare_mailbox(&mut source, &mut LocalTarget::new(other), mailbox).unwrap();
     assert_eq!((compared.lost, compared.altered, compared.duplicated), (1, 1, 1), "{lost:?}");
     assert!(!compared.is_equal());
+}
+
+/// Does something to the folders of a mailbox, if it takes writes and the folders are there.
+fn stir(store: &crate::Store, mailbox: &MailboxName, random: &mut SplitMix64) {
+    let id = store.mailbox(mailbox).unwrap().unwrap().id;
+    let folders = store.folders(id).unwrap();
+    let mut pick = || folders[usize::try_from(random.below(folders.len() as u64)).unwrap()].clone();
+    let (one, other) = (pick(), pick());
+    let name = ["a", "a/b", "c", "INBOX"][usize::try_from(random.below(4)).unwrap()];
+    let name = folder_name(name);
+    let uids = store.messages(id, one.id, crate::Uid(0), 2).unwrap();
+    let uids: Vec<_> = uids.iter().map(|message| message.uid).collect();
+    let done = match random.below(6) {
+        0 => store.create_folder(id, &name, crate::NewFolder::default()).map(drop),
+        1 => store.delete_folder(id, one.id),
+        2 => store.move_messages((id, one.id), &uids, (id, other.id)).map(drop),
+        3 => match store.recoverable_folders(id).unwrap().first() {
+            Some(gone) => store.undelete_folder(id, gone.folder.id, &name).map(drop),
+            None => Ok(()),
+        },
+        _ => store.rename_folder(id, one.id, &name),
+    };
+    let refused = done.err().filter(|error| {
+        let expected = crate::StoreError::FolderExists { mailbox: id, folder: name.clone() };
+        let same = std::mem::discriminant(error) == std::mem::discriminant(&expected);
+        !same
+            && !matches!(error, crate::StoreError::FolderStays { .. })
+            && !matches!(error, crate::StoreError::NotActive { .. })
+    });
+    assert!(refused.is_none(), "{refused:?}");
+}
+
+#[test]
+fn folders_that_change_their_names_or_go_during_the_move_do_so_at_the_target() {
+    for seed in 0..60 {
+        println!("seed {seed}");
+        let mut random = SplitMix64::new(seed);
+        let world = World::new(2, 6);
+        let (source, mailboxes) = (world.source.clone(), world.mailboxes.clone());
+        let mut left = 12;
+        let killed = random.below(2) == 0;
+        let mut stirring = |_: MoveEvent| {
+            if left == 0 {
+                return Flow::Continue;
+            }
+            left -= 1;
+            let which = usize::try_from(random.below(2)).unwrap();
+            stir(&source, &mailboxes[which], &mut random);
+            if killed && left == 6 { Flow::Stop } else { Flow::Continue }
+        };
+        let job = MoveJob { delta_rows_max: 0, ..world.job() };
+        let outcome = world.carry_out(&job, &mut stirring);
+        if killed || outcome.is_err() {
+            world.move_all();
+        }
+        for store in [&world.source, &world.target] {
+            store.purge_expired(i64::from(u32::MAX)).unwrap();
+        }
+        world.check_all_moved();
+        for store in [&world.source, &world.target] {
+            let report = store.check(&mut |_| {}).unwrap();
+            assert!(report.is_clean(), "{report:?}");
+        }
+    }
 }

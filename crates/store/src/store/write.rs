@@ -13,7 +13,7 @@ use crate::model::{
 use crate::record::{self, BODY_SIZE_MAX, Encoded};
 
 /// A request got the answer to another one.
-const WRONG_REPLY: &str = "the committer answers each request in kind";
+pub(super) const WRONG_REPLY: &str = "the committer answers each request in kind";
 
 /// Each of these calls returns once the change is durable. Errors that all of them share:
 /// [`StoreError::Closed`], [`StoreError::Poisoned`] after a failure that left the outcome unknown,
@@ -167,8 +167,8 @@ impl Store {
         }
     }
 
-    /// Removes messages for good, as one durable group. Returns those of `uids` that were there;
-    /// the others are passed over.
+    /// Removes messages, as one durable group; they can be had back for the time of retention.
+    /// Returns those of `uids` that were there; the others are passed over.
     ///
     /// # Errors
     ///
@@ -208,12 +208,16 @@ impl Store {
         Ok(self.commit(Request::Receive { runs, mailboxes })?.1)
     }
 
-    fn commit(&self, request: Request) -> Result<(Reply, Lsn), StoreError> {
+    pub(super) fn commit(&self, request: Request) -> Result<(Reply, Lsn), StoreError> {
         self.engine.shared()?.commit(request)
     }
 
     /// The catalog, if the folder is there and its mailbox takes writes.
-    fn writable(&self, mailbox: MailboxId, folder: FolderId) -> Result<View, StoreError> {
+    pub(super) fn writable(
+        &self,
+        mailbox: MailboxId,
+        folder: FolderId,
+    ) -> Result<View, StoreError> {
         let view = self.engine.shared()?.view_of(mailbox)?;
         let info = view.mailbox(mailbox)?.ok_or(StoreError::NoSuchMailbox { mailbox })?;
         if info.state != MailboxState::Active {

@@ -8,5 +8,7 @@ mod model;
 mod pipeline;
 mod receive;
 mod restore;
+mod retain;
+mod script;
 mod support;
 mod threads;

@@ -32,6 +32,7 @@ pub(crate) fn options() -> OpenOptions {
         cache_bytes: 1 << 20,
         segment_bytes: 64 << 10,
         log_generation_bytes: 64 << 10,
+        retention_seconds: 0,
         ..OpenOptions::default()
     }
 }

@@ -24,8 +24,8 @@ impl Applier<'_> {
         let segment = self.segment(extent.segment)?;
         segment.len_bytes = segment.len_bytes.max(extent.offset + u64::from(extent.len));
         segment.records += 1;
-        if self.find_number(&content)?.is_some() {
-            return Ok(());
+        if let Some(there) = self.find_number(&content)? {
+            return self.keep_content(lsn, there);
         }
         self.tree.put(Table::Hash, &content.short(), &pack(&number))?;
         self.tree.put(Table::Dead, &keys::dead(lsn, number), &[])?;
@@ -94,6 +94,55 @@ impl Applier<'_> {
         let segment = self.segment(extent.segment)?;
         segment.live_bytes = segment.live_bytes.saturating_sub(u64::from(extent.len));
         Ok(())
+    }
+
+    /// A content without messages counts as put by this group: it is about to get some.
+    pub(super) fn keep_content(&mut self, lsn: Lsn, number: u64) -> Result<(), StoreError> {
+        let Some(row) = self.content(number)? else { return Ok(()) };
+        let Some(since) = row.dead_since.replace(lsn) else {
+            row.dead_since = None;
+            return Ok(());
+        };
+        self.tree.remove(Table::Dead, &keys::dead(since, number))?;
+        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[])
+    }
+
+    /// The record lies at `extent` now; a content that is gone stays gone.
+    pub(super) fn move_content(&mut self, number: u64, extent: Extent) -> Result<(), StoreError> {
+        let Some(row) = self.content(number)? else { return Ok(()) };
+        let old = std::mem::replace(&mut row.extent, extent);
+        let live = row.dead_since.is_none();
+        let len = |extent: Extent| if live { u64::from(extent.len) } else { 0 };
+        let from = self.segment(old.segment)?;
+        from.live_bytes = from.live_bytes.saturating_sub(len(old));
+        self.meta.next_segment = self.meta.next_segment.max(extent.segment.saturating_add(1));
+        let to = self.segment(extent.segment)?;
+        to.live_bytes += len(extent);
+        to.records += 1;
+        to.len_bytes = to.len_bytes.max(extent.offset + u64::from(extent.len));
+        Ok(())
+    }
+
+    /// Forgets a content that no message has.
+    pub(super) fn free_content(&mut self, number: u64) -> Result<(), StoreError> {
+        let Some(row) = self.content(number)? else { return Ok(()) };
+        let Some(since) = row.dead_since else { return Ok(()) };
+        let (short, size_bytes) = (row.content.short(), row.size_bytes);
+        self.contents.remove(&number);
+        self.tree.remove(Table::Content, &keys::content(number))?;
+        self.tree.remove(Table::Hash, &short)?;
+        self.tree.remove(Table::Dead, &keys::dead(since, number))?;
+        self.meta.contents = self.meta.contents.saturating_sub(1);
+        self.meta.content_bytes = self.meta.content_bytes.saturating_sub(size_bytes);
+        self.meta.dead_contents = self.meta.dead_contents.saturating_sub(1);
+        self.meta.dead_bytes = self.meta.dead_bytes.saturating_sub(size_bytes);
+        Ok(())
+    }
+
+    /// Forgets a segment; its file is of no use any more.
+    pub(super) fn drop_segment(&mut self, id: u32) -> Result<(), StoreError> {
+        self.segments.remove(&id);
+        self.tree.remove(Table::Segment, &keys::segment(id))
     }
 
     /// The content, to be changed.

@@ -70,7 +70,7 @@ impl Applier<'_> {
     }
 
     /// Removes the folder's change at `modseq`, unless something else has that modseq.
-    fn remove_folder_change(
+    pub(super) fn remove_folder_change(
         &mut self,
         at: (MailboxId, FolderId),
         modseq: Modseq,

@@ -1,12 +1,10 @@
-//! Mailboxes and folders.
+//! Mailboxes.
 
-use rehome_log::Lsn;
-
-use super::{Draft, Folder, Mailbox, Planner};
+use super::{Draft, Mailbox, Named, Planner, UNWRITTEN};
 use crate::engine::request::Reply;
 use crate::error::StoreError;
-use crate::model::{FolderName, MailboxId, MailboxName, MailboxState, NewFolder, UidValidity};
-use crate::op::{MadeFolder, Op};
+use crate::model::{MailboxId, MailboxName, MailboxState};
+use crate::op::Op;
 
 impl Planner {
     pub(super) fn create_mailbox(
@@ -31,13 +29,17 @@ impl Planner {
         let id = MailboxId(self.next_mailbox);
         self.next_mailbox += 1;
         let mut mailbox = Mailbox::new(name.clone(), state.clone());
-        // Above every group, until this one has a number.
-        mailbox.last = Lsn::from_u64(u64::MAX);
+        mailbox.last = UNWRITTEN;
         self.mailboxes.insert(id, mailbox);
-        self.names.insert(name.clone(), id);
+        self.name(name.clone(), id, true);
         draft.touched.insert(id);
         draft.ops.push(Op::CreateMailbox { mailbox: id, name, state });
         id
+    }
+
+    /// From this group on `name` is the mailbox's, or not any more.
+    pub(super) fn name(&mut self, name: MailboxName, mailbox: MailboxId, has: bool) {
+        self.names.insert(name, Named { mailbox, has, last: UNWRITTEN });
     }
 
     pub(super) fn set_state(
@@ -75,27 +77,5 @@ impl Planner {
         draft.touched.insert(id);
         draft.ops.push(Op::SetAttribute { mailbox: id, key, value, modseq });
         Ok(Reply::Done)
-    }
-
-    /// The folder of that name; `now` is the validity of one that is made and asks for none.
-    pub(super) fn create_folder(
-        &mut self,
-        id: MailboxId,
-        name: FolderName,
-        new: NewFolder,
-        now: UidValidity,
-        draft: &mut Draft,
-    ) -> Result<Reply, StoreError> {
-        if let Some(folder) = self.mailbox(id)?.by_name.get(&name) {
-            return Ok(Reply::Folder(*folder));
-        }
-        let mailbox = self.active(id)?;
-        let made = MadeFolder::new(name.clone(), new, now, mailbox.step());
-        let folder = mailbox.next_folder();
-        mailbox.folders.insert(folder, Folder { uidnext: made.uidnext });
-        mailbox.by_name.insert(name, folder);
-        draft.touched.insert(id);
-        draft.ops.push(Op::CreateFolder { mailbox: id, folder, made });
-        Ok(Reply::Folder(folder))
     }
 }

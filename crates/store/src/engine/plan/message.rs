@@ -88,6 +88,7 @@ impl Planner {
         &mut self,
         at: (MailboxId, FolderId),
         uids: &[Uid],
+        kept_since: Option<i64>,
         draft: &mut Draft,
     ) -> Result<Reply, StoreError> {
         let (mailbox, folder) = at;
@@ -95,7 +96,12 @@ impl Planner {
         active.folder(mailbox, folder)?;
         for uid in uids {
             let (uid, modseq) = (*uid, active.step());
-            draft.ops.push(Op::Expunge { mailbox, folder, uid, modseq });
+            draft.ops.push(match kept_since {
+                Some(removed_seconds) => {
+                    Op::Remove { mailbox, folder, uid, modseq, removed_seconds }
+                }
+                None => Op::Expunge { mailbox, folder, uid, modseq },
+            });
         }
         draft.touched.insert(mailbox);
         Ok(Reply::Done)

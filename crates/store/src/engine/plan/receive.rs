@@ -6,6 +6,7 @@ use super::{Draft, Folder, Mailbox, Planner};
 use crate::content_run::ContentRun;
 use crate::engine::request::{NewSegment, Reply};
 use crate::error::StoreError;
+use crate::model::incoming::{FOLDER_STEP, folder_steps};
 use crate::model::{
     ContentId, FolderName, IncomingFolder, IncomingMailbox, MailboxId, MailboxName, MailboxState,
     Modseq, Uid,
@@ -83,7 +84,8 @@ impl Planner {
             let brought = brought.entry(name).or_default();
             brought.extend(incoming.folders.iter().map(|folder| &folder.name));
             let in_messages = incoming.messages.iter().map(|(folder, _)| folder);
-            let in_expunges = incoming.expunges.iter().map(|(folder, _, _)| folder);
+            let in_expunges = incoming.expunges.iter().filter(|(_, uid, _)| *uid != FOLDER_STEP);
+            let in_expunges = in_expunges.map(|(folder, _, _)| folder);
             for folder in in_messages.chain(in_expunges) {
                 let there = known.as_ref().is_some_and(|m| m.by_name.contains_key(folder));
                 if !there && !brought.contains(folder) {
@@ -108,6 +110,9 @@ impl Planner {
         draft.touched.insert(id);
         let attributes = attributes.into_iter().collect();
         draft.ops.push(Op::ReceiveMailbox { mailbox: id, attributes, subscriptions });
+        for step in folder_steps(&incoming.expunges) {
+            self.receive_step(id, step, draft)?;
+        }
         let mailbox = self.mailbox(id)?;
         for folder in incoming.folders {
             draft.ops.push(mailbox.receive_folder(id, folder));
@@ -118,7 +123,8 @@ impl Planner {
             let folder = mailbox.receive_uid(&folder, message.uid, message.modseq);
             draft.ops.push(Op::ReceiveMessage { mailbox: id, folder, message });
         }
-        for (folder, uid, modseq) in incoming.expunges {
+        let expunges = incoming.expunges.into_iter().filter(|(_, uid, _)| *uid != FOLDER_STEP);
+        for (folder, uid, modseq) in expunges {
             let folder = mailbox.receive_uid(&folder, uid, modseq);
             draft.ops.push(Op::ReceiveExpunge { mailbox: id, folder, uid, modseq });
         }
@@ -138,8 +144,10 @@ impl Mailbox {
         self.see(incoming.modseq);
         let next = self.next_folder();
         let folder = *self.by_name.entry(incoming.name.clone()).or_insert(next);
-        let new = Folder { uidnext: incoming.uidnext };
+        let (uidnext, uidvalidity) = (incoming.uidnext, incoming.uidvalidity);
+        let new = Folder { uidnext, uidvalidity };
         let known = self.folders.entry(folder).or_insert(new);
+        known.uidvalidity = uidvalidity;
         known.uidnext = known.uidnext.max(incoming.uidnext);
         Op::ReceiveFolder { mailbox, folder, incoming }
     }
