@@ -1,4 +1,4 @@
-//! Bringing mail into a store: Maildir++, mbox and `.eml`.
+//! Bringing mail into a store: Maildir++, mbox, `.eml` and Outlook files.
 #![doc = include_str!("../../../docs/format/import.md")]
 
 pub(crate) mod detect;
@@ -8,6 +8,7 @@ pub(crate) mod files;
 mod known;
 mod maildir;
 mod mbox;
+mod pst;
 mod report;
 mod run;
 mod scan;
@@ -80,7 +81,8 @@ pub fn import_site(
     run.finish()
 }
 
-/// Imports one source into one mailbox: a Maildir++, an mbox, a folder of `.eml` or one `.eml`.
+/// Imports one source into one mailbox: a Maildir++, an mbox, a folder of `.eml`, one
+/// `.eml`, or an Outlook file (PST).
 ///
 /// `folder` is where it goes: an mbox or a message into it, a tree below it; INBOX if `None`.
 /// Everything else is as in [`import_site`].
@@ -105,6 +107,11 @@ pub fn import_source(
         SourceKind::Mbox => {
             mbox::import(&mut run, path, folder.unwrap_or(&FolderName::inbox()))?;
         }
+        SourceKind::Outlook => {
+            pst::import(&mut run, path, folder)?;
+            let note = pst::note(&run.report.classes);
+            run.report.warnings.extend(note);
+        }
         SourceKind::MessageFolder => eml::import_tree(&mut run, path, folder)?,
         SourceKind::Message => {
             eml::import_file(&mut run, path, folder.unwrap_or(&FolderName::inbox()))?;
@@ -115,6 +122,8 @@ pub fn import_source(
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

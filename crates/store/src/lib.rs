@@ -22,6 +22,7 @@ mod mutf7;
 mod op;
 mod open;
 mod options;
+mod pst;
 mod record;
 mod restore;
 mod segment;

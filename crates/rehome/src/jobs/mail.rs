@@ -57,6 +57,9 @@ pub fn import(
         all.mailboxes.extend(report.mailboxes);
         all.skipped.extend(report.skipped);
         all.warnings.extend(report.warnings);
+        for (class, count) in report.classes {
+            *all.classes.entry(class).or_default() += count;
+        }
     }
     open.close().map_err(Error::chain)?;
     let text = imported_text(&all);

@@ -223,3 +223,58 @@ fn every_eml_comes_back() {
     import_source(&to.join("anna"), &anna, None, &second, &options, &mut go_on).unwrap();
     assert_eq!(bodies(&second), bodies(&store));
 }
+
+/// What of an Outlook file comes into an empty store: classes, messages, folders.
+#[track_caller]
+fn check_outlook(file: &str, lost: usize, classes: &[(&str, u64)], folders: &[(&str, usize)]) {
+    let Some(root) = corpus("open/pst") else { return };
+    let (_place, store) = empty_store();
+    let path = root.join(file);
+    let report = import(&path, None, &store).unwrap();
+    let skipped = report.skipped.iter().filter(|skipped| skipped.mail).count();
+    assert_eq!(skipped, lost, "{:?}", report.skipped);
+    let found: Vec<(&str, u64)> = report.classes.iter().map(|(c, n)| (c.as_str(), *n)).collect();
+    assert_eq!(found, classes);
+    for (name, count) in folders {
+        let all = messages(&store, "anna");
+        assert_eq!(all.iter().filter(|(folder, _)| folder.as_str() == *name).count(), *count);
+    }
+    let (messages, bytes) = (report.messages(), report.bytes());
+    let scan = super::scan_source(&path).unwrap();
+    assert_eq!((scan.mailboxes[0].messages, scan.mailboxes[0].bytes), (messages, bytes));
+    let again = import(&path, None, &store).unwrap();
+    assert_eq!((again.messages(), again.present()), (0, messages), "the same bytes each time");
+}
+
+#[test]
+fn outlook_files_of_the_corpus_are_imported_with_every_item() {
+    // One message has another attached, which is listed and not read.
+    check_outlook("tika-testPST.pst", 1, &[("IPM.Note", 7)], &[("INBOX", 7)]);
+    check_outlook("outlook-pst-rs-Empty.pst", 0, &[], &[("INBOX", 0)]);
+    // A list of contacts, which has no recipients, two exceptions of the appointment, an item of another folder.
+    check_outlook(
+        "java-libpst-dist-list.pst",
+        4,
+        &[("IPM.Appointment", 1), ("IPM.Contact", 1)],
+        &[("Calendar", 1), ("Contacts", 1)],
+    );
+}
+
+#[test]
+fn an_outlook_file_with_flipped_bytes_never_stops_the_program() {
+    let Some(root) = corpus("open/pst") else { return };
+    let whole = std::fs::read(root.join("java-libpst-dist-list.pst")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("x.pst");
+    let mut rng = rehome_log::SplitMix64::new(7);
+    println!("seed 7");
+    for _ in 0..40 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + rng.below(20) {
+            let at = usize::try_from(rng.below(bytes.len() as u64)).unwrap();
+            bytes[at] ^= u8::try_from(1 + rng.below(255)).unwrap();
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let _either = super::scan_source(&path);
+    }
+}

@@ -5,7 +5,6 @@ use super::files::{self, Kind};
 use crate::maildir::tree;
 use crate::mbox::separator;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -18,6 +17,8 @@ pub enum SourceKind {
     Mbox,
     /// A folder of `.eml` files (and mboxes), with the folders in it.
     MessageFolder,
+    /// An Outlook file (PST).
+    Outlook,
     /// One message in a file.
     Message,
 }
@@ -70,17 +71,19 @@ fn detect_folder(path: &Path) -> Result<SourceKind, ImportError> {
 
 /// Whether the folder, or one below it, holds a file that counts as mail by its name.
 fn holds_messages(path: &Path) -> Result<bool, ImportError> {
-    for (name, kind) in files::list(path)? {
-        let found = match kind {
-            Kind::File => by_name(&name).is_some(),
-            Kind::Folder => {
-                let below = path.join(name);
-                !tree::is_maildir(&below)? && holds_messages(&below)?
+    let mut left = vec![path.to_owned()];
+    while let Some(path) = left.pop() {
+        for (name, kind) in files::list(&path)? {
+            match kind {
+                Kind::File if by_name(&name).is_some() => return Ok(true),
+                Kind::Folder => {
+                    let below = path.join(name);
+                    if !tree::is_maildir(&below)? {
+                        left.push(below);
+                    }
+                }
+                Kind::File | Kind::Link | Kind::Other => {}
             }
-            Kind::Link | Kind::Other => false,
-        };
-        if found {
-            return Ok(true);
         }
     }
     Ok(false)
@@ -113,12 +116,11 @@ fn by_extension(name: &OsStr) -> Option<FileKind> {
 /// Tells an mbox from a message by how the file begins.
 fn detect_head(path: &Path) -> Result<SourceKind, ImportError> {
     let mut head = Vec::new();
-    let file = File::open(path).map_err(unreadable(path, "opening this file"))?;
+    let file = files::open(path, true).map_err(unreadable(path, "opening this file"))?;
     let read = file.take(HEAD_BYTES).read_to_end(&mut head);
     read.map_err(unreadable(path, "reading this file"))?;
     if head.starts_with(b"!BDN") {
-        let remedy = "convert it to mbox first, for example with readpst";
-        return Err(not_mail(path, "an Outlook PST file", remedy));
+        return Ok(SourceKind::Outlook);
     }
     let lines =
         head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));

@@ -45,6 +45,15 @@ pub enum ImportError {
         /// What the system says.
         source: io::Error,
     },
+    /// An Outlook file contradicts itself.
+    #[error("{}: this Outlook file cannot be read on: {cause}; what was stored before stays, and \
+             the rest is not imported; repair a copy of it with scanpst and import that", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// The observer said [`Flow::Stop`](crate::Flow::Stop).
     #[error(
         "the import was stopped after {messages} messages ({bytes} bytes), which are stored; \

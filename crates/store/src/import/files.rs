@@ -1,9 +1,10 @@
 //! Reading the source's files: never through a symbolic link, never anything but files.
 
 use super::error::{ImportError, unreadable};
+use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -73,19 +74,45 @@ pub(crate) fn is_file(path: &Path) -> bool {
     matches!(kind(path), Ok(Some(Kind::File)))
 }
 
+/// Opens a regular file for reading. It is never waited for: a pipe, a socket or a device that took
+/// the file's place since it was listed is refused, and so is a symbolic link, unless the user has
+/// named it (`named`).
+pub(crate) fn open(path: &Path, named: bool) -> io::Result<File> {
+    let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    if !named {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let kind = Kind::of(file.metadata()?.file_type());
+    if kind == Kind::File { Ok(file) } else { Err(io::Error::other(kind.reason())) }
+}
+
 /// Reads a small file that may be missing, and is not read if it is anything but a regular file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, ImportError> {
     if !is_file(path) {
         return Ok(None);
     }
-    fs::read(path).map(Some).map_err(unreadable(path, "reading this file"))
+    let mut bytes = Vec::new();
+    let read = open(path, false).and_then(|mut file| file.read_to_end(&mut bytes));
+    read.map(|_| Some(bytes)).map_err(unreadable(path, "reading this file"))
 }
 
-/// Reads the rest of a message file whose metadata says how long it is.
-pub(crate) fn read_message(mut file: File, metadata: &Metadata) -> io::Result<Vec<u8>> {
-    let mut body = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    file.read_to_end(&mut body)?;
-    Ok(body)
+/// Reads a message file to its end; `metadata` is what it was when it was opened, and becomes what it
+/// was when it was read. A file that changes meanwhile is read once more. It never takes more memory
+/// than the file's length was.
+pub(crate) fn read_message(mut file: File, metadata: &mut Metadata) -> io::Result<Vec<u8>> {
+    for _ in 0..2 {
+        file.rewind()?;
+        let mut body = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+        (&mut file).take(metadata.len().saturating_add(1)).read_to_end(&mut body)?;
+        let now = file.metadata()?;
+        let same = now.len() == body.len() as u64 && now.modified()? == metadata.modified()?;
+        *metadata = now;
+        if same {
+            return Ok(body);
+        }
+    }
+    Err(io::Error::other("it changes while it is read"))
 }
 
 /// When a file was changed last, in whole seconds since 1970, rounded down.

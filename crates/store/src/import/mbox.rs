@@ -1,6 +1,7 @@
 //! Imports an mbox.
 
 use super::error::{ImportError, unreadable};
+use super::files;
 use super::known::KnownContents;
 use super::run::Run;
 use crate::maildir::os_name;
@@ -16,7 +17,7 @@ pub(super) fn open(
     path: &Path,
     body_bytes_max: u64,
 ) -> Result<MboxReader<File, File>, ImportError> {
-    let open = || File::open(path).map_err(unreadable(path, "opening this file"));
+    let open = || files::open(path, true).map_err(unreadable(path, "opening this file"));
     Ok(MboxReader::new(open()?, open()?, body_bytes_max))
 }
 

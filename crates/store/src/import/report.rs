@@ -2,6 +2,7 @@
 
 use crate::MailboxName;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// How far an import is: what this call has stored durably.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,6 +24,8 @@ pub struct ImportReport {
     pub mailboxes: Vec<ImportedMailbox>,
     /// What was not imported.
     pub skipped: Vec<Skipped>,
+    /// Items of Outlook files by their class, imported or there already.
+    pub classes: BTreeMap<String, u64>,
     /// What was imported, but not quite as it stands there.
     pub warnings: Vec<String>,
 }

@@ -74,6 +74,12 @@ pub fn scan_source(path: &Path) -> Result<ScanReport, ImportError> {
         SourceKind::Maildir => scan_maildir(path, &mut mailbox, &mut report.skipped)?,
         SourceKind::MessageFolder => scan_tree(path, &mut mailbox, &mut report.skipped)?,
         SourceKind::Mbox => scan_mbox(path, &mut mailbox)?,
+        SourceKind::Outlook => {
+            let mut folders = 0;
+            let skipped = super::pst::scan(path, || folders += 1, |size| mailbox.add(size))?;
+            mailbox.folders += folders;
+            report.skipped.extend(skipped);
+        }
         SourceKind::Message => {
             mailbox.folders += 1;
             scan_file(path, &mut mailbox, &mut report.skipped);
@@ -120,17 +126,18 @@ fn scan_tree(
     mailbox: &mut ScannedMailbox,
     skipped: &mut Vec<Skipped>,
 ) -> Result<(), ImportError> {
-    let listing = listing(path)?;
-    skipped.extend(listing.skipped);
-    mailbox.folders += 1;
-    for file in listing.messages {
-        scan_file(&path.join(file), mailbox, skipped);
-    }
-    for file in listing.mboxes {
-        scan_mbox(&path.join(file), mailbox)?;
-    }
-    for below in listing.folders {
-        scan_tree(&path.join(below), mailbox, skipped)?;
+    let mut left = vec![path.to_owned()];
+    while let Some(path) = left.pop() {
+        let listing = listing(&path)?;
+        skipped.extend(listing.skipped);
+        mailbox.folders += 1;
+        for file in listing.messages {
+            scan_file(&path.join(file), mailbox, skipped);
+        }
+        for file in listing.mboxes {
+            scan_mbox(&path.join(file), mailbox)?;
+        }
+        left.extend(listing.folders.into_iter().rev().map(|below| path.join(below)));
     }
     Ok(())
 }

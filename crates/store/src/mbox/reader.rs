@@ -242,7 +242,11 @@ pub(crate) fn covers_itself(message: &[u8]) -> bool {
 fn lands(probe: &mut (impl Read + Seek), end: u64) -> io::Result<bool> {
     const BEFORE: usize = 2;
     let Some(start) = end.checked_sub(BEFORE as u64) else { return Ok(false) };
-    probe.seek(SeekFrom::Start(start))?;
+    match probe.seek(SeekFrom::Start(start)) {
+        // No file of this system reaches so far.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(false),
+        other => other?,
+    };
     let mut window = Vec::new();
     let limit = BEFORE + 4 + separator::LINE_BYTES_MAX + 2;
     probe.take(limit as u64).read_to_end(&mut window)?;

@@ -10,7 +10,6 @@ use crate::import::run::{Run, stored};
 use crate::maildir::tree::{self, Entry, TreeFolder};
 use crate::maildir::{FileInfo, letter_keyword, stated_size};
 use crate::{Append, ContentId, Flags, FolderId, NewFolder, Uid, UidValidity};
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -161,8 +160,9 @@ impl Folder<'_> {
         info: FileInfo,
     ) -> Result<(), ImportError> {
         let path = entry.path(self.path);
-        let opened = File::open(&path).and_then(|file| file.metadata().map(|data| (file, data)));
-        let (file, metadata) = match opened {
+        let opened =
+            files::open(&path, false).and_then(|file| file.metadata().map(|data| (file, data)));
+        let (file, mut metadata) = match opened {
             Ok(opened) => opened,
             Err(error) => return self.skip_unreadable(run, &path, &error),
         };
@@ -173,7 +173,7 @@ impl Folder<'_> {
         if self.known.is_known(&info.base, size) {
             return run.present();
         }
-        let body = match files::read_message(file, &metadata) {
+        let body = match files::read_message(file, &mut metadata) {
             Ok(body) => body,
             Err(error) => return self.skip_unreadable(run, &path, &error),
         };
