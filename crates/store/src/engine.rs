@@ -13,7 +13,7 @@ mod queue;
 mod request;
 mod sync;
 
-pub(crate) use request::{NewRow, NewSegment, Reply, Request};
+pub(crate) use request::{Compaction, NewRow, NewSegment, Reply, Request};
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -27,6 +27,7 @@ use self::progress::Progress;
 use self::queue::Queue;
 use self::request::Pending;
 use crate::catalog::{MetaRow, View};
+use crate::compact::Compactor;
 use crate::error::StoreError;
 use crate::lock::lock;
 use crate::model::MailboxId;
@@ -42,8 +43,9 @@ const LAG_BYTES_MAX: u64 = 16 << 20;
 /// What the threads and the callers share. The fields are dropped in this order: the tree is closed
 /// before the lock is given up.
 pub(crate) struct Shared {
-    pub(crate) segments: Segments,
+    pub(crate) segments: Arc<Segments>,
     pub(crate) segment_numbers: Arc<SegmentNumbers>,
+    pub(crate) compactor: Compactor,
     pub(crate) tree: Box<dyn Tree>,
     pub(crate) log: Log,
     pub(crate) progress: Progress,
@@ -119,7 +121,8 @@ impl Shared {
 
     /// The catalog as it is.
     pub(crate) fn view_now(&self) -> Result<View, StoreError> {
-        Ok(View::new(self.tree.read()?))
+        let pin = self.compactor.pin();
+        Ok(View::new(self.tree.read()?).pinned(pin))
     }
 
     /// Makes the catalog durable with everything acknowledged before the call.
@@ -137,8 +140,9 @@ impl Engine {
         let segment_numbers = Arc::new(SegmentNumbers::from(next_segment));
         let planner = Planner::new(meta, Arc::clone(&segment_numbers), options.segment_bytes);
         let shared = Arc::new(Shared {
-            segments: Segments::new(Arc::clone(&disk), shape.store_id),
+            segments: Arc::new(Segments::new(Arc::clone(&disk), shape.store_id)),
             segment_numbers,
+            compactor: Compactor::new(next_segment, meta.applied),
             tree,
             log,
             progress: Progress::new(meta.applied),

@@ -4,6 +4,7 @@
 mod bodies;
 mod catalog;
 mod check;
+mod compact;
 mod content_run;
 mod dovecot;
 mod eml;
@@ -33,6 +34,7 @@ mod tree;
 
 pub use bodies::{Body, bodies};
 pub use check::{CheckProgress, CheckReport, DamagedMessage};
+pub use compact::{CompactBudget, CompactReport};
 pub use content_run::ContentRun;
 pub use error::StoreError;
 pub use export::{

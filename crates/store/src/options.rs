@@ -29,6 +29,9 @@ pub struct OpenOptions {
     pub log_generations_ahead: usize,
     /// What was deleted can be had back for so long; 0 gives it up at once.
     pub retention_seconds: u64,
+    /// A content that has lost its last message is kept for so long, for transfers that count on
+    /// it. 0 is for stores that receive nothing.
+    pub grace_seconds: u64,
     /// Identity of a new store; `None` makes one up.
     pub store_id: Option<[u8; 16]>,
     /// What [`RestoreWriter::finish`](crate::RestoreWriter::finish) gave, for the first opening.
@@ -54,6 +57,7 @@ impl Default for OpenOptions {
             log_generation_bytes: 16 << 20,
             log_generations_ahead: 3,
             retention_seconds: 14 * 24 * 60 * 60,
+            grace_seconds: 24 * 60 * 60,
             store_id: None,
             restore_marker: None,
             lease: None,

@@ -32,10 +32,15 @@ fn number_of(name: &str) -> Option<u32> {
     (digits.len() == 8).then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
+/// The segments that there are files of, by number.
+pub(crate) fn numbers(disk: &dyn Disk) -> Result<Vec<u32>, StoreError> {
+    let names = disk.list(&folder()).map_err(doing("listing the segments"))?;
+    Ok(names.iter().filter_map(|name| number_of(name)).collect())
+}
+
 /// The highest segment number among the files; 0 if there are none.
 pub(crate) fn highest(disk: &dyn Disk) -> Result<u32, StoreError> {
-    let names = disk.list(&folder()).map_err(doing("listing the segments"))?;
-    Ok(names.iter().filter_map(|name| number_of(name)).max().unwrap_or(0))
+    Ok(numbers(disk)?.into_iter().max().unwrap_or(0))
 }
 
 /// An open file, closed when nobody needs it any more.

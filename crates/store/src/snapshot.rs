@@ -10,6 +10,7 @@ use crate::model::{
     Change, ContentId, Extent, FolderId, FolderInfo, FolderStep, MailboxId, MailboxInfo,
     MailboxName, Message, Modseq, Uid,
 };
+use crate::segment::Segments;
 
 /// The catalog as of one group of the log. Clones are handles to the same view.
 ///
@@ -19,6 +20,7 @@ use crate::model::{
 #[derive(Clone)]
 pub struct Snapshot {
     view: Arc<View>,
+    segments: Arc<Segments>,
     lsn: Lsn,
 }
 
@@ -30,9 +32,9 @@ impl std::fmt::Debug for Snapshot {
 
 /// Errors of all its calls: [`StoreError::Catalog`], and [`StoreError::Damaged`] for a damaged row.
 impl Snapshot {
-    pub(crate) fn new(view: View) -> Result<Snapshot, StoreError> {
+    pub(crate) fn new(view: View, segments: Arc<Segments>) -> Result<Snapshot, StoreError> {
         let lsn = view.meta()?.applied;
-        Ok(Snapshot { view: Arc::new(view), lsn })
+        Ok(Snapshot { view: Arc::new(view), segments, lsn })
     }
 
     /// The last group in it.
@@ -128,7 +130,20 @@ impl Snapshot {
         self.view.folder_steps(mailbox, after, usize::MAX)
     }
 
-    /// Where the record of a content lies.
+    /// The bytes of a content, checked. They can be read as long as the snapshot is held, whatever
+    /// is deleted and compacted meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchContent`], [`StoreError::Damaged`], [`StoreError::Io`], and those of all
+    /// its calls.
+    pub fn body(&self, content: &ContentId) -> Result<Vec<u8>, StoreError> {
+        let found = self.view.find_content(content)?;
+        let (_, row) = found.ok_or(StoreError::NoSuchContent { content: *content })?;
+        self.segments.body(row.extent, content)
+    }
+
+    /// Where the record of a content lies. The place is good as long as the snapshot is held.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! The store: what callers hold.
 
+mod compact;
 mod purge;
 mod read;
 mod retain;
@@ -121,7 +122,8 @@ impl Store {
     ///
     /// [`StoreError::Closed`], [`StoreError::Poisoned`], [`StoreError::Catalog`].
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Snapshot::new(self.engine.shared()?.view()?)
+        let shared = self.engine.shared()?;
+        Snapshot::new(shared.view()?, Arc::clone(&shared.segments))
     }
 
     /// What the store holds.
@@ -133,7 +135,9 @@ impl Store {
         let shared = self.engine.shared()?;
         let view = shared.view()?;
         let meta = view.meta()?;
-        let (segments, segment_bytes) = view.segments()?;
+        let rows = view.segments()?;
+        let segment_bytes = rows.iter().map(|(_, row)| row.len_bytes).sum();
+        let live_bytes = rows.iter().map(|(_, row)| row.live_bytes).sum();
         Ok(Statistics {
             mailboxes: meta.mailboxes,
             folders: meta.folders,
@@ -143,8 +147,10 @@ impl Store {
             content_bytes: meta.content_bytes,
             dead_contents: meta.dead_contents,
             dead_bytes: meta.dead_bytes,
-            segments,
+            segments: rows.len() as u64,
             segment_bytes,
+            live_bytes,
+            waiting_bytes: shared.compactor.waiting_bytes(),
             log_bytes: shared.log.bytes(),
         })
     }

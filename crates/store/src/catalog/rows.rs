@@ -136,15 +136,22 @@ pub(crate) struct ContentRow {
     pub(crate) dead_since: Option<Lsn>,
 }
 
+impl ContentRow {
+    /// Whether nobody needs it: it has had no message since before `free_below`.
+    pub(crate) fn is_free(&self, free_below: Lsn) -> bool {
+        self.dead_since.is_some_and(|since| since <= free_below)
+    }
+}
+
 /// A segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SegmentRow {
+pub(crate) struct SegmentRow {
     /// End of the last record.
-    pub(super) len_bytes: u64,
-    pub(super) records: u64,
+    pub(crate) len_bytes: u64,
+    pub(crate) records: u64,
     /// Bytes of records whose content has a message.
-    pub(super) live_bytes: u64,
-    pub(super) sealed: bool,
+    pub(crate) live_bytes: u64,
+    pub(crate) sealed: bool,
 }
 
 /// A message that went and can be had back.

@@ -3,8 +3,11 @@
 mod removed;
 
 use super::keys;
-use super::rows::{ChangeRow, ContentRow, FolderRow, MailboxRow, MessageRow, MetaRow, unpack};
+use super::rows::{
+    ChangeRow, ContentRow, FolderRow, MailboxRow, MessageRow, MetaRow, SegmentRow, unpack,
+};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::error::StoreError;
 use crate::model::{
@@ -16,11 +19,18 @@ use crate::tree::{Scan, Table, TreeRead};
 /// A consistent view of the catalog.
 pub(crate) struct View {
     tree: Box<dyn TreeRead>,
+    /// Keeps the files of the segments that it names.
+    _pin: Option<Arc<()>>,
 }
 
 impl View {
     pub(crate) fn new(tree: Box<dyn TreeRead>) -> View {
-        View { tree }
+        View { tree, _pin: None }
+    }
+
+    /// The view, with what keeps the files that it names.
+    pub(crate) fn pinned(self, pin: Arc<()>) -> View {
+        View { _pin: Some(pin), ..self }
     }
 
     fn row<T: serde::de::DeserializeOwned>(
@@ -292,15 +302,13 @@ impl View {
         })
     }
 
-    /// Number of segments and bytes of records in them.
-    pub(crate) fn segments(&self) -> Result<(u64, u64), StoreError> {
-        let (mut count, mut bytes) = (0, 0);
+    /// The segments, by number.
+    pub(crate) fn segments(&self) -> Result<Vec<(u32, SegmentRow)>, StoreError> {
+        let mut segments = Vec::new();
         self.tree.scan(Table::Segment, &[0; 4], &[0xff; 4], &mut |key, value| {
-            let row: super::rows::SegmentRow = unpack(Table::Segment, key, value)?;
-            count += 1;
-            bytes += row.len_bytes;
+            segments.push((keys::number(key), unpack(Table::Segment, key, value)?));
             Ok(Scan::Next)
         })?;
-        Ok((count, bytes))
+        Ok(segments)
     }
 }

@@ -2,6 +2,7 @@
 //! bodies. Everything a request asks for is checked before anything of it is numbered.
 
 mod body;
+mod compact;
 mod folder;
 mod mailbox;
 mod message;
@@ -83,8 +84,10 @@ pub(super) struct Planner {
     names: HashMap<MailboxName, Named>,
     /// The highest validity of folders of mailboxes that lost their names.
     validity_floor: Option<UidValidity>,
-    /// Contents put by groups that the catalog lacks.
+    /// Contents put, or given messages again, by groups that the catalog lacks.
     contents: HashMap<ContentId, u64>,
+    /// Contents given up by groups that the catalog lacks.
+    freed: HashMap<ContentId, Lsn>,
     /// These groups, oldest first, with what they put.
     unapplied: VecDeque<(Lsn, Vec<ContentId>)>,
     next_mailbox: u32,
@@ -111,6 +114,7 @@ impl Planner {
             names: HashMap::new(),
             validity_floor: None,
             contents: HashMap::new(),
+            freed: HashMap::new(),
             unapplied: VecDeque::new(),
             next_mailbox: meta.next_mailbox,
             next_content: meta.next_content,
@@ -134,6 +138,7 @@ impl Planner {
             }
         }
         self.names.retain(|_, named| named.last > applied);
+        self.freed.retain(|_, last| *last > applied);
         if self.mailboxes.len() > MAILBOXES_MAX {
             self.mailboxes.retain(|_, mailbox| mailbox.last > applied);
         }
@@ -190,6 +195,7 @@ impl Planner {
             }
             Request::Take { from, uids, to } => self.take(from, &uids, to, draft),
             Request::Purge(purge) => self.purge(purge, draft),
+            Request::Compact(compaction) => self.compact(compaction, draft),
             Request::Receive { runs, mailboxes } => self.receive(&runs, mailboxes, draft),
             Request::Attach { segment, mailboxes } => self.attach(segment, mailboxes, draft),
         }
@@ -209,6 +215,7 @@ impl Planner {
                 mailbox.last = lsn;
             }
         }
+        self.freed.values_mut().filter(|last| **last == UNWRITTEN).for_each(|last| *last = lsn);
         for named in self.names.values_mut().filter(|named| touched.contains(&named.mailbox)) {
             named.last = lsn;
         }
@@ -222,6 +229,7 @@ impl Planner {
         self.names.clear();
         self.validity_floor = None;
         self.contents.clear();
+        self.freed.clear();
         self.unapplied.clear();
         self.segment = segment.map(Cursor::of);
         self.prepared_segment = None;
@@ -230,7 +238,8 @@ impl Planner {
     /// Reads the catalog, once a group.
     fn look(&mut self, shared: &Shared) -> Result<(), StoreError> {
         if self.view.is_none() {
-            self.view = Some(shared.view_now()?);
+            // It reads no segment, so it need not keep any.
+            self.view = Some(View::new(shared.tree.read()?));
         }
         Ok(())
     }

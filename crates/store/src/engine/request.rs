@@ -38,6 +38,7 @@ pub(crate) enum Request {
     Undelete { mailbox: MailboxId, removed: Vec<Modseq>, to: FolderId },
     Take { from: (MailboxId, FolderId), uids: Vec<Uid>, to: FolderId },
     Purge(Purge),
+    Compact(Compaction),
     Receive { runs: Vec<ContentRun>, mailboxes: Vec<IncomingMailbox> },
     Attach { segment: NewSegment, mailboxes: Vec<IncomingMailbox> },
 }
@@ -64,6 +65,27 @@ pub(crate) struct NewSegment {
     pub(crate) records: Vec<(ContentId, Extent, u64)>,
 }
 
+/// Contents that are to lie elsewhere or nowhere, and the segments that have none left then.
+#[derive(Default)]
+pub(crate) struct Compaction {
+    /// The new segment, which is durable: number, end of the last record, records.
+    pub(crate) sealed: Option<(u32, u64, u64)>,
+    pub(crate) moves: Vec<(u64, Extent)>,
+    /// Contents without messages, each with its segment.
+    pub(crate) frees: Vec<(u64, ContentId, u32)>,
+    /// Contents that lost their last message after this group are kept.
+    pub(crate) free_below: Lsn,
+    pub(crate) drops: Vec<u32>,
+}
+
+impl Compaction {
+    /// Bytes of log it takes at most.
+    fn log_bytes(&self) -> u64 {
+        let Compaction { moves, frees, drops, .. } = self;
+        64 + moves.len() as u64 * 40 + frees.len() as u64 * 16 + drops.len() as u64 * 8
+    }
+}
+
 /// What a request gives back.
 #[derive(Debug)]
 pub(crate) enum Reply {
@@ -72,6 +94,8 @@ pub(crate) enum Reply {
     Folder(FolderId),
     Uids(Vec<Uid>),
     Modseq(Modseq),
+    /// Segments that keep something, whatever was asked for.
+    Segments(Vec<u32>),
 }
 
 /// A request whose caller waits.
@@ -137,6 +161,7 @@ impl Request {
                 Request::Undelete { removed, .. } => removed.len() as u64 * 64,
                 Request::Take { uids, .. } => uids.len() as u64 * 64,
                 Request::Purge(purge) => purge.rows() * 16,
+                Request::Compact(compaction) => compaction.log_bytes(),
                 Request::Receive { runs, mailboxes } => {
                     let records = runs.iter().map(|run| run.records().len() as u64);
                     records.sum::<u64>() * CONTENT_LOG_BYTES

@@ -67,7 +67,6 @@ impl SegmentNumbers {
     }
 
     /// Whether the segment is being written apart: no row names it yet, but it is in use.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction asks before it removes a file"))]
     pub(crate) fn is_private(&self, id: u32) -> bool {
         lock(&self.private).contains(&id)
     }

@@ -84,6 +84,11 @@ impl Segments {
         Ok((crc.0 == range.crc).then_some(run))
     }
 
+    /// Closes the file of a segment that is of no use any more.
+    pub(crate) fn forget(&self, segment: u32) {
+        lock(&self.files).by_segment.remove(&segment);
+    }
+
     /// Checks the header of a segment.
     pub(crate) fn check_header(&self, segment: u32) -> Result<(), StoreError> {
         let bytes = self.bytes(segment, 0, SEGMENT_HEADER_SIZE as u32)?;

@@ -1,6 +1,7 @@
 //! Reading.
 
 use super::Store;
+use crate::catalog::ContentRow;
 use crate::content_run::ContentRun;
 use crate::error::StoreError;
 use crate::model::{
@@ -94,9 +95,11 @@ impl Store {
     /// [`StoreError::Io`], and those that all reading shares.
     pub fn body(&self, content: &ContentId) -> Result<Vec<u8>, StoreError> {
         let shared = self.engine.shared()?;
-        let mut found = shared.view_now()?.find_content(content)?;
+        let mut view = shared.view_now()?;
+        let mut found = view.find_content(content)?;
         if found.is_none() {
-            found = shared.view()?.find_content(content)?;
+            view = shared.view()?;
+            found = view.find_content(content)?;
         }
         let (_, row) = found.ok_or(StoreError::NoSuchContent { content: *content })?;
         shared.segments.body(row.extent, content)
@@ -124,17 +127,20 @@ impl Store {
         Ok((message, body))
     }
 
-    /// Whether the store has the content.
+    /// Whether the store has the content and keeps it for a while, so that a transfer need not
+    /// bring it.
     ///
     /// # Errors
     ///
     /// Those that all reading shares.
     pub fn has_content(&self, content: &ContentId) -> Result<bool, StoreError> {
         let shared = self.engine.shared()?;
-        if shared.view_now()?.find_content(content)?.is_some() {
+        let free_below = shared.compactor.free_below();
+        let lasts = |(_, row): &(u64, ContentRow)| !row.is_free(free_below);
+        if shared.view_now()?.find_content(content)?.is_some_and(|found| lasts(&found)) {
             return Ok(true);
         }
-        Ok(shared.view()?.find_content(content)?.is_some())
+        Ok(shared.view()?.find_content(content)?.is_some_and(|found| lasts(&found)))
     }
 
     /// How far a mailbox has been received; none if it is not here or was never received.
@@ -148,17 +154,23 @@ impl Store {
         view.cursor(id)
     }
 
-    /// Which of `contents` the store does not have.
+    /// Which of `contents` the store does not have, or does not keep for long.
     ///
     /// # Errors
     ///
     /// Those that all reading shares.
     pub fn missing(&self, contents: &[ContentId]) -> Result<Vec<bool>, StoreError> {
-        let view = self.engine.shared()?.view()?;
+        let shared = self.engine.shared()?;
+        let view = shared.view()?;
         if view.meta()?.contents == 0 {
             return Ok(vec![true; contents.len()]);
         }
-        contents.iter().map(|content| Ok(view.find_content(content)?.is_none())).collect()
+        let free_below = shared.compactor.free_below();
+        let missing = |content: &ContentId| {
+            let found = view.find_content(content)?;
+            Ok(found.is_none_or(|(_, row)| row.is_free(free_below)))
+        };
+        contents.iter().map(missing).collect()
     }
 
     /// `len` bytes of a segment from `offset` on, which must be whole records; each is checked.

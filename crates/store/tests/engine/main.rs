@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests may, and name their seeds")]
 
 mod basics;
+mod compact;
 mod damage;
 mod faults;
 mod model;

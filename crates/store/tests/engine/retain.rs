@@ -12,11 +12,6 @@ use crate::support::{append, check_whole, mailbox, mailbox_name, options};
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// Removes what nobody needs.
-pub(crate) fn compact(_store: &Store) -> Result<(), StoreError> {
-    Ok(())
-}
-
 struct World {
     clock: Arc<ManualClock>,
     store: Store,

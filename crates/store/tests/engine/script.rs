@@ -38,7 +38,12 @@ enum Step {
 }
 
 fn script_options() -> OpenOptions {
-    OpenOptions { retention_seconds: RETENTION, segment_bytes: 8 << 10, ..options() }
+    OpenOptions {
+        retention_seconds: RETENTION,
+        grace_seconds: 0,
+        segment_bytes: 8 << 10,
+        ..options()
+    }
 }
 
 fn folder_name(text: &str) -> FolderName {
@@ -82,14 +87,14 @@ impl Step {
             Step::DeleteMailbox(mailbox) => store.delete_mailbox(*mailbox),
             Step::UndeleteMailbox(mailbox) => store.undelete_mailbox(*mailbox, None).map(drop),
             Step::Purge => store.purge_expired(NOW + 1 + RETENTION.cast_signed()).map(drop),
-            Step::Compact => crate::retain::compact(store),
+            Step::Compact => crate::compact::compact_all(store).map(drop),
             Step::Checkpoint => store.checkpoint().map(drop),
         }
     }
 
     /// Whether it is one durable group, and so done whole or not at all.
     fn is_atomic(&self) -> bool {
-        !matches!(self, Step::UndeleteFolder(..) | Step::Purge)
+        !matches!(self, Step::UndeleteFolder(..) | Step::Purge | Step::Compact)
     }
 }
 

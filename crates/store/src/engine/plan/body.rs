@@ -49,12 +49,26 @@ impl Cursor {
 }
 
 impl Planner {
-    /// Number of the content, if the store has it or this group puts it.
-    pub(super) fn number_of(&self, content: &ContentId) -> Result<Option<u64>, StoreError> {
+    /// Number of the content, if the store has it or this group puts it. One without messages is
+    /// about to get some, and is kept for it.
+    pub(super) fn number_of(
+        &mut self,
+        content: &ContentId,
+        draft: &mut Draft,
+    ) -> Result<Option<u64>, StoreError> {
         if let Some(number) = self.contents.get(content) {
             return Ok(Some(*number));
         }
-        Ok(self.view().find_content(content)?.map(|(number, _)| number))
+        if self.freed.contains_key(content) {
+            return Ok(None);
+        }
+        let Some((number, row)) = self.view().find_content(content)? else { return Ok(None) };
+        if row.dead_since.is_some() {
+            self.contents.insert(*content, number);
+            draft.contents.push(*content);
+            draft.ops.push(Op::KeepContent { number });
+        }
+        Ok(Some(number))
     }
 
     /// Places a content that is not there yet, and returns its number.

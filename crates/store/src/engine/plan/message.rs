@@ -18,7 +18,7 @@ impl Planner {
     ) -> Result<Reply, StoreError> {
         let uids = self.choose_uids(&rows)?;
         let known: Result<Vec<_>, _> =
-            bodies.iter().map(|body| self.number_of(&body.content)).collect();
+            bodies.iter().map(|body| self.number_of(&body.content, draft)).collect();
         let contents: Vec<(ContentId, u64)> =
             bodies.iter().map(|body| (body.content, body.size_bytes)).collect();
         let mut numbers = Vec::with_capacity(bodies.len());

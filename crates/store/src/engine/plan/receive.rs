@@ -21,7 +21,7 @@ impl Planner {
         draft: &mut Draft,
     ) -> Result<Reply, StoreError> {
         let brought = runs.iter().flat_map(ContentRun::records).map(|record| record.content);
-        let known = self.check_contents(brought, &mailboxes)?;
+        let known = self.check_contents(brought, &mailboxes, draft)?;
         self.check_folders(&mailboxes)?;
         self.put_runs(runs, &known, draft);
         self.receive_mailboxes(mailboxes, draft)
@@ -35,7 +35,7 @@ impl Planner {
         draft: &mut Draft,
     ) -> Result<Reply, StoreError> {
         let brought = segment.records.iter().map(|(content, _, _)| *content);
-        let known = self.check_contents(brought, &mailboxes)?;
+        let known = self.check_contents(brought, &mailboxes, draft)?;
         self.check_folders(&mailboxes)?;
         self.attach_segment(&segment, &known, draft);
         self.receive_mailboxes(mailboxes, draft)
@@ -54,18 +54,19 @@ impl Planner {
 
     /// Whether each content is there already, if every message's is, or is one of `brought`.
     fn check_contents(
-        &self,
+        &mut self,
         brought: impl Iterator<Item = ContentId> + Clone,
         mailboxes: &[IncomingMailbox],
+        draft: &mut Draft,
     ) -> Result<Vec<bool>, StoreError> {
         let new: HashSet<ContentId> = brought.clone().collect();
         for (_, message) in mailboxes.iter().flat_map(|mailbox| &mailbox.messages) {
             let content = message.content;
-            if !new.contains(&content) && self.number_of(&content)?.is_none() {
+            if !new.contains(&content) && self.number_of(&content, draft)?.is_none() {
                 return Err(StoreError::NoSuchContent { content });
             }
         }
-        brought.map(|content| Ok(self.number_of(&content)?.is_some())).collect()
+        brought.map(|content| Ok(self.number_of(&content, draft)?.is_some())).collect()
     }
 
     /// Every mailbox is incoming or new, and has the folders that its rows name.
