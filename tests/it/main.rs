@@ -3,6 +3,7 @@
 mod bad_input;
 mod kills;
 mod routes;
+mod torture;
 
 /// The program as it was built for these tests.
 const REHOME: &str = env!("CARGO_BIN_EXE_rehome-under-test");

@@ -1,5 +1,7 @@
 //! Helpers of the journeys: running the program, looking at folders.
 
+pub mod torture;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

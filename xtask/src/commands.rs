@@ -83,6 +83,13 @@ pub(crate) fn program() -> Result<PathBuf, String> {
     Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))
 }
 
+/// Builds a program of the tests for release and returns where it is.
+pub(crate) fn test_program(name: &str) -> Result<PathBuf, String> {
+    cargo(&["build", "--release", "--package", "rehome-tests", "--bin", name, "--quiet"], &[])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    Ok(target.unwrap_or_else(|| root().join("target")).join("release").join(name))
+}
+
 /// Runs the program and fails when its exit code is another than `expected`.
 pub(crate) fn rehome(args: &[&OsStr], expected: i32) -> Result<Vec<u8>, String> {
     let output = Command::new(program()?)

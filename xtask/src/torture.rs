@@ -1,5 +1,7 @@
 //! Kills the real program at random moments and looks whether anything is lost.
 
+mod store;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +19,8 @@ pub(crate) enum Torture {
     Migrate(MigrateArgs),
     /// The node that owns the group, while mail is delivered.
     Failover(FailoverArgs),
+    /// Stores on simulated disks that fail at any call; each is opened again and compared.
+    Store(store::StoreArgs),
 }
 
 /// The route whose run is killed.
@@ -82,6 +86,7 @@ pub(crate) fn run(torture: &Torture) -> Result<(), String> {
     match torture {
         Torture::Migrate(args) => migrate(args),
         Torture::Failover(args) => failover(args),
+        Torture::Store(args) => store::run(args),
     }
 }
 

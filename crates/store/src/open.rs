@@ -1,6 +1,7 @@
 //! Creating and opening a store.
 #![doc = include_str!("../../../docs/format/store.md")]
 
+mod applier;
 mod recover;
 mod restored;
 

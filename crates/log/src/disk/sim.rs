@@ -11,9 +11,11 @@ use super::{Disk, FileId, FileName, OpenMode, SyncKind};
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// One call fails with `EIO`; a failing write leaves its first half, a failing sync is
+    /// One call fails with `EIO`; a failing write leaves a part of its bytes, a failing sync is
     /// [`Fault::FsyncEio`].
     Eio,
+    /// Every call fails so from now on until [`SimDisk::heal`].
+    EioForGood,
     /// From now on there is no room to grow until [`SimDisk::heal`]; written areas stay writable.
     Enospc,
     /// One sync fails as on Linux: reads show the bytes until the crash, later syncs succeed, and
@@ -57,6 +59,11 @@ impl SimDisk {
     /// Lets `fault` happen to the first call that it can happen to after `n_ops` more calls.
     pub fn fail_after(&self, n_ops: u64, fault: Fault) {
         self.state().plan_fault(n_ops, fault);
+    }
+
+    /// Leaves room for `bytes` more; the write that needs more fills it and fails.
+    pub fn fill_after(&self, bytes: u64) {
+        self.state().plan_full(bytes);
     }
 
     /// Takes back a planned fault and makes room again. A power cut stays.
@@ -117,12 +124,15 @@ impl Disk for SimDisk {
     fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         let was_down = state.is_down();
-        let grows = offset + buf.len() as u64 > state.view(file)?.len() as u64;
-        let begun = state.begin(if grows { Kind::Grow } else { Kind::Write });
+        let grown = (offset + buf.len() as u64).saturating_sub(state.view(file)?.len() as u64);
+        let begun = state.begin(if grown > 0 { Kind::Grow } else { Kind::Write });
         // A write that fails may have reached the disk in part.
-        let written = if begun.is_ok() { buf } else { &buf[..buf.len() / 2] };
-        if !was_down && !written.is_empty() {
-            state.change(file, Change::Write { offset, bytes: written.to_vec() })?;
+        let (reached, begun) = match begun {
+            Ok(()) => state.take_room(buf.len(), grown),
+            Err(error) => (state.part_of(buf.len()), Err(error)),
+        };
+        if !was_down && reached > 0 {
+            state.change(file, Change::Write { offset, bytes: buf[..reached].to_vec() })?;
         }
         begun
     }
@@ -147,8 +157,9 @@ impl Disk for SimDisk {
         if len <= offset {
             return Ok(());
         }
-        let bytes = vec![0; state::index(len - offset)];
-        state.change(file, Change::Write { offset, bytes })
+        let (reached, room) = state.take_room(state::index(len - offset), len - offset);
+        state.change(file, Change::Write { offset, bytes: vec![0; reached] })?;
+        room
     }
 
     fn set_len(&self, file: FileId, len: u64) -> io::Result<()> {
@@ -315,6 +326,34 @@ mod tests {
         assert!(disk.open(&name("b"), OpenMode::CreateNew).is_err());
         disk.heal();
         disk.write_at(file, 5, &[9; 10]).unwrap();
+    }
+
+    #[test]
+    fn a_disk_fills_up_at_any_byte() {
+        for room in 0..10 {
+            let disk = SimDisk::new();
+            let file = disk.open(&name("a"), OpenMode::CreateNew).unwrap();
+            disk.fill_after(room);
+            let error = disk.write_at(file, 0, &[9; 10]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+            assert_eq!(disk.contents(&name("a")).unwrap().len() as u64, room);
+            disk.write_at(file, 0, &vec![1; usize::try_from(room).unwrap()]).unwrap();
+            disk.heal();
+            disk.write_at(file, 0, &[9; 10]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fails_for_good_fails_until_it_is_healed() {
+        let disk = SimDisk::new();
+        let file = create(&disk, &[7; 10]);
+        disk.fail_after(1, Fault::EioForGood);
+        disk.sync(file, SyncKind::All).unwrap();
+        for _ in 0..3 {
+            assert!(disk.len(file).is_err() && disk.sync(file, SyncKind::All).is_err());
+        }
+        disk.heal();
+        assert_eq!(disk.len(file).unwrap(), 10);
     }
 
     #[test]

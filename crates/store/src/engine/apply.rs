@@ -60,6 +60,9 @@ pub(super) fn run(shared: &Shared) {
 }
 
 fn work(shared: &Shared, works: Vec<Work>, since: &mut Since) -> Result<(), StoreError> {
+    // Whoever waits for an answer is to see why there is none: the failure is noted before `waiting`
+    // goes.
+    let failed = |error: StoreError| shared.fail(&error);
     let mut groups = Vec::new();
     let mut waiting = Vec::new();
     for work in works {
@@ -74,17 +77,18 @@ fn work(shared: &Shared, works: Vec<Work>, since: &mut Since) -> Result<(), Stor
     }
     if let Some((last, _)) = groups.last() {
         let last = *last;
-        shared.tree.write(Commit::Later, &mut |tree| {
+        let write = shared.tree.write(Commit::Later, &mut |tree| {
             let mut batch = Batch::new(tree);
             apply_groups(&mut batch, &groups)?;
             batch.finish()
-        })?;
+        });
+        write.map_err(failed)?;
         shared.progress.apply(last);
     }
     let options = &shared.options;
     let due = since.rows >= options.checkpoint_rows || since.log_bytes >= options.checkpoint_bytes;
     if !waiting.is_empty() || due {
-        let lsn = checkpoint(shared)?;
+        let lsn = checkpoint(shared).map_err(failed)?;
         *since = Since::default();
         for answer in waiting {
             // Whoever has stopped waiting does not need the answer.

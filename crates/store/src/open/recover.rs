@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, Log, LogError, Lsn, OpenMode, Record, SyncKind, Visit};
 
+use super::applier::{Applier, Groups};
 use super::{log_folder, log_options};
-use crate::catalog::{View, apply_groups};
+use crate::catalog::View;
 use crate::error::{StoreError, doing};
 use crate::op::{BodyRange, Group};
 use crate::options::{OpenOptions, RecoveryProgress};
 use crate::segment::{Segments, Shape, file_name};
-use crate::tree::{Batch, Commit, Tree};
+use crate::tree::{Commit, Tree};
 
 /// Operations replayed in one transaction, at most, but for a single larger group.
-const BATCH_OPS_MAX: usize = 32_768;
-/// The catalog is made durable after so many, so that a recovery cut short goes on from there.
-const CHECKPOINT_OPS: u64 = 500_000;
+const BATCH_OPS_MAX: usize = 131_072;
+/// Bytes of log replayed in one transaction, at most, likewise.
+const BATCH_BYTES_MAX: usize = 16 << 20;
 
 /// What a recovery works with.
 pub(super) struct Recovery<'a> {
@@ -32,9 +33,10 @@ pub(super) struct Replay<'a> {
     segments: Segments,
     applied: Lsn,
     /// Groups read and not yet in the catalog.
-    groups: Vec<(Lsn, Group)>,
+    groups: Groups,
     ops: usize,
-    ops_since_checkpoint: u64,
+    bytes: usize,
+    applier: Applier<'a>,
     /// Whether there were groups of which the log does not know that they were acknowledged.
     uncertain: bool,
     progress: RecoveryProgress,
@@ -47,10 +49,12 @@ impl Recovery<'_> {
     /// log, ready to be written.
     pub(super) fn run(&self) -> Result<Log, StoreError> {
         let applied = View::new(self.tree.read()?).meta()?.applied;
-        let mut replay = Replay::new(self, applied)?;
-        let log = self.open_log(applied, &mut |record| replay.visit(&record));
-        let log = replay.outcome(log)?;
-        let applied = replay.finish()?;
+        let (log, applied) = std::thread::scope(|scope| {
+            let mut replay = Replay::new(self, applied, Applier::start(scope, self.tree))?;
+            let log = self.open_log(applied, &mut |record| replay.visit(&record));
+            let log = replay.outcome(log)?;
+            Ok::<_, StoreError>((log, replay.finish()?))
+        })?;
         // Files that cannot be removed now are removed with the next checkpoint.
         drop(log.release_below(applied));
         Ok(log)
@@ -92,14 +96,19 @@ impl Recovery<'_> {
 }
 
 impl<'a> Replay<'a> {
-    pub(super) fn new(recovery: &'a Recovery<'a>, applied: Lsn) -> Result<Replay<'a>, StoreError> {
+    pub(super) fn new(
+        recovery: &'a Recovery<'a>,
+        applied: Lsn,
+        applier: Applier<'a>,
+    ) -> Result<Replay<'a>, StoreError> {
         Ok(Replay {
             recovery,
             segments: Segments::new(Arc::clone(recovery.disk), recovery.shape.store_id),
             applied,
             groups: Vec::new(),
             ops: 0,
-            ops_since_checkpoint: 0,
+            bytes: 0,
+            applier,
             uncertain: false,
             progress: RecoveryProgress { done_bytes: 0, total_bytes: recovery.log_bytes()? },
             failed: None,
@@ -134,11 +143,13 @@ impl<'a> Replay<'a> {
             self.uncertain = true;
         }
         self.ops += group.ops.len();
+        self.bytes += record.payload.len();
         self.progress.done_bytes += record.payload.len() as u64;
         self.groups.push((record.lsn, group));
         // The catalog must never be ahead of the log. The end of the log is certain when the log is
         // open, so from there on groups wait; there are one or two.
-        if self.ops >= BATCH_OPS_MAX && !self.uncertain {
+        let enough = self.ops >= BATCH_OPS_MAX || self.bytes >= BATCH_BYTES_MAX;
+        if enough && !self.uncertain {
             self.apply()?;
         }
         Ok(Visit::Accept)
@@ -149,20 +160,8 @@ impl<'a> Replay<'a> {
         if self.groups.is_empty() {
             return Ok(());
         }
-        self.ops_since_checkpoint += self.ops as u64;
-        let commit = if self.ops_since_checkpoint >= CHECKPOINT_OPS {
-            self.ops_since_checkpoint = 0;
-            Commit::Checkpoint
-        } else {
-            Commit::Later
-        };
-        let groups = std::mem::take(&mut self.groups);
-        self.ops = 0;
-        self.recovery.tree.write(commit, &mut |tree| {
-            let mut batch = Batch::new(tree);
-            apply_groups(&mut batch, &groups)?;
-            batch.finish()
-        })?;
+        (self.ops, self.bytes) = (0, 0);
+        self.applier.push(std::mem::take(&mut self.groups))?;
         self.report(self.progress);
         Ok(())
     }
@@ -185,6 +184,7 @@ impl<'a> Replay<'a> {
     /// Makes everything durable; returns what the catalog holds then.
     pub(super) fn finish(mut self) -> Result<Lsn, StoreError> {
         self.apply()?;
+        self.applier.finish()?;
         let before = self.applied;
         let applied = View::new(self.recovery.tree.read()?).meta()?.applied;
         if applied > before {

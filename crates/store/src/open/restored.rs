@@ -2,6 +2,7 @@
 
 use rehome_log::{FileName, Log, Lsn, Record, Visit};
 
+use super::applier::Applier;
 use super::recover::{Recovery, Replay};
 use crate::catalog::View;
 use crate::error::{StoreError, doing};
@@ -65,8 +66,21 @@ impl LogDigest {
 
 /// Builds the catalog; one that was cut short goes on where its last checkpoint was.
 pub(super) fn build(recovery: &Recovery<'_>, marker: &RestoreMarker) -> Result<Log, StoreError> {
+    let log =
+        std::thread::scope(|scope| replay(recovery, marker, Applier::start(scope, recovery.tree)))?;
+    let failed = || doing("ending the restore");
+    remove_if_there(&**recovery.disk, &restore_name()).map_err(failed())?;
+    recovery.disk.sync_dir(&FileName::root()).map_err(failed())?;
+    Ok(log)
+}
+
+fn replay<'a>(
+    recovery: &'a Recovery<'a>,
+    marker: &RestoreMarker,
+    applier: Applier<'a>,
+) -> Result<Log, StoreError> {
     let applied = View::new(recovery.tree.read()?).meta()?.applied;
-    let mut replay = Replay::new(recovery, applied)?;
+    let mut replay = Replay::new(recovery, applied, applier)?;
     let mut digest = LogDigest::default();
     let mut visit = |record: Record<'_>| {
         if record.lsn <= marker.high {
@@ -92,8 +106,5 @@ pub(super) fn build(recovery: &Recovery<'_>, marker: &RestoreMarker) -> Result<L
     }
     // The log is kept until the restore has ended: to go on after a crash takes all of it.
     replay.finish()?;
-    let failed = || doing("ending the restore");
-    remove_if_there(&**recovery.disk, &restore_name()).map_err(failed())?;
-    recovery.disk.sync_dir(&FileName::root()).map_err(failed())?;
     Ok(log)
 }

@@ -57,6 +57,13 @@ impl TreeWrite for Batch<'_> {
     }
 
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        let changes = &mut self.changes[table as usize];
+        // A key of this table names the group that puts it, and a group is applied in one
+        // transaction: what was put in this one is not in the tree.
+        if table == Table::Dead && changes.get(key).is_some_and(Option::is_some) {
+            changes.remove(key);
+            return Ok(());
+        }
         self.set(table, key, None);
         Ok(())
     }

@@ -63,6 +63,8 @@ pub(super) struct State {
     next_id: u64,
     ops: u64,
     fault: Option<(u64, Fault)>,
+    /// Bytes by which files may grow still, if that is limited.
+    room: Option<u64>,
     full: bool,
     down: bool,
 }
@@ -165,7 +167,29 @@ impl State {
 
     pub(super) fn heal(&mut self) {
         self.fault = None;
+        self.room = None;
         self.full = false;
+    }
+
+    pub(super) fn plan_full(&mut self, bytes: u64) {
+        self.room = Some(bytes);
+    }
+
+    /// How much of a write of `len` bytes that lets its file grow by `grown` finds room.
+    pub(super) fn take_room(&mut self, len: usize, grown: u64) -> (usize, io::Result<()>) {
+        let Some(room) = &mut self.room else { return (len, Ok(())) };
+        let missing = grown.saturating_sub(*room);
+        *room = room.saturating_sub(grown);
+        if missing == 0 {
+            return (len, Ok(()));
+        }
+        self.full = true;
+        (len.saturating_sub(index(missing)), Err(io::Error::from_raw_os_error(ENOSPC)))
+    }
+
+    /// How much of a write of `len` bytes that fails reached the disk: any part of it.
+    pub(super) fn part_of(&self, len: usize) -> usize {
+        index(SplitMix64::new(self.ops).below(len as u64 + 1))
     }
 
     pub(super) fn ops(&self) -> u64 {
@@ -184,6 +208,10 @@ impl State {
                 Fault::PowerCut => self.down = true,
                 Fault::Enospc => self.full = true,
                 Fault::FsyncEio if kind != Kind::Sync => {}
+                Fault::EioForGood => {
+                    self.ops += 1;
+                    return Err(io::Error::from_raw_os_error(EIO));
+                }
                 Fault::Eio | Fault::FsyncEio => {
                     self.fault = None;
                     self.ops += 1;
@@ -365,8 +393,12 @@ impl State {
                 change.clone().apply(&mut names);
             }
         }
+        let named: BTreeSet<usize> = names.values().copied().collect();
+        let left = |(index, inode): (usize, &Inode)| {
+            if named.contains(&index) { inode.crash(&mut rng) } else { Inode::default() }
+        };
         State {
-            inodes: self.inodes.iter().map(|inode| inode.crash(&mut rng)).collect(),
+            inodes: self.inodes.iter().enumerate().map(left).collect(),
             folders: self.folders.clone(),
             seen_names: names.clone(),
             durable_names: names,

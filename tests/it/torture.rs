@@ -1,0 +1,40 @@
+//! Crashes of stores at every kind of work, with fixed seeds; and proof that these runs can fail.
+
+use rehome_tests::tell;
+use rehome_tests::torture::{Plan, Scenario, Site, run};
+
+#[track_caller]
+fn check(seed: u64, points: u64, only: Option<Scenario>) {
+    tell(&format!("seed {seed}"));
+    let tally = run(&Plan { seed, points, only, ..Plan::default() }, &mut |_| {});
+    assert!(tally.failed.is_empty(), "{:#?}", tally.failed);
+    assert_eq!((tally.lost, tally.doubled, tally.altered), (0, 0, 0));
+    assert_eq!(tally.points, points);
+}
+
+#[test]
+fn no_crash_loses_doubles_or_alters_anything() {
+    check(1, 300, None);
+}
+
+/// A disk that forgets what is synced at one place is found out.
+#[track_caller]
+fn check_lie(lie: Site, only: Option<Scenario>, points: u64) {
+    tell(&format!("{lie:?}, seed 2"));
+    let plan = Plan { seed: 2, points, only, lie: Some(lie), failures_max: 1, ..Plan::default() };
+    let tally = run(&plan, &mut |_| {});
+    tell(&format!("{:?}", tally.failed.iter().map(|f| (f.point, f.text.get(..100))).next()));
+    assert!(
+        !tally.failed.is_empty(),
+        "{points} points did not notice that {lie:?} is never synced"
+    );
+}
+
+#[test]
+fn a_sync_left_out_anywhere_is_found() {
+    // The header of a generation is durable with its first records at the latest, and before that
+    // nothing is lost with it: its own sync only tells in time that there is no room.
+    for lie in Site::ALL.into_iter().filter(|site| *site != Site::LogGeneration) {
+        check_lie(lie, None, 2000);
+    }
+}
