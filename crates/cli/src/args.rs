@@ -281,6 +281,11 @@ pub(crate) enum StoreCommand {
         /// The store.
         store: PathBuf,
     },
+    /// Build a lost or damaged catalog anew from its base and the log, then check everything.
+    Recover {
+        /// The store.
+        store: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ mod store;
 
 pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, backup, restore};
 pub use mail::{ExportFormat, export, import};
-pub use store::{move_mailboxes, store_check, store_info};
+pub use store::{move_mailboxes, store_check, store_info, store_recover};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,12 @@ use crate::error::Error;
 
 /// Opens a store that exists.
 fn open(path: &Path) -> Result<Store, Error> {
+    require(path)?;
+    Store::open_at(path, OpenOptions::default()).map_err(|error| store_error(path, error))
+}
+
+/// There is a store.
+fn require(path: &Path) -> Result<(), Error> {
     if !path.join("store.id").exists() {
         return Err(Error::BadInput {
             message: format!(
@@ -27,7 +33,7 @@ fn open(path: &Path) -> Result<Store, Error> {
             ),
         });
     }
-    Store::open_at(path, OpenOptions::default()).map_err(|error| store_error(path, error))
+    Ok(())
 }
 
 /// Opens a store, or makes it.

@@ -1,6 +1,7 @@
 //! What follows is the crate's README; below are the modules and the whole public list.
 #![doc = include_str!("../README.md")]
 
+mod base;
 mod bodies;
 mod catalog;
 mod check;
@@ -60,6 +61,7 @@ pub use mover::{
     MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, TransferError,
     bulk_move, compare_mailbox,
 };
+pub use open::RebuildReport;
 pub use options::{Lease, OpenOptions, ProgressFn, RecoveryProgress, RestoreMarker};
 pub use restore::RestoreWriter;
 pub use snapshot::Snapshot;

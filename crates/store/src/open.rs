@@ -2,6 +2,7 @@
 #![doc = include_str!("../../../docs/format/store.md")]
 
 mod applier;
+mod rebuild;
 mod recover;
 mod restored;
 
@@ -9,6 +10,8 @@ use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, FileName, Log, LogOptions, OpenMode, Ownership};
 
+pub use self::rebuild::RebuildReport;
+pub(crate) use self::rebuild::rebuild;
 pub(crate) use self::restored::LogDigest;
 
 use self::recover::Recovery;
@@ -151,7 +154,8 @@ fn open_tree(
                 Presence::Old => Err(StoreError::Damaged {
                     place: tree_name().to_string(),
                     cause: "the file is missing".to_owned(),
-                    remedy: "restore the store from a backup; segments and log are as they were",
+                    remedy: "rebuild it from base and log with `rehome store recover`, or restore \
+                             the store from a backup; segments and log are as they were",
                 }),
             };
         }

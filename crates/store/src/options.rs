@@ -32,6 +32,10 @@ pub struct OpenOptions {
     /// A content that has lost its last message is kept for so long, for transfers that count on
     /// it. 0 is for stores that receive nothing.
     pub grace_seconds: u64,
+    /// A base of the catalog is written when the log has grown by so much, and by the length of
+    /// the base before; the log is kept from the newest one on, so that a lost catalog can be
+    /// rebuilt. `None` writes none, and the log is kept from the last checkpoint on.
+    pub catalog_base_bytes: Option<u64>,
     /// Identity of a new store; `None` makes one up.
     pub store_id: Option<[u8; 16]>,
     /// What [`RestoreWriter::finish`](crate::RestoreWriter::finish) gave, for the first opening.
@@ -58,6 +62,7 @@ impl Default for OpenOptions {
             log_generations_ahead: 3,
             retention_seconds: 14 * 24 * 60 * 60,
             grace_seconds: 24 * 60 * 60,
+            catalog_base_bytes: Some(64 << 20),
             store_id: None,
             restore_marker: None,
             lease: None,

@@ -15,7 +15,7 @@ use crate::check::{self, CheckProgress, CheckReport};
 use crate::engine::{Engine, Shared};
 use crate::error::StoreError;
 use crate::model::Statistics;
-use crate::open;
+use crate::open::{self, RebuildReport};
 use crate::options::OpenOptions;
 use crate::snapshot::Snapshot;
 
@@ -67,6 +67,22 @@ impl Store {
         options: OpenOptions,
     ) -> Result<Store, StoreError> {
         Store::of(open::open(disk, clock, options)?)
+    }
+
+    /// Builds the catalog of the store in the disk's root folder anew, from its newest whole base
+    /// and the log, or from the whole log, and opens it. The old catalog's file is kept under
+    /// another name. Segments and log stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] if base or log do not reach; and as [`Store::open`].
+    pub fn rebuild(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: OpenOptions,
+    ) -> Result<(Store, RebuildReport), StoreError> {
+        let (engine, report) = open::rebuild(disk, clock, options)?;
+        Ok((Store::of(engine)?, report))
     }
 
     /// Creates an empty store in folder `path`, made if need be.

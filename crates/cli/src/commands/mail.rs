@@ -75,6 +75,7 @@ pub(crate) fn store(command: &StoreCommand, view: &mut View, json: bool) -> Resu
     let report = match command {
         StoreCommand::Info { store } => jobs::store_info(store)?,
         StoreCommand::Check { store } => jobs::store_check(store, observe)?,
+        StoreCommand::Recover { store } => jobs::store_recover(store, observe)?,
     };
     view.end();
     answer(json, &report, &report.to_string())?;

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use rehome_log::SystemClock;
+use rehome_log::{RealDisk, SystemClock};
 use rehome_store::{
-    HomeDirectory, LocalSource, LocalTarget, MailboxName, MailboxState, MoveError, MoveEvent,
-    MoveJob, MoveReport, Store, TransferError, bulk_move, compare_mailbox,
+    CheckReport, HomeDirectory, LocalSource, LocalTarget, MailboxName, MailboxState, MoveError,
+    MoveEvent, MoveJob, MoveReport, OpenOptions, Store, TransferError, bulk_move, compare_mailbox,
 };
 
-use super::{flow, open, open_or_create};
+use super::{flow, open, open_or_create, require, store_error};
 use crate::error::Error;
 use crate::event::{Event, Observe};
 use crate::report::JobReport;
@@ -67,6 +68,43 @@ pub fn store_info(path: &Path) -> Result<JobReport, Error> {
 /// [`Error::BadInput`] if there is no store.
 pub fn store_check(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
     let store = open(path)?;
+    let (report, text) = check(store, observe)?;
+    let problem = (!report.is_clean()).then(|| "the store is damaged".to_owned());
+    Ok(JobReport::good(&report, text)?.with_problem(problem))
+}
+
+/// Builds the catalog of a store anew, from its base and its log, and checks everything. The old
+/// catalog is kept under another name.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no store; the store's error if base and log do not reach.
+pub fn store_recover(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+    require(path)?;
+    let disk = Arc::new(RealDisk::new(path));
+    let rebuilt = Store::rebuild(disk, Arc::new(SystemClock), OpenOptions::default());
+    let (store, rebuilt) = rebuilt.map_err(|error| store_error(path, error))?;
+    let (report, found) = check(store, observe)?;
+    let from = match rebuilt.base {
+        Some(base) => format!("the base at {base} and the log"),
+        None => "the whole log".to_owned(),
+    };
+    let mut text = format!("catalog built from {from}, up to {}\n", rebuilt.until);
+    for one in &rebuilt.damaged_bases {
+        writeln!(text, "  not used: {one}").expect("a String");
+    }
+    if let Some(old) = &rebuilt.old_catalog {
+        writeln!(text, "the old catalog is {old}; remove it when you are content")
+            .expect("a String");
+    }
+    text.push_str(&found);
+    let problem = (!report.is_clean()).then(|| "the store is damaged".to_owned());
+    let document = serde_json::json!({ "rebuilt": rebuilt, "check": report });
+    Ok(JobReport::good(&document, text)?.with_problem(problem))
+}
+
+/// Reads everything in a store and closes it.
+fn check(store: Store, observe: Observe<'_>) -> Result<(CheckReport, String), Error> {
     let report = store
         .check(&mut |progress| {
             // A check changes nothing: it is not stopped half way.
@@ -91,8 +129,7 @@ pub fn store_check(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error
         write!(text, "\n  {} {} UID {}: {}", one.mailbox, one.folder, one.uid, one.cause)
             .expect("a String");
     }
-    let problem = (!report.is_clean()).then(|| "the store is damaged".to_owned());
-    Ok(JobReport::good(&report, text)?.with_problem(problem))
+    Ok((report, text))
 }
 
 /// The home server of a mailbox, as the two stores themselves say it: the move alone has no other

@@ -7,7 +7,7 @@ use rehome_store::{FolderName, Store};
 
 use super::{
     ExportFormat, RestoreRequest, archive_check, archive_extract, archive_list, backup, export,
-    import, move_mailboxes, open, restore, store_check, store_info,
+    import, move_mailboxes, open, restore, store_check, store_info, store_recover,
 };
 use crate::error::Error;
 use crate::testing::{append, image, letter, mailbox, quiet, rich_store, stop, write_tree};
@@ -145,6 +145,20 @@ fn a_restored_store_is_the_store_that_was_backed_up() {
     assert!(new.epoch() > 0);
     let names: Vec<String> = entries(scratch.path());
     assert_eq!(names, ["again", "set", "store"], "nothing else is left");
+}
+
+#[test]
+fn a_lost_catalog_is_built_anew_with_everything_in_it() {
+    let scratch = backed_up();
+    let path = scratch.path().join("store");
+    let before = images(&path);
+    std::fs::remove_file(path.join("mail.redb")).expect("the catalog");
+    let refused = store_info(&path).expect_err("the catalog is gone").to_string();
+    assert!(refused.contains("rehome store recover"), "{refused}");
+    let report = store_recover(&path, &mut quiet).expect("the log is whole");
+    report.verdict().expect("undamaged");
+    assert!(report.to_string().contains("the whole log"), "{report}");
+    assert_eq!(images(&path), before);
 }
 
 fn entries(folder: &Path) -> Vec<String> {

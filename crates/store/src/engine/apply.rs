@@ -1,10 +1,12 @@
 //! The thread that brings the catalog up to date behind the log, and makes checkpoints.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use rehome_log::Lsn;
 
 use super::Shared;
+use crate::base::{self, Keeper};
 use crate::catalog::apply_groups;
 use crate::error::StoreError;
 use crate::op::Group;
@@ -41,6 +43,7 @@ struct Since {
 /// Works until the queue ends or the catalog fails.
 pub(super) fn run(shared: &Shared) {
     let mut since = Since::default();
+    let mut keeper = keeper(shared);
     loop {
         let mut ops = 0;
         let taken = shared.applies.pop_group(|work| {
@@ -50,7 +53,7 @@ pub(super) fn run(shared: &Shared) {
             ops <= MERGED_OPS_MAX
         });
         let Some(works) = taken else { break };
-        if let Err(error) = work(shared, works, &mut since) {
+        if let Err(error) = work(shared, works, &mut since, &mut keeper) {
             shared.progress.fail(shared.fail(&error));
             break;
         }
@@ -59,7 +62,12 @@ pub(super) fn run(shared: &Shared) {
     shared.applies.abandon();
 }
 
-fn work(shared: &Shared, works: Vec<Work>, since: &mut Since) -> Result<(), StoreError> {
+fn work(
+    shared: &Shared,
+    works: Vec<Work>,
+    since: &mut Since,
+    keeper: &mut Keeper,
+) -> Result<(), StoreError> {
     // Whoever waits for an answer is to see why there is none: the failure is noted before `waiting`
     // goes.
     let failed = |error: StoreError| shared.fail(&error);
@@ -88,7 +96,7 @@ fn work(shared: &Shared, works: Vec<Work>, since: &mut Since) -> Result<(), Stor
     let options = &shared.options;
     let due = since.rows >= options.checkpoint_rows || since.log_bytes >= options.checkpoint_bytes;
     if !waiting.is_empty() || due {
-        let lsn = checkpoint(shared).map_err(failed)?;
+        let lsn = checkpoint(shared, since.log_bytes, keeper).map_err(failed)?;
         *since = Since::default();
         for answer in waiting {
             // Whoever has stopped waiting does not need the answer.
@@ -98,11 +106,19 @@ fn work(shared: &Shared, works: Vec<Work>, since: &mut Since) -> Result<(), Stor
     Ok(())
 }
 
+/// The keeper of bases. If these cannot be listed, the log is kept.
+fn keeper(shared: &Shared) -> Keeper {
+    let bytes_min = shared.options.catalog_base_bytes;
+    let floor = base::floor(&*shared.disk, bytes_min).unwrap_or(Lsn::ZERO);
+    Keeper::new(Arc::clone(&shared.disk), shared.shape.store_id, bytes_min, floor)
+}
+
 /// Makes the catalog durable as it is and gives up the log below.
-fn checkpoint(shared: &Shared) -> Result<Lsn, StoreError> {
+fn checkpoint(shared: &Shared, log_bytes: u64, keeper: &mut Keeper) -> Result<Lsn, StoreError> {
     shared.tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
     let lsn = shared.progress.applied();
     // The checkpoint stands whether or not the files could be removed; the next one tries again.
-    drop(shared.log.release_below(lsn));
+    drop(shared.log.release_below(lsn.min(keeper.floor())));
+    keeper.checkpointed(&*shared.tree, lsn, log_bytes)?;
     Ok(lsn)
 }

@@ -6,6 +6,7 @@ use rehome_log::{Clock, Disk, Log, LogError, Lsn, OpenMode, Record, SyncKind, Vi
 
 use super::applier::{Applier, Groups};
 use super::{log_folder, log_options};
+use crate::base;
 use crate::catalog::View;
 use crate::error::{StoreError, doing};
 use crate::op::{BodyRange, Group};
@@ -55,8 +56,9 @@ impl Recovery<'_> {
             let log = replay.outcome(log)?;
             Ok::<_, StoreError>((log, replay.finish()?))
         })?;
+        let floor = base::floor(&**self.disk, self.options.catalog_base_bytes)?;
         // Files that cannot be removed now are removed with the next checkpoint.
-        drop(log.release_below(applied));
+        drop(log.release_below(applied.min(floor)));
         Ok(log)
     }
 

@@ -7,6 +7,7 @@ mod damage;
 mod faults;
 mod model;
 mod pipeline;
+mod rebuild;
 mod receive;
 mod restore;
 mod retain;

@@ -60,7 +60,7 @@ fn batch(runs: Vec<ContentRun>, mailbox: IncomingMailbox) -> ApplyBatch {
     ApplyBatch { runs, mailboxes: vec![mailbox] }
 }
 
-fn everything(store: &Store) -> (Snapshot, String) {
+pub(crate) fn everything(store: &Store) -> (Snapshot, String) {
     let snapshot = store.snapshot().unwrap();
     let mut text = String::new();
     for mailbox in snapshot.mailboxes().unwrap() {

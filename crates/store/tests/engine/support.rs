@@ -33,6 +33,7 @@ pub(crate) fn options() -> OpenOptions {
         segment_bytes: 64 << 10,
         log_generation_bytes: 64 << 10,
         retention_seconds: 0,
+        catalog_base_bytes: None,
         ..OpenOptions::default()
     }
 }

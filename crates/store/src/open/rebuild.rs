@@ -1,0 +1,118 @@
+//! Building the catalog anew from a base and the log, or from the whole log.
+
+use std::io;
+use std::sync::Arc;
+
+use rehome_log::{Clock, Disk, FileName, Lsn, OpenMode, Ownership};
+
+use super::recover::Recovery;
+use super::{log_folder, tree_name};
+use crate::base;
+use crate::catalog::View;
+use crate::engine::{Engine, Parts};
+use crate::error::{StoreError, doing};
+use crate::identity::{Identity, identity_name, name, read_json, remove_if_there, restore_name};
+use crate::options::OpenOptions;
+use crate::segment::{self, Shape};
+use crate::tree::{RedbTree, Tree};
+
+/// What a catalog was built from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RebuildReport {
+    /// The base: the last group of the log that it holds; none if there was only the log.
+    pub base: Option<Lsn>,
+    /// Bases that were damaged, each with what is wrong with it.
+    pub damaged_bases: Vec<String>,
+    /// The last group of the log that the catalog holds now.
+    pub until: Lsn,
+    /// The catalog that was there before, under its new name.
+    pub old_catalog: Option<String>,
+}
+
+/// Builds the catalog of the store in the disk's root folder and opens it.
+pub(crate) fn rebuild(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    options: OpenOptions,
+) -> Result<(Engine, RebuildReport), StoreError> {
+    let missing = || StoreError::NoStore { place: identity_name().to_string() };
+    let store_id = Identity::read(&*disk)?.ok_or_else(missing)?.id()?;
+    let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, options.epoch_token)?;
+    if read_json::<crate::identity::Restore>(&*disk, &restore_name())?.is_some() {
+        let cause = "its catalog is built by opening it with the restore's marker".to_owned();
+        return Err(StoreError::RestoreInProgress { cause });
+    }
+    let shape = Shape { store_id, epoch: ownership.epoch() };
+    let mut damaged_bases = Vec::new();
+    let (tree, base) = build(&disk, &options, store_id, &mut damaged_bases)?;
+    let old_catalog = put_in_place(&*disk)?;
+    let tree: Box<dyn Tree> = Box::new(tree);
+    let recovery = Recovery { disk: &disk, clock: &clock, options: &options, shape, tree: &*tree };
+    let log = recovery.run()?;
+    let meta = View::new(tree.read()?).meta()?;
+    let report = RebuildReport { base, damaged_bases, until: meta.applied, old_catalog };
+    let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
+    let parts = Parts { disk, clock, options, shape, tree, log, ownership };
+    Ok((Engine::start(parts, &meta, next_segment), report))
+}
+
+/// Makes the new catalog beside the old one, from the newest base that is whole.
+fn build(
+    disk: &Arc<dyn Disk>,
+    options: &OpenOptions,
+    store_id: [u8; 16],
+    damaged: &mut Vec<String>,
+) -> Result<(RedbTree, Option<Lsn>), StoreError> {
+    for lsn in base::list(&**disk)? {
+        let tree = make_unnamed(disk, options)?;
+        match base::load(disk, store_id, lsn, &tree) {
+            Ok(()) => return Ok((tree, Some(lsn))),
+            Err(error @ StoreError::Damaged { .. }) => damaged.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    require_whole_log(&**disk)?;
+    Ok((make_unnamed(disk, options)?, None))
+}
+
+/// The new catalog's file, until it is in place.
+fn unnamed() -> FileName {
+    name("mail.redb.new")
+}
+
+fn make_unnamed(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree, StoreError> {
+    let failed = || doing("making the catalog's file");
+    remove_if_there(&**disk, &unnamed()).map_err(failed())?;
+    let file = disk.open(&unnamed(), OpenMode::CreateNew).map_err(failed())?;
+    RedbTree::open(Arc::clone(disk), file, options.cache_bytes)
+}
+
+/// Without a base the log has to begin with the store's first generation.
+fn require_whole_log(disk: &dyn Disk) -> Result<(), StoreError> {
+    let names = disk.list(&log_folder()).map_err(doing("listing the log"))?;
+    if names.iter().any(|name| name.starts_with("E0000000001-")) {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        place: log_folder().to_string(),
+        cause: "no base of the catalog is whole, and the log's first generation was released"
+            .to_owned(),
+        remedy: "restore the store from a backup; every content is in seg still",
+    })
+}
+
+/// Gives the new catalog its name; the old one keeps its bytes under another.
+fn put_in_place(disk: &dyn Disk) -> Result<Option<String>, StoreError> {
+    let failed = || doing("putting the new catalog in place");
+    let there = disk.list(&FileName::root()).map_err(failed())?;
+    let mut free = (1..).map(|number| name(&format!("mail.redb.lost-{number}")));
+    let aside = free.find(|name| !there.iter().any(|entry| entry == name.as_str()));
+    let aside = aside.expect("there are more numbers than files");
+    let old = match disk.rename(&tree_name(), &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        renamed => renamed.map(|()| Some(aside.to_string())).map_err(failed())?,
+    };
+    disk.rename(&unnamed(), &tree_name()).map_err(failed())?;
+    disk.sync_dir(&FileName::root()).map_err(failed())?;
+    Ok(old)
+}
