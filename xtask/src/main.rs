@@ -1,7 +1,9 @@
-//! Developer commands: `cargo xtask test | check | fix | servers | plan | bench | torture`.
+//! Developer commands: `cargo xtask test | check | fix | servers | plan | bench | fuzz |
+//! torture`.
 
 mod bench;
 mod commands;
+mod fuzz;
 mod torture;
 
 #[cfg(test)]
@@ -38,6 +40,8 @@ enum Command {
     /// Measure.
     #[command(subcommand)]
     Bench(Bench),
+    /// Hand made-up bytes to everything that reads bytes.
+    Fuzz(fuzz::FuzzArgs),
     /// Kill the real program at random moments and look whether anything is lost.
     #[command(subcommand)]
     Torture(torture::Torture),
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Plan { site } => commands::plan(&site),
         Command::Bench(Bench::Move(args)) => bench::run(&args),
         Command::Bench(Bench::Criterion) => commands::bench_criterion(),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Torture(torture) => torture::run(&torture),
     };
     match result {

@@ -17,6 +17,9 @@ pub use disk::{
     FileNameError, OpenMode, RealDisk, SimDisk, SyncKind,
 };
 pub use error::LogError;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub use log::fuzzing;
 pub use log::{Log, LogOptions, Pin, Record, Recovered, Visit};
 pub use lsn::{Lsn, LsnParseError};
 pub use ownership::{Ownership, OwnershipError};

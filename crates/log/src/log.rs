@@ -3,6 +3,8 @@
 
 mod ahead;
 mod chain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod header;
 mod read;
 mod record;

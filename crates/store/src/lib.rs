@@ -13,6 +13,9 @@ mod engine;
 mod error;
 mod export;
 mod flow;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod import;
 mod lock;

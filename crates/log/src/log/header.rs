@@ -105,6 +105,9 @@ impl Header {
         if u32_at(bytes, 12) != VERSION {
             return Err(NoHeader::Version(u32_at(bytes, 12)));
         }
+        if u64_at(bytes, 32) > GENERATION_MAX {
+            return Err(NoHeader::Invalid); // No position lies in such a generation.
+        }
         let mut identity = [0; 16];
         identity.copy_from_slice(&bytes[16..32]);
         let id = |at| GenerationId { number: u64_at(bytes, at), epoch: u64_at(bytes, at + 8) };
@@ -158,6 +161,15 @@ mod tests {
     fn a_header_gives_back_what_was_written() {
         check(header());
         check(Header { previous: None, prev_lsn: Lsn::ZERO, ..header() });
+    }
+
+    #[test]
+    fn a_generation_without_positions_makes_it_none() {
+        let (mut bytes, _) = header().encode();
+        bytes[32..40].copy_from_slice(&(GENERATION_MAX + 1).to_le_bytes());
+        let crc = crc32c(&bytes[12..HEADER_SIZE]);
+        bytes[8..12].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(Header::decode(&bytes), Err(NoHeader::Invalid));
     }
 
     #[test]

@@ -1,0 +1,34 @@
+//! One fuzzer for all targets: `REHOME_FUZZ_TARGET` names one, `REHOME_FUZZ_SEEDS` is the folder that
+//! gets its valid inputs. Run it with `cargo xtask fuzz`.
+#![no_main]
+
+use std::sync::OnceLock;
+
+static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+
+libfuzzer_sys::fuzz_target!(
+    init: choose(),
+    |bytes: &[u8]| {
+        if let Some(target) = TARGET.get() {
+            target(bytes);
+        }
+    }
+);
+
+/// Chooses the target and writes its seeds.
+fn choose() {
+    let name = std::env::var("REHOME_FUZZ_TARGET").unwrap_or_default();
+    let known = rehome_store::fuzzing::TARGETS;
+    let found = known.into_iter().find(|(known, _)| *known == name).map(|(_, target)| target);
+    let (target, seeds) = match (name.as_str(), found) {
+        ("log", _) => (rehome_log::fuzzing::log as fn(&[u8]), rehome_log::fuzzing::log_seeds()),
+        (_, Some(target)) => (target, rehome_store::fuzzing::seeds(&name)),
+        _ => panic!("{name:?} is no target; there are log and {:?}", known.map(|(name, _)| name)),
+    };
+    let folder = std::env::var("REHOME_FUZZ_SEEDS").expect("REHOME_FUZZ_SEEDS names a folder");
+    for (index, seed) in seeds.iter().enumerate() {
+        let path = format!("{folder}/seed-{index}");
+        std::fs::write(&path, seed).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+    TARGET.set(target).expect("it is chosen once");
+}
