@@ -1,5 +1,5 @@
-//! One fuzzer for all targets: `REHOME_FUZZ_TARGET` names one, `REHOME_FUZZ_SEEDS` is the folder that
-//! gets its valid inputs. Run it with `cargo xtask fuzz`.
+//! One fuzzer for all targets: `REHOME_FUZZ_TARGET` names one, `REHOME_FUZZ_SEEDS` is the folder
+//! that gets its valid inputs. Run it with `cargo xtask fuzz`.
 #![no_main]
 
 use std::sync::OnceLock;

@@ -1,5 +1,5 @@
-//! Runs the fuzz targets with the stable toolchain: coverage comes from the compiler's own pass, and
-//! there is no sanitizer, because the project has no `unsafe`.
+//! Runs the fuzz targets with the stable toolchain: coverage comes from the compiler's own pass,
+//! and there is no sanitizer, because the project has no `unsafe`.
 
 use std::path::Path;
 use std::process::Command;

@@ -33,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crates/cli", &["rehome"]),
     ("xtask", &["rehome"]),
     ("tests", &["rehome", "rehome-cli"]),
+    ("fuzz", &["rehome-log", "rehome-store"]),
 ];
 
 /// The longest function, in lines that hold code.

@@ -1,5 +1,5 @@
-//! What the store makes of any bytes; for `cargo xtask fuzz` and the tests. Each target takes bytes and
-//! panics if a promise is broken: nothing else panics, and what is read is written the same.
+//! What the store makes of any bytes; for `cargo xtask fuzz` and the tests. Each target takes bytes
+//! and panics if a promise is broken: nothing else panics, and what is read is written the same.
 
 mod seeds;
 

@@ -251,7 +251,8 @@ fn outlook_files_of_the_corpus_are_imported_with_every_item() {
     // One message has another attached, which is listed and not read.
     check_outlook("tika-testPST.pst", 1, &[("IPM.Note", 7)], &[("INBOX", 7)]);
     check_outlook("outlook-pst-rs-Empty.pst", 0, &[], &[("INBOX", 0)]);
-    // A list of contacts, which has no recipients, two exceptions of the appointment, an item of another folder.
+    // A list of contacts, which has no recipients; two exceptions of the appointment; an item of
+    // another folder.
     check_outlook(
         "java-libpst-dist-list.pst",
         4,

@@ -47,7 +47,8 @@ pub enum ImportError {
     },
     /// An Outlook file contradicts itself.
     #[error("{}: this Outlook file cannot be read on: {cause}; what was stored before stays, and \
-             the rest is not imported; repair a copy of it with scanpst and import that", path.display())]
+             the rest is not imported; repair a copy of it with scanpst and import that",
+             path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

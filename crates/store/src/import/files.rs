@@ -97,9 +97,9 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, ImportError>
     read.map(|_| Some(bytes)).map_err(unreadable(path, "reading this file"))
 }
 
-/// Reads a message file to its end; `metadata` is what it was when it was opened, and becomes what it
-/// was when it was read. A file that changes meanwhile is read once more. It never takes more memory
-/// than the file's length was.
+/// Reads a message file to its end; `metadata` is what it was when it was opened, and becomes what
+/// it was when it was read. A file that changes meanwhile is read once more. It never takes more
+/// memory than the file's length was.
 pub(crate) fn read_message(mut file: File, metadata: &mut Metadata) -> io::Result<Vec<u8>> {
     for _ in 0..2 {
         file.rewind()?;

@@ -1,4 +1,5 @@
-//! Sources that were made to harm: nothing panics, nothing leads out, and the source stays as it is.
+//! Sources that were made to harm: nothing panics, nothing leads out, and the
+//! source stays as it is.
 
 use super::testing::{empty_store, import, messages};
 use super::{ImportReport, import_site};

@@ -16,8 +16,8 @@ use std::io;
 /// Longer values of the properties of an item that is no mail are stated by their length.
 const VALUE_BYTES_MAX: usize = 64 << 10;
 
-/// The value of `PidTagAttachMethod` for a message. The library waits for itself for ever when it is
-/// asked to read one.
+/// The value of `PidTagAttachMethod` for a message. The library waits for itself for ever when it
+/// is asked to read one.
 const EMBEDDED: i32 = 5;
 
 /// Properties that stand in the message otherwise: subject, header, bodies.

@@ -106,7 +106,8 @@ fn bodies_and_attachments_become_parts() {
         "Content-Type: multipart/alternative;\r\n",
         "text/html; charset=windows-1252\r\nContent-Transfer-Encoding: base64\r\n\r\nPHA+6Q==\r\n",
         "image/png\r\nContent-Disposition: inline;\r\n filename=\"a.png\"\r\nContent-ID: <1@x>\r\n",
-        "application/octet-stream\r\nContent-Disposition: attachment;\r\n filename*=utf-8''%C3%9C.txt",
+        "application/octet-stream\r\nContent-Disposition: attachment;\r\n \
+         filename*=utf-8''%C3%9C.txt",
         "Content-Type: message/rfc822\r\nContent-Disposition: attachment;\r\n filename=\"m\"\r\n",
         "8bit\r\n\r\nSubject: inner\r\nMIME-Version: 1.0\r\n\r\n\r\n--=_",
     ] {

@@ -35,8 +35,8 @@ pub(super) enum Stop {
     Damaged(String),
 }
 
-/// Walks the whole file. `open` gives a new handle of it: after a panic of the reader nothing of its
-/// state is used any more.
+/// Walks the whole file. `open` gives a new handle of it: after a panic of the reader nothing of
+/// its state is used any more.
 pub(super) fn walk(
     open: &dyn Fn() -> std::io::Result<File>,
     progress: &Progress,
@@ -170,8 +170,8 @@ fn is_search(node: u32) -> bool {
 fn damaged(cause: &str) -> String {
     // The library reads no item without a table of recipients; such are sound otherwise.
     if cause.contains("Missing Sub-Node Tree") {
-        return "it has neither recipients nor attachments, and such items are not read; save it out \
-                of Outlook and import that"
+        return "it has neither recipients nor attachments, and such items are not read; save it \
+                out of Outlook and import that"
             .to_owned();
     }
     format!("damaged: {cause}; repair a copy of the file with scanpst and import it again")
