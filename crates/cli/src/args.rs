@@ -174,12 +174,22 @@ pub(crate) struct GateArgs {
     pub(crate) account: Option<String>,
 }
 
+/// How fast mail moves.
+#[derive(Debug, Args)]
+pub(crate) struct RateArgs {
+    /// Move contents no faster than this: bytes a second, or with a unit, as 50MB/s or 8MiB.
+    #[arg(long, value_name = "RATE", value_parser = crate::rate::parse)]
+    pub(crate) rate: Option<u64>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
     /// The plan.json, as `rehome plan` wrote it.
     pub(crate) plan: PathBuf,
     #[command(flatten)]
     pub(crate) gates: GateArgs,
+    #[command(flatten)]
+    pub(crate) rate: RateArgs,
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +198,8 @@ pub(crate) struct MigrateArgs {
     pub(crate) site: SiteArgs,
     #[command(flatten)]
     pub(crate) gates: GateArgs,
+    #[command(flatten)]
+    pub(crate) rate: RateArgs,
     /// Deliver and read mail all the while, and verify that mail as well.
     #[arg(long)]
     pub(crate) traffic: bool,
@@ -213,6 +225,8 @@ pub(crate) struct MoveArgs {
     /// Move this mailbox; may be given several times.
     #[arg(long)]
     pub(crate) mailbox: Vec<String>,
+    #[command(flatten)]
+    pub(crate) rate: RateArgs,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod rate;
 mod view;
 
 use std::ffi::OsString;
@@ -54,7 +55,12 @@ fn start(cli: Cli) -> Result<(), Error> {
     let program = std::env::current_exe().map_err(|error| Error::NeedsHuman {
         message: format!("the program cannot find itself: {error}"),
     })?;
-    let session = Session::new(program, Arc::clone(&stop));
+    let mut session = Session::new(program, Arc::clone(&stop));
+    session.move_bytes_per_second_max = match &cli.command {
+        Command::Apply(args) => args.rate.rate,
+        Command::Migrate(args) => args.rate.rate,
+        _ => None,
+    };
     dispatch(cli.command, &session, &mut View::new(cli.json, stop), cli.json)
 }
 

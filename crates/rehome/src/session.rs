@@ -14,6 +14,8 @@ pub struct Session {
     pub program: PathBuf,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Contents move no faster than this, in bytes a second.
+    pub move_bytes_per_second_max: Option<u64>,
     stop: Arc<AtomicBool>,
 }
 
@@ -27,7 +29,7 @@ impl Session {
     /// A session with the system's clock.
     #[must_use]
     pub fn new(program: PathBuf, stop: Arc<AtomicBool>) -> Self {
-        Session { program, clock: Arc::new(SystemClock), stop }
+        Session { program, clock: Arc::new(SystemClock), move_bytes_per_second_max: None, stop }
     }
 
     /// Whether somebody asked to stop.

@@ -33,7 +33,8 @@ pub(crate) fn export(args: &ExportArgs, view: &mut View, json: bool) -> Result<(
 
 pub(crate) fn move_mailboxes(args: &MoveArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let observe = &mut |event| view.show(&event);
-    let summary = jobs::move_mailboxes(&args.from, &args.to, &args.mailbox, observe)?;
+    let summary =
+        jobs::move_mailboxes(&args.from, &args.to, &args.mailbox, args.rate.rate, observe)?;
     view.end();
     answer(json, &summary, &summary.to_string())?;
     summary.verdict()

@@ -189,6 +189,7 @@ pub fn move_mailboxes(
     from: &Path,
     to: &Path,
     mailboxes: &[String],
+    bytes_per_second_max: Option<u64>,
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
     let source = open(from)?;
@@ -200,7 +201,8 @@ pub fn move_mailboxes(
     };
     let target = open_or_create(to)?;
     let (from_name, to_name) = (shown(from), shown(to));
-    let job = MoveJob::new(names.clone(), from_name.clone(), to_name.clone());
+    let mut job = MoveJob::new(names.clone(), from_name.clone(), to_name.clone());
+    job.bytes_per_second_max = bytes_per_second_max;
     let mut directory =
         StatesAsDirectory { from: source.clone(), to: target.clone(), from_name, to_name };
     let report = bulk_move(

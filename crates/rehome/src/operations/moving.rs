@@ -31,7 +31,8 @@ impl World<'_> {
         let mut target = self.names.target(to).map_err(from_error)?;
         // One directory decides for every mailbox of the move: the one of the server they leave.
         let mut directory = self.names.home_directory(from).map_err(from_error)?;
-        let job = MoveJob::new(names, from, to);
+        let mut job = MoveJob::new(names, from, to);
+        job.bytes_per_second_max = self.session.move_bytes_per_second_max;
         let memory = &mut self.memory;
         let mut unwritten = None;
         let report = bulk_move(
