@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Write a made-up site: Maildir++ trees, a directory export and site.toml.
     Sample(SampleArgs),
-    /// Take mail into a store: a Maildir++ tree, an mbox file, a folder of .eml files.
+    /// Take mail into a store: a Maildir++ tree, an mbox file, a folder of .eml files, an Outlook file (PST).
     Import(ImportArgs),
     /// Write mail out of a store.
     Export(ExportArgs),
@@ -96,7 +96,8 @@ pub(crate) struct SampleArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Maildir++ trees (or a folder with one for each user), mbox files, .eml files or folders.
+    /// Maildir++ trees (or a folder with one for each user), mbox files, .eml files or folders,
+    /// Outlook files (PST).
     #[arg(required = true)]
     pub(crate) sources: Vec<PathBuf>,
     /// The store; made if it does not exist.
