@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Write a made-up site: Maildir++ trees, a directory export and site.toml.
     Sample(SampleArgs),
-    /// Take mail into a store: a Maildir++ tree, an mbox file, a folder of .eml files, an Outlook file (PST).
+    /// Take mail into a store: Maildir++, mbox, .eml files, an Outlook file (PST).
     Import(ImportArgs),
     /// Write mail out of a store.
     Export(ExportArgs),
