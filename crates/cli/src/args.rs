@@ -301,6 +301,11 @@ pub(crate) enum StoreCommand {
         /// The store.
         store: PathBuf,
     },
+    /// Give back the room of what was deleted longer ago than the retention.
+    Compact {
+        /// The store.
+        store: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ mod store;
 
 pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, backup, restore};
 pub use mail::{ExportFormat, export, import};
-pub use store::{move_mailboxes, store_check, store_info, store_recover};
+pub use store::{move_mailboxes, store_check, store_compact, store_info, store_recover};
 
 use std::path::Path;
 use std::sync::Arc;

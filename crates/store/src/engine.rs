@@ -33,6 +33,7 @@ use crate::lock::lock;
 use crate::model::MailboxId;
 use crate::options::OpenOptions;
 use crate::segment::{SegmentNumbers, Segments, Shape};
+use crate::subscribe::Feed;
 use crate::tree::Tree;
 
 /// Bytes of requests that may wait to be committed.
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) segments: Arc<Segments>,
     pub(crate) segment_numbers: Arc<SegmentNumbers>,
     pub(crate) compactor: Compactor,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) tree: Box<dyn Tree>,
     pub(crate) log: Log,
     pub(crate) progress: Progress,
@@ -143,6 +145,7 @@ impl Engine {
             segments: Arc::new(Segments::new(Arc::clone(&disk), shape.store_id)),
             segment_numbers,
             compactor: Compactor::new(next_segment, meta.applied),
+            feed: Arc::new(Feed::new(meta.applied)),
             tree,
             log,
             progress: Progress::new(meta.applied),
@@ -172,8 +175,10 @@ impl Engine {
     pub(crate) fn close(&self) -> Result<(), StoreError> {
         let Some(shared) = lock(&self.shared).take() else { return Ok(()) };
         shared.requests.close();
+        let feed = Arc::clone(&shared.feed);
         let mut threads = std::mem::take(&mut *lock(&self.threads)).into_iter();
         join(threads.next());
+        feed.close();
         let checkpoint = shared.checkpoint();
         shared.applies.close();
         join(threads.next());
@@ -194,8 +199,10 @@ impl Engine {
     fn stop(&self) {
         let Some(shared) = lock(&self.shared).take() else { return };
         shared.requests.close();
+        let feed = Arc::clone(&shared.feed);
         let mut threads = std::mem::take(&mut *lock(&self.threads)).into_iter();
         join(threads.next());
+        feed.close();
         shared.applies.close();
         join(threads.next());
     }

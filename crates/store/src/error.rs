@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rehome_log::{LogError, OwnershipError};
+use rehome_log::{LogError, Lsn, OwnershipError};
 
 use crate::model::{ContentId, FolderId, FolderName, MailboxId, MailboxName, MailboxState, Uid};
 
@@ -79,6 +79,17 @@ pub enum StoreError {
     NotRecoverable {
         /// A message, folder or mailbox.
         what: String,
+    },
+    /// The log does not reach back so far: changes are missing.
+    #[error(
+        "changes after {since} cannot be told: the log begins at {first}; read the store as it \
+         is and follow it from its last group"
+    )]
+    NamesGap {
+        /// The last group known to the one who asks.
+        since: Lsn,
+        /// Where the log begins.
+        first: Lsn,
     },
     /// There is no folder of that name, and a batch needs it.
     #[error(

@@ -33,6 +33,7 @@ mod restore;
 mod segment;
 mod snapshot;
 mod store;
+mod subscribe;
 mod transfer;
 mod tree;
 
@@ -65,10 +66,11 @@ pub use mover::{
     bulk_move, compare_mailbox,
 };
 pub use open::RebuildReport;
-pub use options::{Lease, OpenOptions, ProgressFn, RecoveryProgress, RestoreMarker};
+pub use options::{Lease, OpenOptions, Profile, ProgressFn, RecoveryProgress, RestoreMarker};
 pub use restore::RestoreWriter;
 pub use snapshot::Snapshot;
 pub use store::Store;
+pub use subscribe::{ChangeEvent, ChangeKind, Subscription};
 pub use transfer::{
     Begin, DigestBuilder, End, FRAME_SIZE_MAX, FolderDigest, Frame, FrameReader, FrameWriter,
     LeftBehind, MailboxDigest, StreamError, TRANSFER_VERSION,

@@ -46,6 +46,43 @@ pub struct OpenOptions {
     pub progress: Option<ProgressFn>,
 }
 
+/// What a store is opened for; see [`OpenOptions::profile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// A few mailboxes on a small machine: 16 MiB of cache, segments of 16 MiB, generations of
+    /// 4 MiB, a checkpoint each 16 MiB of log.
+    Small,
+    /// A mail server: 1 GiB of cache, and otherwise the default.
+    Server,
+    /// Taking in much at once: 256 MiB of cache, and a checkpoint each 256 MiB of log or million
+    /// rows, so that an opening after a crash takes longer.
+    BulkLoad,
+}
+
+impl OpenOptions {
+    /// Choices for what the store is opened for.
+    #[must_use]
+    pub fn profile(profile: Profile) -> OpenOptions {
+        let default = OpenOptions::default();
+        match profile {
+            Profile::Small => OpenOptions {
+                cache_bytes: 16 << 20,
+                segment_bytes: 16 << 20,
+                log_generation_bytes: 4 << 20,
+                checkpoint_bytes: 16 << 20,
+                ..default
+            },
+            Profile::Server => OpenOptions { cache_bytes: 1 << 30, ..default },
+            Profile::BulkLoad => OpenOptions {
+                cache_bytes: 256 << 20,
+                checkpoint_bytes: 256 << 20,
+                checkpoint_rows: 1_000_000,
+                ..default
+            },
+        }
+    }
+}
+
 /// Hears how far recovery is.
 pub type ProgressFn = Arc<dyn Fn(RecoveryProgress) + Send + Sync>;
 

@@ -18,6 +18,7 @@ use crate::model::Statistics;
 use crate::open::{self, RebuildReport};
 use crate::options::OpenOptions;
 use crate::snapshot::Snapshot;
+use crate::subscribe::Subscription;
 
 /// A mailbox store.
 ///
@@ -140,6 +141,15 @@ impl Store {
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let shared = self.engine.shared()?;
         Snapshot::new(shared.view()?, Arc::clone(&shared.segments))
+    }
+
+    /// Everything that changes after group `since`, from [`Store::lsn`] or from an earlier event.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NamesGap`] if the log does not reach back so far, [`StoreError::Closed`].
+    pub fn subscribe(&self, since: Lsn) -> Result<Subscription, StoreError> {
+        Subscription::begin(&self.engine, since)
     }
 
     /// What the store holds.

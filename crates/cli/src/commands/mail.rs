@@ -77,6 +77,7 @@ pub(crate) fn store(command: &StoreCommand, view: &mut View, json: bool) -> Resu
         StoreCommand::Info { store } => jobs::store_info(store)?,
         StoreCommand::Check { store } => jobs::store_check(store, observe)?,
         StoreCommand::Recover { store } => jobs::store_recover(store, observe)?,
+        StoreCommand::Compact { store } => jobs::store_compact(store)?,
     };
     view.end();
     answer(json, &report, &report.to_string())?;

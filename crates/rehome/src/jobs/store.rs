@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use rehome_log::{RealDisk, SystemClock};
 use rehome_store::{
-    CheckReport, HomeDirectory, LocalSource, LocalTarget, MailboxName, MailboxState, MoveError,
-    MoveEvent, MoveJob, MoveReport, OpenOptions, Store, TransferError, bulk_move, compare_mailbox,
+    CheckReport, CompactBudget, HomeDirectory, LocalSource, LocalTarget, MailboxName, MailboxState,
+    MoveError, MoveEvent, MoveJob, MoveReport, OpenOptions, Store, TransferError, bulk_move,
+    compare_mailbox,
 };
 
 use super::{flow, open, open_or_create, require, store_error};
@@ -15,6 +16,32 @@ use crate::error::Error;
 use crate::event::{Event, Observe};
 use crate::report::JobReport;
 use crate::summary::{LockTimes, MessageCounts, Summary, bytes};
+
+/// Gives up what was deleted longer ago than the retention, and gives back the room that it took.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no store.
+pub fn store_compact(path: &Path) -> Result<JobReport, Error> {
+    let store = open(path)?;
+    let report = store.compact(CompactBudget::default()).map_err(Error::chain)?;
+    let after = store.statistics().map_err(Error::chain)?;
+    store.close().map_err(Error::chain)?;
+    let text = format!(
+        "{} given back, {} segments less, {} written again\n{} segments ({}) are left\n",
+        bytes(report.bytes_freed),
+        report.segments,
+        bytes(report.bytes_rewritten),
+        after.segments,
+        bytes(after.segment_bytes)
+    );
+    let problem = (!report.damaged_segments.is_empty()).then(|| {
+        let damaged = &report.damaged_segments;
+        format!("segments {damaged:?} cannot be read whole and stay as they are; check the store")
+    });
+    let document = serde_json::json!({ "compaction": report, "statistics": after });
+    Ok(JobReport::good(&document, text)?.with_problem(problem))
+}
 
 /// What a store holds.
 ///

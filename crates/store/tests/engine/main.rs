@@ -12,5 +12,6 @@ mod receive;
 mod restore;
 mod retain;
 mod script;
+mod subscribe;
 mod support;
 mod threads;

@@ -69,6 +69,7 @@ impl Desk<'_> {
         shared.ownership.verify().map_err(StoreError::from)?;
         shared.log.acknowledge(lsn);
         shared.progress.acknowledge(lsn, touched);
+        shared.feed.publish(lsn, shared.clock.wall_us(), &group);
         Ok((lsn, Work::Group { lsn, group, log_bytes }))
     }
 
