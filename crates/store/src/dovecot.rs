@@ -18,6 +18,8 @@ impl Keywords {
         let mut keywords = Self::default();
         for line in text.lines() {
             let Some((number, name)) = line.split_once(' ') else { continue };
+            // A line end that the last line has half would be whole when it is written.
+            let name = name.trim_end_matches('\r');
             let number = number.parse::<u8>().ok().filter(|number| *number < Self::LETTERS);
             if let (Some(number), false) = (number, name.is_empty()) {
                 keywords.0.insert(char::from(b'a' + number), name.to_owned());

@@ -111,3 +111,13 @@ fn subscriptions_that_would_be_written_otherwise_are_noticed() {
     check_subscriptions("V\t2\n\na\u{1}tb\n", new, &["a\tb"], false);
     check_subscriptions("Sent\r\nJunk", plain, &["Sent", "Junk"], false);
 }
+
+#[test]
+fn a_keyword_never_ends_in_half_a_line_end() {
+    for text in ["3 GW\r", "3 GW\r\n", "3 GW\r\r\n"] {
+        let keywords = Keywords::parse(text);
+        assert_eq!(keywords.name('d'), Some("GW"), "{text:?}");
+        assert_eq!(Keywords::parse(&keywords.to_text()), keywords);
+    }
+    assert!(Keywords::parse("3 \r").is_empty());
+}
