@@ -1,7 +1,7 @@
 //! Crashes of stores at every kind of work, with fixed seeds; and proof that these runs can fail.
 
 use rehome_tests::tell;
-use rehome_tests::torture::{Plan, Scenario, Site, run};
+use rehome_tests::torture::{OLD_STORES, Plan, Scenario, Site, digest, run, unpack};
 
 #[track_caller]
 fn check(seed: u64, points: u64, only: Option<Scenario>) {
@@ -37,4 +37,15 @@ fn a_sync_left_out_anywhere_is_found() {
     for lie in Site::ALL.into_iter().filter(|site| *site != Site::LogGeneration) {
         check_lie(lie, None, 2000);
     }
+}
+
+#[test]
+fn an_old_store_of_each_version_opens_holds_what_it_held_and_goes_on() {
+    for old in OLD_STORES {
+        let identity = unpack(old.packed).remove(std::path::Path::new("store.id"));
+        let identity = String::from_utf8(identity.expect("a store")).expect("JSON");
+        assert!(identity.contains(&format!("\"version\": {}", old.version)), "{identity}");
+        assert_eq!(digest(old.packed), old.digest.trim(), "version {}", old.version);
+    }
+    check(3, 60, Some(Scenario::Upgrade));
 }

@@ -9,6 +9,7 @@ mod moves;
 mod restore;
 mod rig;
 mod steps;
+mod upgrade;
 mod work;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use self::model::Difference;
 pub use self::rig::Site;
 use self::rig::Trouble;
+pub use self::upgrade::{OLD_STORES, OldStore, digest, pack, unpack};
 
 /// What a store is doing when its disk fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +34,8 @@ pub enum Scenario {
     Restore,
     /// Handing mailboxes over to another store, which fails too.
     Move,
+    /// An old store, opened by the program of today for the first time.
+    Upgrade,
 }
 
 impl Scenario {
@@ -43,6 +47,7 @@ impl Scenario {
             Scenario::Creation => "creation",
             Scenario::Restore => "restore",
             Scenario::Move => "move",
+            Scenario::Upgrade => "upgrade",
         }
     }
 
@@ -54,8 +59,13 @@ impl Scenario {
 }
 
 /// The scenarios and how many of 100 points each has.
-const SCENARIOS: &[(Scenario, u64)] =
-    &[(Scenario::Work, 60), (Scenario::Move, 25), (Scenario::Restore, 10), (Scenario::Creation, 5)];
+const SCENARIOS: &[(Scenario, u64)] = &[
+    (Scenario::Work, 55),
+    (Scenario::Move, 25),
+    (Scenario::Restore, 10),
+    (Scenario::Creation, 5),
+    (Scenario::Upgrade, 5),
+];
 
 /// What to torture.
 #[derive(Clone, Debug)]
@@ -209,6 +219,7 @@ fn point(
         Scenario::Creation => work::creation(lie, random, tally),
         Scenario::Restore => restore::point(lie, random, tally),
         Scenario::Move => moves::point(lie, random, tally),
+        Scenario::Upgrade => upgrade::point(lie, random, tally),
     }
 }
 

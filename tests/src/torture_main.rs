@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.first().map(String::as_str) {
         Some("store") => store(&args[1..]),
+        Some("pack") => pack(&args[1..]),
         _ => Err(format!("usage: {USAGE}")),
     };
     match done {
@@ -71,6 +72,16 @@ fn store(args: &[String]) -> Result<bool, String> {
     say(&format!("seed {}, {points} points from {first}", plan.seed));
     let times = number(args, "--times", 1)?;
     Ok((0..times).all(|_| once(&plan, args.iter().any(|arg| arg == "--json"))))
+}
+
+/// Packs the folder of a closed store into one small file, for the old stores that stay in the tree.
+fn pack(args: &[String]) -> Result<bool, String> {
+    let [folder, file] = args else { return Err("usage: pack STORE FILE".to_owned()) };
+    let packed = rehome_tests::torture::pack(&rehome_tests::tree(folder.as_ref()));
+    std::fs::write(file, &packed).map_err(|error| format!("{file}: {error}"))?;
+    let digest = rehome_tests::torture::digest(&packed);
+    tell(&format!("{} bytes, digest {digest}", packed.len()));
+    Ok(true)
 }
 
 /// One run of a plan; whether nothing failed.

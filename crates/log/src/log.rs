@@ -107,6 +107,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Log {
+    /// An epoch above every one that has written into folder `dir`; 0 if there is none.
+    ///
+    /// For owners whose epoch file was lost: it is the only record of its number but for the names
+    /// of the generations.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the disk says.
+    pub fn next_epoch(disk: &dyn Disk, dir: &FileName) -> io::Result<u64> {
+        let names = match disk.list(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            listed => listed?,
+        };
+        let epochs = names.iter().filter_map(|name| GenerationId::parse(name)).map(|id| id.epoch);
+        Ok(epochs.max().map_or(0, |epoch| epoch.saturating_add(1)))
+    }
+
     /// Creates an empty log in folder `dir`, made if need be, for the store `identity`.
     ///
     /// # Errors

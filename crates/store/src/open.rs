@@ -86,13 +86,20 @@ pub(crate) fn begin(
         return Err(taken(part));
     }
     let owner = &options.owner;
-    let ownership = Ownership::acquire(Arc::clone(disk), owner, options.epoch_token)?;
+    let ownership = Ownership::acquire(Arc::clone(disk), owner, token(&**disk, options)?)?;
     let id = options.store_id.unwrap_or_else(|| fresh(clock));
     write_json(&**disk, &unborn_name(), &Identity::new(id))?;
     clear(&**disk)?;
     disk.create_dir(&segment::folder()).map_err(doing("making the folder of segments"))?;
     let shape = Shape { store_id: id, epoch: ownership.epoch() };
     Ok((ownership, shape))
+}
+
+/// The least epoch to take. The log knows it too: a name in the folder whose sync once failed may be
+/// lost at any power cut, and so may the epoch file be.
+fn token(disk: &dyn Disk, options: &OpenOptions) -> Result<u64, StoreError> {
+    let known = Log::next_epoch(disk, &log_folder()).map_err(doing("listing the log"))?;
+    Ok(known.max(options.epoch_token))
 }
 
 fn has(entries: &[String], name: &FileName) -> bool {
@@ -188,7 +195,8 @@ pub(crate) fn open(
         _ => Identity::read(&*disk)?.ok_or_else(missing)?,
     };
     let store_id = identity.id()?;
-    let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, options.epoch_token)?;
+    let token = token(&*disk, &options)?;
+    let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, token)?;
     let restore = read_json::<Restore>(&*disk, &restore_name())?;
     let shape = Shape { store_id, epoch: ownership.epoch() };
     let marker = restore.map(|restore| restored::admit(&restore, &options)).transpose()?;

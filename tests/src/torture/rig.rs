@@ -130,6 +130,13 @@ impl Rig {
         Rig { lie, ..Rig::default() }
     }
 
+    /// Puts a file on the disk, durably.
+    pub(super) fn put(&self, name: &FileName, bytes: Vec<u8>) {
+        let made = self.sim.create_dir(&name.parent());
+        made.expect("a healthy disk");
+        self.sim.set_contents(name, bytes);
+    }
+
     /// A disk that is what this one is, but for its files.
     fn with(&self, sim: SimDisk) -> Rig {
         Rig { sim, lie: self.lie, ..Rig::default() }
