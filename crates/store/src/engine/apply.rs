@@ -68,8 +68,8 @@ fn work(
     since: &mut Since,
     keeper: &mut Keeper,
 ) -> Result<(), StoreError> {
-    // Whoever waits for an answer is to see why there is none: the failure is noted before `waiting`
-    // goes.
+    // Whoever waits for an answer is to see why there is none: the failure is noted before
+    // `waiting` goes.
     let failed = |error: StoreError| shared.fail(&error);
     let mut groups = Vec::new();
     let mut waiting = Vec::new();

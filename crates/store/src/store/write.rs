@@ -201,8 +201,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotIncoming`], [`StoreError::UnknownFolder`], [`StoreError::NoSuchContent`] if a row's content is neither here nor among the records; and
-    /// those that all changes share.
+    /// [`StoreError::NotIncoming`], [`StoreError::UnknownFolder`], [`StoreError::NoSuchContent`] if
+    /// a row's content is neither here nor among the records; and those that all changes share.
     pub fn apply(&self, batch: ApplyBatch) -> Result<Lsn, StoreError> {
         let ApplyBatch { runs, mailboxes } = batch;
         Ok(self.commit(Request::Receive { runs, mailboxes })?.1)
