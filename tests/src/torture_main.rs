@@ -7,8 +7,8 @@ use std::time::Instant;
 use rehome_tests::torture::{Plan, Scenario, Site, run};
 
 /// What each of the options stands for.
-const USAGE: &str = "store --seed S (--points N | --point P [--times N]) [--only SCENARIO] [--lie SITE] \
-                     [--json]";
+const USAGE: &str = "store --seed S (--points N | --point P [--times N]) [--only SCENARIO] \
+                     [--lie SITE] [--json]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

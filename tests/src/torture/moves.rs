@@ -271,7 +271,8 @@ impl World {
         let difference = self.certain.difference(found);
         let (certain, possible) = (&self.certain, &self.possible);
         let text = format!(
-            "{what}: {difference:?}; found {found:?}; acknowledged {certain:?}; possible {possible:?}"
+            "{what}: {difference:?}; found {found:?}; acknowledged {certain:?}; \
+             possible {possible:?}"
         );
         Failure { difference, ..Failure::new(text) }
     }
