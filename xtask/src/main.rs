@@ -39,20 +39,12 @@ enum Command {
     },
     /// Measure.
     #[command(subcommand)]
-    Bench(Bench),
+    Bench(bench::Bench),
     /// Hand made-up bytes to everything that reads bytes.
     Fuzz(fuzz::FuzzArgs),
     /// Kill the real program at random moments and look whether anything is lost.
     #[command(subcommand)]
     Torture(torture::Torture),
-}
-
-#[derive(Debug, Subcommand)]
-enum Bench {
-    /// The bulk move beside copies of the same bytes; renews docs/benchmarks/bulk-move.*.
-    Move(bench::MoveArgs),
-    /// The store's benches with criterion.
-    Criterion,
 }
 
 fn main() -> ExitCode {
@@ -62,8 +54,7 @@ fn main() -> ExitCode {
         Command::Fix => commands::fix(),
         Command::Servers => commands::servers(),
         Command::Plan { site } => commands::plan(&site),
-        Command::Bench(Bench::Move(args)) => bench::run(&args),
-        Command::Bench(Bench::Criterion) => commands::bench_criterion(),
+        Command::Bench(bench) => bench::run(&bench),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Torture(torture) => torture::run(&torture),
     };

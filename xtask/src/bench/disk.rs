@@ -1,10 +1,11 @@
 //! The disk under the measurement: its latency, its caches, its room.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use crate::bench::figures;
 
@@ -27,6 +28,69 @@ pub(crate) fn probe_ms(folder: &Path) -> Result<f64, String> {
     };
     let times = probe().map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(figures::median(&times))
+}
+
+/// Times of `count` syncs of two files at once after a write of 4 KiB to each, in milliseconds, each
+/// from the first call to the second return. The files grow with each write, or have been filled
+/// with zeros before.
+pub(crate) fn paired_syncs_ms(
+    folder: &Path,
+    count: usize,
+    grows: bool,
+) -> Result<Vec<f64>, String> {
+    let failed = |error: io::Error| format!("syncing two files of {}: {error}", folder.display());
+    let open = |name: &str| -> io::Result<File> {
+        let path = folder.join(format!("{name}-{grows}"));
+        let file = File::options().create(true).truncate(true).write(true).open(path)?;
+        if !grows {
+            (&file).write_all(&vec![0; count * PROBE_BYTES])?;
+            (&file).seek(SeekFrom::Start(0))?;
+        }
+        file.sync_all().map(|()| file)
+    };
+    let (one, other) = (open("one").map_err(failed)?, open("other").map_err(failed)?);
+    let meet = Barrier::new(2);
+    std::thread::scope(|scope| {
+        // Both come to every meeting, whatever happens, so that none waits for ever.
+        let second = scope.spawn(|| -> io::Result<()> {
+            let mut synced = Ok(());
+            for _ in 0..count {
+                meet.wait();
+                synced = synced.and(other.sync_data());
+                meet.wait();
+            }
+            synced
+        });
+        let (mut times, mut done) = (Vec::with_capacity(count), Ok(()));
+        for _ in 0..count {
+            let written = [&one, &other].map(|mut file| file.write_all(&[7; PROBE_BYTES]));
+            let begun = Instant::now();
+            meet.wait();
+            let synced = one.sync_data();
+            meet.wait();
+            times.push(begun.elapsed().as_secs_f64() * 1000.0);
+            done = written.into_iter().fold(done, Result::and).and(synced);
+        }
+        let second = second.join().expect("the other thread does not panic");
+        done.and(second).map(|()| times).map_err(failed)
+    })
+}
+
+/// Times of single syncs after appends of 4 KiB, in milliseconds, for so long.
+pub(crate) fn syncs_ms(folder: &Path, for_so_long: Duration) -> Result<Vec<f64>, String> {
+    let path = folder.join("syncs");
+    let work = || -> io::Result<Vec<f64>> {
+        let mut file = File::options().create(true).truncate(true).write(true).open(&path)?;
+        let (mut times, begun) = (Vec::new(), Instant::now());
+        while begun.elapsed() < for_so_long {
+            let called = Instant::now();
+            file.write_all(&[7; PROBE_BYTES])?;
+            file.sync_data()?;
+            times.push(called.elapsed().as_secs_f64() * 1000.0);
+        }
+        Ok(times)
+    };
+    work().map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Every file below a folder, or the file itself.
@@ -139,15 +203,18 @@ pub(crate) fn file_system(folder: &Path) -> String {
     text.lines().last().unwrap_or_default().to_owned()
 }
 
+/// Bytes that the file system of a folder has room for.
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
+    let text = ask("df", &["--output=avail", "-B1", &folder.to_string_lossy()]);
+    text.lines().last()?.trim().parse().ok()
+}
+
 /// Fails unless the file system of a folder has room for so many bytes more.
 pub(crate) fn require_room(folder: &Path, bytes: u64) -> Result<(), String> {
-    let shown = folder.to_string_lossy();
-    let text = ask("df", &["--output=avail", "-B1", &shown]);
-    let free: Option<u64> = text.lines().last().and_then(|line| line.trim().parse().ok());
-    match free {
+    match free_bytes(folder) {
         Some(free) if free < bytes => Err(format!(
-            "{shown} has {} MB free, all rounds together write {} MB; ask for fewer --rounds or \
-             name another disk with --scratch",
+            "{} has {} MB free, this takes {} MB; ask for less or name another disk with --scratch",
+            folder.display(),
             free / 1_000_000,
             bytes / 1_000_000
         )),

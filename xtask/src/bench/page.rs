@@ -1,247 +1,262 @@
-//! The results for people and programs: a table, a page, JSON, a chart.
+//! The results for people and programs: a page, JSON, a chart, and text for a terminal.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
-use crate::bench::Cache;
-use crate::bench::chart;
-use crate::bench::contender::Contender;
-use crate::bench::disk;
-use crate::bench::figures::{Measured, Row, Spread};
+use serde_json::{Value, json};
+
+use crate::bench::chart::Chart;
+use crate::bench::figures::{Goal, Spread, shown};
+use crate::bench::setting::Setting;
 
 /// What follows this line in the page is not written by the program, and is kept.
 const BY_HAND: &str = "<!-- What follows is written by hand and kept when the page is renewed. -->";
 
-/// Writes `bulk-move.md`, `bulk-move.json` and `bulk-move.svg`.
-pub(crate) fn write(folder: &Path, measured: &Measured) -> Result<(), String> {
-    let machine = machine(&measured.file_system);
-    let path = folder.join("bulk-move.md");
-    let old = fs::read_to_string(&path).unwrap_or_default();
-    let kept = old.split_once(BY_HAND).map_or("\n", |(_, kept)| kept);
-    let page = format!("{}\n{BY_HAND}{kept}", page(measured, &machine));
-    let mut json = format!("{:#}", measured.json(&machine));
-    json.push('\n');
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&path, page))
-        .and_then(|()| fs::write(folder.join("bulk-move.json"), json))
-        .and_then(|()| fs::write(folder.join("bulk-move.svg"), chart::svg(measured)))
-        .map_err(|error| format!("{}: {error}", folder.display()))
+/// A table.
+pub(crate) struct Table {
+    pub(crate) title: &'static str,
+    /// What is said before it; may be empty.
+    pub(crate) about: String,
+    pub(crate) heads: Vec<&'static str>,
+    /// So many columns from the left are words, the others figures.
+    pub(crate) words: usize,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
-/// Facts of this machine that decide the figures.
-fn machine(file_system: &str) -> Vec<(String, String)> {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let memory_kib: u64 =
-        memory.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default();
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    [
-        ("cpu", format!("{cores} x {}", cpu.trim_start_matches([' ', '\t', ':']))),
-        ("memory", format!("{} MiB", memory_kib >> 10)),
-        ("kernel", kernel.trim().to_owned()),
-        ("file system", file_system.to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
+/// What a measurement has to say.
+pub(crate) struct Page {
+    /// Stem of the files' names.
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// How to run it again, behind `cargo xtask bench`.
+    pub(crate) command: String,
+    /// What was measured.
+    pub(crate) intro: Vec<String>,
+    pub(crate) tables: Vec<Table>,
+    /// How it was measured, and what to beware of.
+    pub(crate) method: Vec<String>,
+    pub(crate) skipped: Vec<String>,
+    pub(crate) goals: Vec<Goal>,
+    pub(crate) chart: Chart,
+    /// Every single figure.
+    pub(crate) details: Value,
 }
 
-fn cells(row: &Row) -> [String; 8] {
-    let Spread { median, min, max, .. } = row.seconds;
-    [
-        row.contender.name().to_owned(),
-        row.cache.name().to_owned(),
-        format!("{median:.3}"),
-        format!("{min:.3}-{max:.3}"),
-        format!("{:.2}", row.ratio),
-        format!("{:.0}", row.messages_per_s),
-        format!("{:.0}", row.mb_per_s),
-        row.syncs.map_or_else(|| "-".to_owned(), |syncs| format!("{syncs:.0}")),
-    ]
-}
+impl Page {
+    /// Writes the page, its JSON and its chart, and shows the text.
+    pub(crate) fn publish(&self, setting: &Setting) -> Result<(), String> {
+        self.write(&setting.out(), setting)?;
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(self.text(setting).as_bytes()).map_err(|error| error.to_string())
+    }
 
-const HEADS: [&str; 8] =
-    ["what", "source", "median s", "range s", "x cp", "messages/s", "unique MB/s", "syncs"];
+    fn write(&self, folder: &Path, setting: &Setting) -> Result<(), String> {
+        let file = |ending: &str| folder.join(format!("{}.{ending}", self.name));
+        let old = fs::read_to_string(file("md")).unwrap_or_default();
+        let kept = old.split_once(BY_HAND).map_or("\n", |(_, kept)| kept);
+        let page = format!("{}\n{BY_HAND}{kept}", self.markdown(setting));
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(file("md"), page))
+            .and_then(|()| fs::write(file("json"), format!("{:#}\n", self.json(setting))))
+            .and_then(|()| fs::write(file("svg"), self.chart.svg()))
+            .map_err(|error| format!("{}: {error}", folder.display()))
+    }
 
-/// The table for a terminal.
-pub(crate) fn table(measured: &Measured) -> String {
-    let mut lines = vec![HEADS.map(str::to_owned)];
-    lines.extend(measured.rows().iter().map(cells));
-    let mut text = String::new();
-    for line in &lines {
-        let mut shown = format!("{:<27}{:<7}", line[0], line[1]);
-        for cell in &line[2..] {
-            shown.push_str(&format!(" {cell:>13}"));
+    fn json(&self, setting: &Setting) -> Value {
+        let machine = setting.machine.iter().cloned();
+        let mut json = json!({
+            "date": setting.date,
+            "machine": machine.collect::<std::collections::BTreeMap<_, _>>(),
+            "command": self.again(setting),
+            "seed": setting.seed,
+            "load_average": setting.load(),
+            "fdatasync_ms": setting.probes_ms,
+            "skipped": self.skipped,
+            "goals": self.goals.iter().map(Goal::json).collect::<Vec<_>>(),
+        });
+        json["details"] = self.details.clone();
+        json
+    }
+
+    fn again(&self, setting: &Setting) -> String {
+        format!("cargo xtask bench {} --seed {}", self.command, setting.seed)
+    }
+
+    fn markdown(&self, setting: &Setting) -> String {
+        let facts: Vec<_> =
+            setting.machine.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let mut text = format!(
+            "# {}\n\nMeasured on {} by `{}`, which wrote this page, [{name}.json]({name}.json) \
+             (every figure) and the chart.\n\nMachine: {}.\n\n",
+            self.title,
+            setting.date,
+            self.again(setting),
+            facts.join("; "),
+            name = self.name,
+        );
+        for paragraph in &self.intro {
+            text.push_str(&format!("{paragraph}\n\n"));
         }
-        text.push_str(&format!("{}\n", shown.trim_end()));
+        text.push_str(&format!("![{}]({}.svg)\n", self.chart.heading, self.name));
+        for table in &self.tables {
+            text.push_str(&markdown_table(table));
+        }
+        text.push_str(&format!("\n{}.\n\n", conditions(setting)));
+        for line in &self.method {
+            text.push_str(&format!("- {line}\n"));
+        }
+        for line in &self.skipped {
+            text.push_str(&format!("- Skipped: {line}.\n"));
+        }
+        text.push_str("\n## Goals\n\n| goal | bound | reached | |\n|---|--:|--:|---|\n");
+        for goal in &self.goals {
+            let sign = if goal.at_least { "at least" } else { "at most" };
+            let (bound, reached) = (shown(goal.bound), shown(goal.reached));
+            let verdict = match goal.verdict() {
+                "met" => "met".to_owned(),
+                verdict => format!("**{verdict}**"),
+            };
+            text.push_str(&format!("| {} | {sign} {bound} | {reached} | {verdict} |\n", goal.text));
+        }
+        text
     }
-    for line in &measured.skipped {
-        text.push_str(&format!("skipped: {line}\n"));
+
+    /// The text for a terminal.
+    fn text(&self, setting: &Setting) -> String {
+        let mut text = String::new();
+        for table in &self.tables {
+            text.push_str(&text_table(table));
+        }
+        for line in &self.skipped {
+            text.push_str(&format!("skipped: {line}\n"));
+        }
+        for goal in &self.goals {
+            let sign = if goal.at_least { ">=" } else { "<=" };
+            let (bound, reached, verdict) =
+                (shown(goal.bound), shown(goal.reached), goal.verdict());
+            let verdict = if verdict == "missed" { "MISSED" } else { verdict };
+            text.push_str(&format!("goal {} {sign} {bound}: {reached} {verdict}\n", goal.text));
+        }
+        text.push_str(&format!("{}\n", conditions(setting)));
+        text
     }
-    for goal in measured.goals() {
-        let sign = if goal.at_least { ">=" } else { "<=" };
-        let verdict = if goal.met() { "met" } else { "MISSED" };
-        let (text_of, bound, reached) = (goal.text, goal.bound, goal.reached);
-        text.push_str(&format!("goal {text_of} {sign} {bound:.2}: {reached:.2} {verdict}\n"));
-    }
-    text.push_str(&format!("{}\n", probes(measured)));
-    text
 }
 
-fn probes(measured: &Measured) -> String {
-    let Spread { median, min, max, count } = Spread::of(&measured.probes_ms);
+/// The state of the machine while it was measured.
+fn conditions(setting: &Setting) -> String {
+    let Spread { median, min, max, count } = Spread::of(&setting.probes_ms);
+    let [before, after] = setting.load();
     format!(
-        "fdatasync of a 4 KiB append: median {median:.2} ms, {min:.2}-{max:.2} \
-         (medians of 64, before each of {count} rounds); seed {}; cold = {}; load average {} \
-         before, {} after",
-        measured.seed, measured.eviction, measured.load[0], measured.load[1]
+        "fdatasync of a 4 KiB append: median {median:.2} ms, {min:.2}-{max:.2} (medians of 64, \
+         measured {count} times between the runs); seed {}; load average {before} before, {after} \
+         after",
+        setting.seed
     )
 }
 
-fn page(measured: &Measured, machine: &[(String, String)]) -> String {
-    let facts: Vec<_> = machine.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    let (all, half) = (&measured.all, &measured.half);
-    let mut text = format!(
-        "# The bulk move beside copies of the same bytes\n\n\
-         Measured on {} by `cargo xtask bench move --corpus DIR --rounds {} --seed {}`, which \
-         wrote this page, [bulk-move.json](bulk-move.json) (every run) and the chart.\n\n\
-         Machine: {}.\n\n\
-         Mail: {} mailboxes, {} messages of {:.1} MB; {} contents of {:.1} MB when each is \
-         counted once. Half of them: {} mailboxes, {} messages, {:.1} MB of contents.\n\n\
-         ![median seconds](bulk-move.svg)\n\n",
-        disk::ask("date", &["-u", "+%F"]),
-        measured.rounds,
-        measured.seed,
-        facts.join("; "),
-        all.mailboxes.len(),
-        all.messages,
-        measured.message_bytes as f64 / 1e6,
-        all.contents,
-        all.unique_bytes as f64 / 1e6,
-        half.mailboxes.len(),
-        half.messages,
-        half.unique_bytes as f64 / 1e6,
-    );
-    text.push_str(&markdown_row(&HEADS.map(str::to_owned)));
-    text.push_str("|---|---|--:|--:|--:|--:|--:|--:|\n");
-    for row in measured.rows() {
-        text.push_str(&markdown_row(&cells(&row)));
+fn markdown_table(table: &Table) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let mut text = String::from("\n");
+    if !table.title.is_empty() {
+        text.push_str(&format!("## {}\n\n", table.title));
     }
-    text.push_str(&format!("\n{}.\n\n", probes(measured)));
-    text.push_str(METHOD);
-    for line in &measured.skipped {
-        text.push_str(&format!("- Skipped: {line}.\n"));
+    if !table.about.is_empty() {
+        text.push_str(&format!("{}\n\n", table.about));
     }
-    text.push_str("\n## Goals\n\n| goal | bound | reached | |\n|---|--:|--:|---|\n");
-    for goal in measured.goals() {
-        let sign = if goal.at_least { "at least" } else { "at most" };
-        let verdict = if goal.met() { "met" } else { "**missed**" };
-        let (name, bound, reached) = (goal.text, goal.bound, goal.reached);
-        text.push_str(&format!("| {name} | {sign} {bound:.2} | {reached:.2} | {verdict} |\n"));
+    text.push_str(&line(&table.heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>()));
+    let rule = |column| if column < table.words { "---" } else { "--:" };
+    let rules: Vec<_> = (0..table.heads.len()).map(rule).collect();
+    text.push_str(&format!("|{}|\n", rules.join("|")));
+    for row in &table.rows {
+        text.push_str(&line(row));
     }
-    text.push_str(&phases(measured));
     text
 }
 
-const METHOD: &str = "\
-- `x cp` is the median over the median of `cp` and fsync of one file with the same bytes, same \
-state of the source.
-- The time of a move is from the call of the library to its return; contents and rows are \
-durable then. Both stores are in this process, the directory of homes is in memory. Syncs are \
-those of both stores' files and folders in that time.
-- Warm: every file of the source was read just before. Cold: see above; the source's catalog \
-keeps its own cache of 64 MiB in both cases.
-- All runs of a round are shuffled, each after a syncfs and a rest, each into a folder of its \
-own; nothing is deleted before the last one has ended.
-- After each move the mailboxes are counted at the target; a difference ends the program.
-";
-
-/// The phases of the moves, as a table.
-fn phases(measured: &Measured) -> String {
-    let mut text = "\n## Phases of the move\n\nMedian seconds; the phases' medians need not add \
-                    up.\n\n| what | source | compare | carry | cut over |\n|---|---|--:|--:|--:|\n"
-        .to_owned();
-    for contender in [Contender::MoveAll, Contender::MoveHalf] {
-        for cache in Cache::BOTH {
-            let [compare, carry, cutover] = measured.phases(contender, cache);
-            let (name, cache) = (contender.name(), cache.name());
-            text.push_str(&format!(
-                "| {name} | {cache} | {compare:.3} | {carry:.3} | {cutover:.3} |\n"
-            ));
+fn text_table(table: &Table) -> String {
+    let heads: Vec<String> = table.heads.iter().map(|head| (*head).to_owned()).collect();
+    let lines: Vec<&Vec<String>> = std::iter::once(&heads).chain(&table.rows).collect();
+    let width = |column: usize| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut text = String::from("\n");
+    if !table.title.is_empty() {
+        text.push_str(&format!("{}\n", table.title));
+    }
+    for line in lines {
+        let mut shown = String::new();
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            match column < table.words {
+                true => shown.push_str(&format!("{cell:<width$}  ")),
+                false => shown.push_str(&format!("{cell:>width$}  ")),
+            }
         }
+        text.push_str(&format!("{}\n", shown.trim_end()));
     }
     text
-}
-
-fn markdown_row(cells: &[String]) -> String {
-    format!("| {} |\n", cells.join(" | "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::contender::Run;
-    use crate::bench::stage::Load;
+    use crate::bench::chart::{Bar, Tone};
 
-    fn measured(seconds: &[(Contender, f64)]) -> Measured {
-        let run = |(contender, seconds): &(Contender, f64)| Run {
-            round: 1,
-            contender: *contender,
-            cache: Cache::Cold,
-            seconds: *seconds,
-            facts: None,
-        };
-        let load = Load { messages: 10, contents: 5, unique_bytes: 2_000_000, ..Load::default() };
-        Measured {
-            seed: 1,
-            rounds: 1,
-            all: load.clone(),
-            half: load,
-            message_bytes: 4_000_000,
-            eviction: "none",
-            contenders: Contender::ALWAYS.to_vec(),
-            skipped: Vec::new(),
-            file_system: "ext4".to_owned(),
-            probes_ms: vec![1.0],
-            runs: seconds.iter().map(run).collect(),
-            load: ["0".to_owned(), "0".to_owned()],
+    fn page() -> Page {
+        Page {
+            name: "sample",
+            title: "A page",
+            command: "sample --rounds 1".to_owned(),
+            intro: vec!["About.".to_owned()],
+            tables: vec![Table {
+                title: "",
+                about: String::new(),
+                heads: vec!["what", "s"],
+                words: 1,
+                rows: vec![vec!["move".to_owned(), "1.00".to_owned()]],
+            }],
+            method: Vec::new(),
+            skipped: vec!["a peer".to_owned()],
+            goals: vec![Goal::at_most("move / cp", 0.85, 1.0)],
+            chart: Chart {
+                heading: "Seconds".to_owned(),
+                bars: vec![Bar::of("move", 1.0, Tone::Ours)],
+                longest: f64::INFINITY,
+            },
+            details: json!({ "runs": [1.0] }),
         }
     }
 
     #[track_caller]
-    fn check(seconds: &[(Contender, f64)], expected: &str) {
-        let text = table(&measured(seconds));
-        let found = text
-            .lines()
-            .any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") == expected);
-        assert!(found, "{expected:?} is not in\n{text}");
-    }
-
-    #[test]
-    fn a_row_has_its_ratio_to_the_copy_and_its_rates() {
-        let seconds = [(Contender::MoveAll, 1.0), (Contender::CopyAll, 2.0)];
-        check(&seconds, "bulk move, all mailboxes cold 1.000 1.000-1.000 0.50 10 2 -");
+    fn check(text: &str, expected: &str) {
+        assert!(text.lines().any(|line| line == expected), "{expected:?} is not in\n{text}");
     }
 
     #[test]
     fn a_missed_goal_is_called_missed() {
-        let seconds = [(Contender::MoveAll, 2.0), (Contender::CopyAll, 2.0)];
-        check(&seconds, "goal all mailboxes / cp, cold <= 0.85: 1.00 MISSED");
+        let setting = Setting::sample(1);
+        check(&page().text(&setting), "goal move / cp <= 0.85: 1.00 MISSED");
+        check(&page().markdown(&setting), "| move / cp | at most 0.85 | 1.00 | **missed** |");
+    }
+
+    #[test]
+    fn a_page_says_what_was_skipped() {
+        check(&page().text(&Setting::sample(1)), "skipped: a peer");
+        check(&page().markdown(&Setting::sample(1)), "- Skipped: a peer.");
     }
 
     #[test]
     fn what_was_written_by_hand_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bulk-move.md");
-        let measured = measured(&[(Contender::MoveAll, 1.0), (Contender::CopyAll, 2.0)]);
-        write(folder.path(), &measured).unwrap();
-        let page = fs::read_to_string(&path).unwrap();
-        fs::write(&path, format!("{page}\nby hand\n")).unwrap();
-        write(folder.path(), &measured).unwrap();
+        let path = folder.path().join("sample.md");
+        page().write(folder.path(), &Setting::sample(1)).unwrap();
+        let written = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{written}\nby hand\n")).unwrap();
+        page().write(folder.path(), &Setting::sample(2)).unwrap();
         let renewed = fs::read_to_string(&path).unwrap();
         assert!(renewed.ends_with("\nby hand\n"));
         assert_eq!(renewed.matches(BY_HAND).count(), 1);
+        assert!(renewed.contains("--seed 2`"));
     }
 }
