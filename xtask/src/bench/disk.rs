@@ -30,7 +30,7 @@ pub(crate) fn probe_ms(folder: &Path) -> Result<f64, String> {
     Ok(figures::median(&times))
 }
 
-/// Times of `count` syncs of two files at once after a write of 4 KiB to each, in milliseconds, each
+/// Times of `count` syncs of two files at once after writing 4 KiB to each, in milliseconds, each
 /// from the first call to the second return. The files grow with each write, or have been filled
 /// with zeros before.
 pub(crate) fn paired_syncs_ms(

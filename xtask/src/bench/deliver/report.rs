@@ -37,7 +37,7 @@ const METHOD: [&str; 8] = [
      nothing is deleted before the end.",
     "Writers are threads of this process on the same cores as the store. Their own work between \
      two deliveries (making a message) is in the rates and not in the times.",
-    "Two fdatasyncs at once: 4 KiB are written to each of two files, and the time is from the first \
+    "Two fdatasyncs at once: 4 KiB are written to each of two files; the time is from the first \
      call to the second return, from two standing threads; into files that grow, and into zeros \
      that are there. The goal is judged by the files that grow.",
     "SQLite: one connection in this process behind a lock, one transaction a message. It has no \
