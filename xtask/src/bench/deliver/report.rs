@@ -186,7 +186,11 @@ fn details(measured: &Measured) -> serde_json::Value {
             "mailboxes": taken.cell.mailboxes, "per_second": taken.per_second,
             "ms": taken.times.json() })
     };
-    let single = |(name, unit, values): (&str, &str, Vec<f64>)| json!({ "what": name, "unit": unit, "rounds": values });
+    let single = |(what, unit, rounds): (&str, &str, Vec<f64>)| {
+        json!({
+            "what": what, "unit": unit, "rounds": rounds,
+        })
+    };
     json!({
         "cells": measured.taken.iter().map(cell).collect::<Vec<_>>(),
         "singles": singles_of(measured).into_iter().map(single).collect::<Vec<_>>(),
