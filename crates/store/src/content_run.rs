@@ -79,22 +79,31 @@ impl ContentRun {
         self.buf.padded()
     }
 
-    /// Keeps the records that begin at `offsets`, which are sorted, and closes the gaps.
-    pub(crate) fn keep(&mut self, offsets: impl IntoIterator<Item = usize>) {
-        let mut offsets = offsets.into_iter().peekable();
-        let mut end = 0;
-        let bytes = self.buf.as_mut_slice();
-        self.records.retain_mut(|record| {
-            while offsets.next_if(|offset| *offset < record.offset).is_some() {}
-            if offsets.peek() != Some(&record.offset) {
-                return false;
+    /// Checks the records that begin at `offsets` of `buf`, which are sorted and do not overlap,
+    /// and closes the gaps between them.
+    pub(crate) fn picked(
+        mut buf: AlignedBuf,
+        offsets: impl IntoIterator<Item = usize>,
+    ) -> Result<ContentRun, BadRun> {
+        let (mut records, mut end) = (Vec::new(), 0);
+        let bytes = buf.as_mut_slice();
+        for offset in offsets {
+            let head = record::decode(bytes.get(offset..).unwrap_or_default());
+            let (head, _) = head.map_err(|cause| BadRun { offset, cause })?;
+            if offset != end {
+                bytes.copy_within(offset..offset + head.record_bytes, end);
             }
-            bytes.copy_within(record.offset..record.offset + record.len, end);
-            record.offset = end;
-            end += record.len;
-            true
-        });
-        self.buf.truncate(end);
+            records.push(RunRecord {
+                content: head.content,
+                offset: end,
+                len: head.record_bytes,
+                crc: head.crc,
+                size_bytes: head.size_bytes,
+            });
+            end += head.record_bytes;
+        }
+        buf.truncate(end);
+        Ok(ContentRun { buf, records })
     }
 }
 
@@ -110,14 +119,14 @@ mod tests {
     #[track_caller]
     fn check(kept: &[usize], expected: &[&[u8]]) {
         let bodies: [&[u8]; 4] = [b"one", b"the second", b"", b"four"];
-        let mut all = ContentRun::check(&run(&bodies)).unwrap();
-        let offsets: Vec<usize> = kept.iter().map(|at| all.records()[*at].offset).collect();
-        all.keep(offsets);
-        assert_eq!(all, ContentRun::check(&run(expected)).unwrap());
+        let all = ContentRun::check(&run(&bodies)).unwrap();
+        let offsets = kept.iter().map(|at| all.records()[*at].offset);
+        let picked = ContentRun::picked(all.buf.clone(), offsets).unwrap();
+        assert_eq!(picked, ContentRun::check(&run(expected)).unwrap());
     }
 
     #[test]
-    fn what_is_kept_is_a_run_without_gaps() {
+    fn what_is_picked_is_a_run_without_gaps() {
         check(&[0, 1, 2, 3], &[b"one", b"the second", b"", b"four"]);
         check(&[1, 3], &[b"the second", b"four"]);
         check(&[2], &[b""]);
@@ -130,5 +139,15 @@ mod tests {
         bytes[64 + 57] ^= 1;
         let error = ContentRun::check(&bytes).unwrap_err();
         assert!(matches!(error, StoreError::BadRecords { offset: 64, .. }), "{error}");
+        let buf = AlignedBuf::copy_of(&bytes);
+        assert!(ContentRun::picked(buf.clone(), [0]).is_ok());
+        for (offset, cause) in [
+            (64, "the checksum of a record is wrong"),
+            (8, "no record begins here"),
+            (900, "it ends inside a record's header"),
+        ] {
+            let picked = ContentRun::picked(buf.clone(), [offset]);
+            assert_eq!(picked.unwrap_err(), BadRun { offset, cause });
+        }
     }
 }

@@ -13,7 +13,7 @@ mod queue;
 mod request;
 mod sync;
 
-pub(crate) use request::{Compaction, NewRow, NewSegment, Reply, Request};
+pub(crate) use request::{Compaction, NewRow, NewSegment, Received, Reply, Request};
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, OnceLock};

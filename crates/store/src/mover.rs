@@ -14,7 +14,6 @@ mod local;
 mod report;
 mod resolve;
 mod rows;
-mod runs;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -3,11 +3,13 @@
 mod frame;
 mod private;
 mod read;
+mod stretch;
 mod write;
 
 pub(crate) use frame::{SEGMENT_HEADER_SIZE, Shape};
-pub(crate) use private::{PrivateSegment, SegmentNumbers};
+pub(crate) use private::{PrivateSegment, SegmentNumbers, sync_names};
 pub(crate) use read::Segments;
+pub(crate) use stretch::{Stretch, loads, stretches};
 pub(crate) use write::{OpenSegment, create};
 
 use std::sync::Arc;

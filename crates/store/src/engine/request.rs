@@ -39,8 +39,7 @@ pub(crate) enum Request {
     Take { from: (MailboxId, FolderId), uids: Vec<Uid>, to: FolderId },
     Purge(Purge),
     Compact(Compaction),
-    Receive { runs: Vec<ContentRun>, mailboxes: Vec<IncomingMailbox> },
-    Attach { segment: NewSegment, mailboxes: Vec<IncomingMailbox> },
+    Receive(Received),
 }
 
 /// A message to be appended.
@@ -55,6 +54,15 @@ pub(crate) struct NewRow {
     pub(crate) keywords: Vec<String>,
     pub(crate) uid: Option<Uid>,
     pub(crate) origin: Option<String>,
+}
+
+/// What came from another store: contents, in segments or to be put into the store's own, and rows
+/// that need no others.
+#[derive(Default)]
+pub(crate) struct Received {
+    pub(crate) segments: Vec<NewSegment>,
+    pub(crate) runs: Vec<ContentRun>,
+    pub(crate) mailboxes: Vec<IncomingMailbox>,
 }
 
 /// A segment that was written apart and is durable, with its records.
@@ -76,6 +84,24 @@ pub(crate) struct Compaction {
     /// Contents that lost their last message after this group are kept.
     pub(crate) free_below: Lsn,
     pub(crate) drops: Vec<u32>,
+}
+
+impl Received {
+    /// Bytes of log it takes at most.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let in_segments = self.segments.iter().map(|one| one.records.len());
+        let records = in_segments.chain(self.runs.iter().map(|run| run.records().len()));
+        records.sum::<usize>() as u64 * CONTENT_LOG_BYTES
+            + self.segments.len() as u64 * ROW_LOG_BYTES
+            + self.mailboxes.iter().map(incoming_log_bytes).sum::<u64>()
+    }
+
+    /// Adds what came after it.
+    pub(crate) fn extend(&mut self, later: Received) {
+        self.segments.extend(later.segments);
+        self.runs.extend(later.runs);
+        self.mailboxes.extend(later.mailboxes);
+    }
 }
 
 impl Compaction {
@@ -123,7 +149,9 @@ impl Request {
             Request::Append { bodies, .. } => {
                 bodies.iter().map(|body| body.bytes.len() as u64).sum()
             }
-            Request::Receive { runs, .. } => runs.iter().map(|run| run.len() as u64).sum(),
+            Request::Receive(Received { runs, .. }) => {
+                runs.iter().map(|run| run.len() as u64).sum()
+            }
             _ => 0,
         };
         bodies + self.log_bytes()
@@ -162,15 +190,7 @@ impl Request {
                 Request::Take { uids, .. } => uids.len() as u64 * 64,
                 Request::Purge(purge) => purge.rows() * 16,
                 Request::Compact(compaction) => compaction.log_bytes(),
-                Request::Receive { runs, mailboxes } => {
-                    let records = runs.iter().map(|run| run.records().len() as u64);
-                    records.sum::<u64>() * CONTENT_LOG_BYTES
-                        + mailboxes.iter().map(incoming_log_bytes).sum::<u64>()
-                }
-                Request::Attach { segment, mailboxes } => {
-                    segment.records.len() as u64 * CONTENT_LOG_BYTES
-                        + mailboxes.iter().map(incoming_log_bytes).sum::<u64>()
-                }
+                Request::Receive(received) => received.log_bytes(),
             }
     }
 }

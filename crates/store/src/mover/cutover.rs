@@ -78,14 +78,17 @@ impl Mover<'_> {
         let fenced = self.source.set_state(mailbox, &state);
         fenced.map_err(|error| self.source_failed("fencing a mailbox", error))?;
         self.tell(MoveEvent::Fenced { mailbox: mailbox.clone() })?;
-        let offer = self.offer(std::slice::from_ref(mailbox))?;
-        if offer.rows > self.job.lock_rows_max {
-            let (rows, most) = (offer.rows, self.job.lock_rows_max);
-            let reason = format!("{rows} changes were left for the lock, at most {most} allowed");
-            return Ok(Some(Attempt::BackedOut(reason)));
-        }
-        if let Some(left) = self.carry(&offer, 0)?.pop() {
-            return Ok(Some(Attempt::Left(left)));
+        if !self.is_level(mailbox)? {
+            let offer = self.offer(std::slice::from_ref(mailbox))?;
+            if offer.rows > self.job.lock_rows_max {
+                let (rows, most) = (offer.rows, self.job.lock_rows_max);
+                let reason =
+                    format!("{rows} changes were left for the lock, at most {most} allowed");
+                return Ok(Some(Attempt::BackedOut(reason)));
+            }
+            if let Some(left) = self.carry(&offer, 0)?.pop() {
+                return Ok(Some(Attempt::Left(left)));
+            }
         }
         self.tell(MoveEvent::Delivered { mailbox: mailbox.clone() })?;
         let waited_ms = u64::try_from(fenced_at.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -95,6 +98,16 @@ impl Mover<'_> {
             return Ok(Some(Attempt::BackedOut(reason)));
         }
         Ok(None)
+    }
+
+    /// Whether the target has durably all that the fenced source has. Each change of a mailbox has
+    /// a modseq of its own, so that the last one tells.
+    fn is_level(&mut self, mailbox: &MailboxName) -> Result<bool, MoveError> {
+        let info = self.source.info(mailbox);
+        let info = info.map_err(|error| self.source_failed("asked for its last change", error))?;
+        let cursor = self.target.cursor(mailbox);
+        let cursor = cursor.map_err(|error| self.target_failed("asked how far it is", error))?;
+        Ok(cursor.is_some() && cursor == info.map(|info| info.highest_modseq))
     }
 
     /// Gives the mailbox back to the source. If that fails on the way out of another failure, the

@@ -69,7 +69,7 @@ fn empty_mailboxes_and_mailboxes_without_folders_move() {
 /// Runs a move that stops at an event, checks that nothing is locked, and runs it again.
 #[track_caller]
 fn check_stop(stop_at: usize) -> bool {
-    let world = World::new(3, 9);
+    let world = World::new(5, 9);
     let mut events = 0;
     let stopped = world.carry_out(&world.job(), &mut |_| {
         events += 1;
@@ -103,7 +103,7 @@ fn stopped_at_any_event_the_same_move_goes_on() {
 /// Kills a move at a call of any side, with or without the power of both, and runs it again.
 #[track_caller]
 fn check_kill(calls: u64, failing: Failing, power_cut: bool) -> bool {
-    let world = World::new(2, 7);
+    let world = World::new(3, 7);
     let fuse = Fuse::new(calls, failing);
     let mut source = Fused(LocalSource::new(world.source.clone()), fuse.clone());
     let target = LocalTarget::with_small_bytes(world.target.clone(), 512);
@@ -153,7 +153,7 @@ fn after_a_power_cut_at_any_call_the_same_move_goes_on() {
 
 /// A job above the size from which on the source has a thread of its own.
 fn large_world() -> World {
-    let world = World::new(2, 3);
+    let world = World::new(5, 3);
     for mailbox in &world.mailboxes {
         let id = world.source.mailbox(mailbox).unwrap().unwrap().id;
         for number in 0..12 {
@@ -522,7 +522,7 @@ fn a_comparison_finds_what_is_lost_altered_and_doubled() {
     let mut runs = Vec::new();
     for (_, message) in &batch.messages {
         let extent = extents.locate(&message.content).unwrap().unwrap();
-        runs.push(world.source.read_run(extent.segment, extent.offset, extent.len).unwrap());
+        runs.push(world.source.read_records(&[extent]).unwrap());
     }
     let mailboxes = vec![batch];
     other.apply(crate::ApplyBatch { runs, mailboxes }).unwrap();

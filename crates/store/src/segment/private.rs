@@ -73,7 +73,7 @@ impl SegmentNumbers {
 }
 
 impl PrivateSegment {
-    /// Makes the file with its header. Its name is durable after [`PrivateSegment::finish`].
+    /// Makes the file with its header. File and name are not durable yet.
     pub(crate) fn create(
         disk: &Arc<dyn Disk>,
         numbers: &Arc<SegmentNumbers>,
@@ -128,7 +128,8 @@ impl PrivateSegment {
         Ok(())
     }
 
-    /// Ends the segment with its footer; file and name are durable when this returns.
+    /// Ends the segment with its footer; the file is durable when this returns, and its name once
+    /// [`sync_names`] has returned after that.
     pub(crate) fn finish(&self) -> io::Result<()> {
         let at = self.end.next_multiple_of(FOOTER_SIZE as u64);
         let footer = self.shape.footer(self.id, self.end, self.records.len() as u64, self.crc.0);
@@ -136,7 +137,7 @@ impl PrivateSegment {
         if let Some(file) = &self.file {
             self.disk.sync(file.id, SyncKind::All).map_err(not_full)?;
         }
-        self.disk.sync_dir(&folder()).map_err(not_full)
+        Ok(())
     }
 
     /// The file stays, whatever becomes of it: a group that names it is, or may be, in the log.
@@ -150,6 +151,11 @@ impl PrivateSegment {
             None => Err(io::Error::other("the segment has no file")),
         }
     }
+}
+
+/// Makes the names of all segments durable that were finished before.
+pub(crate) fn sync_names(disk: &dyn Disk) -> io::Result<()> {
+    disk.sync_dir(&folder()).map_err(not_full)
 }
 
 impl Drop for PrivateSegment {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use rehome_log::{AlignedBuf, BufPool, Disk, OpenMode};
 
 use super::frame::check_header;
-use super::{OpenFile, SEGMENT_HEADER_SIZE, file_name};
+use super::{OpenFile, SEGMENT_HEADER_SIZE, Stretch, file_name};
 use crate::content_run::ContentRun;
 use crate::error::StoreError;
 use crate::lock::lock;
@@ -63,11 +63,34 @@ impl Segments {
         checked(buf, segment, offset)
     }
 
-    /// Hints that a run is going to be read.
-    pub(crate) fn read_ahead(&self, segment: u32, offset: u64, len: u32) {
+    /// The records of `extents` in the stretches of a load, one after the other, each checked.
+    pub(crate) fn load(
+        &self,
+        load: &[Stretch],
+        extents: &[Extent],
+    ) -> Result<ContentRun, StoreError> {
+        let len = load.iter().map(|stretch| stretch.len as usize).sum();
+        let mut buf = self.pool.take(len);
+        let (mut at, mut offsets) = (0, Vec::new());
+        for stretch in load {
+            let into = &mut buf.as_mut_slice()[at..at + stretch.len as usize];
+            self.fill(stretch.segment, stretch.offset, into)?;
+            let records = &extents[stretch.records.clone()];
+            offsets.extend(records.iter().map(|one| (at + within(one, stretch), *one)));
+            at += stretch.len as usize;
+        }
+        ContentRun::picked(buf, offsets.iter().map(|(offset, _)| *offset)).map_err(|bad| {
+            let found = offsets.iter().find(|(offset, _)| *offset == bad.offset);
+            let (_, extent) = found.expect("it is about a record that was asked for");
+            damaged(extent.segment, extent.offset, bad.cause)
+        })
+    }
+
+    /// Hints that a stretch is going to be read.
+    pub(crate) fn read_ahead(&self, stretch: &Stretch) {
         // Whatever is wrong with the file is told when it is read.
-        if let Ok(file) = self.file(segment) {
-            self.disk.read_ahead(file.id, offset, u64::from(len));
+        if let Ok(file) = self.file(stretch.segment) {
+            self.disk.read_ahead(file.id, stretch.offset, u64::from(stretch.len));
         }
     }
 
@@ -143,6 +166,11 @@ impl Segments {
         files.by_segment.insert(segment, (Arc::clone(&file), now));
         Ok(file)
     }
+}
+
+/// Where a record lies in the bytes of its stretch.
+fn within(extent: &Extent, stretch: &Stretch) -> usize {
+    usize::try_from(extent.offset - stretch.offset).expect("a stretch fits into memory")
 }
 
 fn checked(buf: AlignedBuf, segment: u32, offset: u64) -> Result<ContentRun, StoreError> {

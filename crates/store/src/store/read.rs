@@ -5,9 +5,10 @@ use crate::catalog::ContentRow;
 use crate::content_run::ContentRun;
 use crate::error::StoreError;
 use crate::model::{
-    ContentId, FolderId, FolderInfo, FolderName, MailboxId, MailboxInfo, MailboxName, Message,
-    Modseq, Uid,
+    ContentId, Extent, FolderId, FolderInfo, FolderName, MailboxId, MailboxInfo, MailboxName,
+    Message, Modseq, Uid,
 };
+use crate::segment::stretches;
 
 /// Each of these calls sees what was acknowledged before it. Errors that all of them share:
 /// [`StoreError::Closed`], [`StoreError::Poisoned`] if the catalog cannot be brought up to date,
@@ -173,12 +174,13 @@ impl Store {
         contents.iter().map(missing).collect()
     }
 
-    /// `len` bytes of a segment from `offset` on, which must be whole records; each is checked.
+    /// The body records at `extents`, which are sorted and whole, one after the other; each is
+    /// checked.
     ///
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Io`], [`StoreError::Closed`].
-    pub fn read_run(&self, segment: u32, offset: u64, len: u32) -> Result<ContentRun, StoreError> {
-        self.engine.shared()?.segments.run(segment, offset, len)
+    pub fn read_records(&self, extents: &[Extent]) -> Result<ContentRun, StoreError> {
+        self.engine.shared()?.segments.load(&stretches(extents), extents)
     }
 }

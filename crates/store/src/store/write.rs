@@ -4,7 +4,7 @@ use rehome_log::Lsn;
 
 use super::Store;
 use crate::catalog::View;
-use crate::engine::{NewRow, Reply, Request};
+use crate::engine::{NewRow, Received, Reply, Request};
 use crate::error::StoreError;
 use crate::model::{
     Append, ApplyBatch, FlagChange, FolderId, FolderInfo, FolderName, MailboxId, MailboxName,
@@ -205,7 +205,7 @@ impl Store {
     /// a row's content is neither here nor among the records; and those that all changes share.
     pub fn apply(&self, batch: ApplyBatch) -> Result<Lsn, StoreError> {
         let ApplyBatch { runs, mailboxes } = batch;
-        Ok(self.commit(Request::Receive { runs, mailboxes })?.1)
+        Ok(self.commit(Request::Receive(Received { runs, mailboxes, ..Received::default() }))?.1)
     }
 
     pub(super) fn commit(&self, request: Request) -> Result<(Reply, Lsn), StoreError> {

@@ -53,7 +53,7 @@ fn records(texts: &[&str]) -> Vec<ContentRun> {
     let snapshot = sender.snapshot().unwrap();
     let locate = |text: &&str| snapshot.locate(&ContentId::of(&append(text).body));
     let extents = texts.iter().map(|text| locate(text).unwrap().unwrap());
-    extents.map(|at| sender.read_run(at.segment, at.offset, at.len).unwrap()).collect()
+    extents.map(|at| sender.read_records(&[at]).unwrap()).collect()
 }
 
 fn batch(runs: Vec<ContentRun>, mailbox: IncomingMailbox) -> ApplyBatch {

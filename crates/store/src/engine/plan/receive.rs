@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Draft, Folder, Mailbox, Planner};
 use crate::content_run::ContentRun;
-use crate::engine::request::{NewSegment, Reply};
+use crate::engine::request::{Received, Reply};
 use crate::error::StoreError;
 use crate::model::incoming::{FOLDER_STEP, folder_steps};
 use crate::model::{
@@ -14,38 +14,26 @@ use crate::model::{
 use crate::op::Op;
 
 impl Planner {
+    /// Takes what another store sent. The bytes of its segments are durable already.
     pub(super) fn receive(
         &mut self,
-        runs: &[ContentRun],
-        mailboxes: Vec<IncomingMailbox>,
+        received: Received,
         draft: &mut Draft,
     ) -> Result<Reply, StoreError> {
-        let brought = runs.iter().flat_map(ContentRun::records).map(|record| record.content);
+        let Received { segments, runs, mailboxes } = received;
+        let in_segments = segments.iter().flat_map(|segment| &segment.records);
+        let in_runs = runs.iter().flat_map(ContentRun::records);
+        let brought = in_segments.map(|(content, _, _)| *content);
+        let brought = brought.chain(in_runs.map(|record| record.content));
         let known = self.check_contents(brought, &mailboxes, draft)?;
         self.check_folders(&mailboxes)?;
-        self.put_runs(runs, &known, draft);
-        self.receive_mailboxes(mailboxes, draft)
-    }
-
-    /// Takes a segment whose bytes are durable already.
-    pub(super) fn attach(
-        &mut self,
-        segment: NewSegment,
-        mailboxes: Vec<IncomingMailbox>,
-        draft: &mut Draft,
-    ) -> Result<Reply, StoreError> {
-        let brought = segment.records.iter().map(|(content, _, _)| *content);
-        let known = self.check_contents(brought, &mailboxes, draft)?;
-        self.check_folders(&mailboxes)?;
-        self.attach_segment(&segment, &known, draft);
-        self.receive_mailboxes(mailboxes, draft)
-    }
-
-    fn receive_mailboxes(
-        &mut self,
-        mailboxes: Vec<IncomingMailbox>,
-        draft: &mut Draft,
-    ) -> Result<Reply, StoreError> {
+        let mut known = known.as_slice();
+        for segment in &segments {
+            let (of_segment, rest) = known.split_at(segment.records.len());
+            self.attach_segment(segment, of_segment, draft);
+            known = rest;
+        }
+        self.put_runs(&runs, known, draft);
         for incoming in mailboxes {
             self.receive_mailbox(incoming, draft)?;
         }

@@ -132,7 +132,7 @@ impl Intake {
     fn pass(&mut self, step: Step) -> Result<(), StoreError> {
         let shared = self.store.shared()?;
         match (&mut self.worker, &step) {
-            (None, Step::Batch(..)) => step.take(&shared),
+            (None, Step::Batch(..)) => step.commit(&shared),
             (worker, _) => worker.get_or_insert_with(|| Worker::start(shared)).pass(step),
         }
     }

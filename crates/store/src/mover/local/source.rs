@@ -8,12 +8,12 @@ use self::survey::Survey;
 use super::{in_snapshot, mailbox_end};
 use crate::mover::error::TransferError;
 use crate::mover::rows::{BATCH_FOLDERS_MAX, RowReader};
-use crate::mover::runs::{Run, coalesce};
 use crate::mover::{MoveSource, Offer};
+use crate::segment::{Segments, Stretch, loads, stretches};
 use crate::transfer::{Begin, End, Frame, LeftBehind, MailboxDigest, TRANSFER_VERSION};
 use crate::{
-    ContentId, ContentRun, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq,
-    Snapshot, Store,
+    ContentId, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq, Snapshot,
+    Store,
 };
 
 /// How far the disk is told ahead of the reading, in bytes.
@@ -131,18 +131,22 @@ impl Sending<'_> {
             extents.push(*extent);
             places.push(place);
         }
-        let runs = coalesce(&extents);
-        let mut ahead = Ahead { store: self.store, runs: &runs, next: 0, bytes: 0 };
+        let stretches = stretches(&extents);
+        let shared = self.store.shared().map_err(TransferError::store("read contents"))?;
+        let mut ahead = Ahead { segments: &shared.segments, rest: &stretches, bytes: 0 };
         let mut parts = parts.iter().peekable();
-        for run in &runs {
-            ahead.reading(run)?;
-            let (ids, extents) = (&ids[run.first..run.end], &extents[run.first..run.end]);
-            match self.store.read_run(run.segment, run.offset, run.len) {
-                Ok(content) => (self.sink)(Frame::Content(pick(content, run, extents)))?,
-                Err(_) => self.singly(ids, extents)?,
+        for load in loads(&stretches) {
+            ahead.reading(load);
+            let end = load.last().map_or(0, |stretch| stretch.records.end);
+            match shared.segments.load(load, &extents) {
+                Ok(content) => (self.sink)(Frame::Content(content))?,
+                Err(_) => {
+                    let records = load[0].records.start..end;
+                    self.singly(&ids[records.clone()], &extents[records])?;
+                }
             }
-            // All rows follow after the last run.
-            let Some(next) = places.get(run.end) else { break };
+            // All rows follow after the last load.
+            let Some(next) = places.get(end) else { break };
             while let Some(part) = parts.next_if(|part| part.end <= *next) {
                 self.rows_until(&part.until)?;
             }
@@ -150,10 +154,10 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// Sends record by record what could not be read as one run.
+    /// Sends record by record what could not be read as one load.
     fn singly(&mut self, ids: &[ContentId], extents: &[Extent]) -> Result<(), TransferError> {
         for (id, extent) in ids.iter().zip(extents) {
-            match self.store.read_run(extent.segment, extent.offset, extent.len) {
+            match self.store.read_records(std::slice::from_ref(extent)) {
                 Ok(content) => (self.sink)(Frame::Content(content))?,
                 Err(error) => {
                     self.lost.insert(*id, error.to_string());
@@ -217,38 +221,26 @@ impl<'a> RowSender<'a> {
     }
 }
 
-/// Tells the disk which runs are going to be read, some MiB ahead of the reading.
+/// Tells the disk what is going to be read, some MiB ahead of the reading.
 struct Ahead<'a> {
-    store: &'a Store,
-    runs: &'a [Run],
-    /// The first run that the disk has not been told of.
-    next: usize,
+    segments: &'a Segments,
+    /// What the disk has not been told of.
+    rest: &'a [Stretch],
     /// Bytes told of and not read yet.
     bytes: u64,
 }
 
 impl Ahead<'_> {
-    /// `run` is read now.
-    fn reading(&mut self, run: &Run) -> Result<(), TransferError> {
-        let shared = self.store.shared().map_err(TransferError::store("read contents"))?;
+    /// `load` is read now.
+    fn reading(&mut self, load: &[Stretch]) {
         while self.bytes < AHEAD_BYTES
-            && let Some(next) = self.runs.get(self.next)
+            && let Some((next, rest)) = self.rest.split_first()
         {
-            shared.segments.read_ahead(next.segment, next.offset, next.len);
-            self.next += 1;
+            self.segments.read_ahead(next);
+            self.rest = rest;
             self.bytes += u64::from(next.len);
         }
-        self.bytes = self.bytes.saturating_sub(u64::from(run.len));
-        Ok(())
+        let read: u64 = load.iter().map(|stretch| u64::from(stretch.len)).sum();
+        self.bytes = self.bytes.saturating_sub(read);
     }
-}
-
-/// Keeps the wanted records of a run.
-fn pick(mut content: ContentRun, run: &Run, extents: &[Extent]) -> ContentRun {
-    if !run.solid {
-        content.keep(extents.iter().map(|extent| {
-            usize::try_from(extent.offset - run.offset).expect("a run fits into memory")
-        }));
-    }
-    content
 }

@@ -4,16 +4,23 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::IncomingMailbox;
 use crate::content_run::ContentRun;
-use crate::engine::{NewSegment, Request, Shared};
+use crate::engine::{NewSegment, Received, Request, Shared};
 use crate::error::StoreError;
 use crate::lock::lock;
-use crate::segment::{PrivateSegment, file_name};
+use crate::segment::{PrivateSegment, file_name, sync_names};
 
 /// Steps that wait: one segment being synced, one behind it.
 const WAITING_MAX: usize = 1;
+/// So many bytes are sent again, at most, after a transfer that was cut off.
+const BATCH_BYTES_MAX: u64 = 256 << 20;
+/// Steps share a group up to so many bytes of log: deliveries wait behind it.
+const GROUP_LOG_BYTES_MAX: u64 = 4 << 20;
+/// So much time of a slow transfer is lost with it, at most, but for the step under way.
+const BATCH_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Something to be made durable as one group.
 pub(super) enum Step {
@@ -80,49 +87,117 @@ impl Drop for Worker {
 }
 
 fn run(shared: &Shared, messages: &Receiver<Message>, failed: &Mutex<Option<StoreError>>) {
+    let mut batch = Batch::new(shared);
     let mut broken = false;
     for message in messages {
-        match message {
-            Message::Step(step) if !broken => {
-                if let Err(error) = step.take(shared) {
-                    broken = true;
+        let done = match message {
+            Message::Step(_) if broken => Ok(()),
+            Message::Step(step) => batch.take(*step),
+            Message::Finish(done) => {
+                let ended = if std::mem::take(&mut broken) { Ok(()) } else { batch.end() };
+                if let Err(error) = ended {
                     *lock(failed) = Some(error);
                 }
-            }
-            Message::Step(_) => {}
-            Message::Finish(done) => {
-                broken = false;
                 // Whoever has stopped waiting does not need the answer.
                 _ = done.send(());
+                Ok(())
             }
+        };
+        if let Err(error) = done {
+            broken = true;
+            batch.steps.clear();
+            *lock(failed) = Some(error);
         }
     }
 }
 
-impl Step {
-    /// Makes the step durable.
-    pub(super) fn take(self, shared: &Shared) -> Result<(), StoreError> {
-        let request = match self {
-            Step::Batch(runs, mailboxes) => Request::Receive { runs, mailboxes },
-            Step::Segment(segment, mailboxes) => return attach(shared, segment, mailboxes),
-        };
-        shared.commit(request).map(|_| ())
+/// Steps that become durable together: the fewer syncs, the less the disk waits.
+struct Batch<'a> {
+    shared: &'a Shared,
+    /// In order. Their segments are durable, but for their names.
+    steps: Vec<Step>,
+    bytes: u64,
+    begun: Instant,
+}
+
+impl Batch<'_> {
+    fn new(shared: &Shared) -> Batch<'_> {
+        Batch { shared, steps: Vec::new(), bytes: 0, begun: Instant::now() }
+    }
+
+    /// Takes a step; ends the batch once it has much in it, or has been open for long.
+    fn take(&mut self, step: Step) -> Result<(), StoreError> {
+        if self.steps.is_empty() {
+            self.begun = Instant::now();
+        }
+        self.bytes += step.bytes();
+        if let Step::Segment(segment, _) = &step {
+            segment.finish().map_err(|error| failed("ending", segment.id(), error))?;
+        }
+        self.steps.push(step);
+        let full = self.bytes >= BATCH_BYTES_MAX || self.begun.elapsed() >= BATCH_TIME_MAX;
+        if full { self.end() } else { Ok(()) }
+    }
+
+    /// Makes all of it durable, in order; nothing behind a step that fails.
+    fn end(&mut self) -> Result<(), StoreError> {
+        self.bytes = 0;
+        let steps = std::mem::take(&mut self.steps);
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let segment = steps.iter().find_map(|step| match step {
+            Step::Segment(segment, _) => Some(segment.id()),
+            Step::Batch(..) => None,
+        });
+        if let Some(id) = segment {
+            sync_names(&*self.shared.disk).map_err(|error| failed("naming", id, error))?;
+        }
+        let log_bytes_max = self.shared.log.payload_bytes_max().min(GROUP_LOG_BYTES_MAX);
+        let mut group = Received::default();
+        for step in steps {
+            let next = step.received();
+            if group.log_bytes() + next.log_bytes() > log_bytes_max {
+                self.commit(std::mem::take(&mut group))?;
+            }
+            group.extend(next);
+        }
+        self.commit(group)
+    }
+
+    fn commit(&self, group: Received) -> Result<(), StoreError> {
+        self.shared.commit(Request::Receive(group)).map(|_| ())
     }
 }
 
-/// Makes a segment durable, then the group that names it.
-fn attach(
-    shared: &Shared,
-    mut segment: PrivateSegment,
-    mailboxes: Vec<IncomingMailbox>,
-) -> Result<(), StoreError> {
-    let (id, end) = (segment.id(), segment.len_bytes());
-    segment.finish().map_err(|error| failed("ending", id, error))?;
-    let records = segment.records().to_vec();
-    // From here on the group may be in the log, whatever the answer is.
-    segment.keep();
-    let segment_of_group = NewSegment { id, end, records };
-    shared.commit(Request::Attach { segment: segment_of_group, mailboxes }).map(|_| ())
+impl Step {
+    /// Makes a step without a segment durable.
+    pub(super) fn commit(self, shared: &Shared) -> Result<(), StoreError> {
+        shared.commit(Request::Receive(self.received())).map(|_| ())
+    }
+
+    /// Bytes that are sent again if it does not become durable.
+    fn bytes(&self) -> u64 {
+        match self {
+            Step::Segment(segment, _) => segment.len_bytes(),
+            Step::Batch(runs, _) => runs.iter().map(|run| run.len() as u64).sum(),
+        }
+    }
+
+    /// What its group takes. A segment's file is kept from here on: the group may be in the log,
+    /// whatever the answer is.
+    fn received(self) -> Received {
+        match self {
+            Step::Batch(runs, mailboxes) => Received { segments: Vec::new(), runs, mailboxes },
+            Step::Segment(mut segment, mailboxes) => {
+                segment.keep();
+                let (id, end) = (segment.id(), segment.len_bytes());
+                let records = segment.records().to_vec();
+                let segments = vec![NewSegment { id, end, records }];
+                Received { segments, runs: Vec::new(), mailboxes }
+            }
+        }
+    }
 }
 
 /// What went wrong with a private segment. Nothing in the store depends on it yet.
