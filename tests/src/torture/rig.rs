@@ -1,6 +1,6 @@
 //! The disk that a tortured store stands on: a simulated one that can also lie about syncs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -110,6 +110,8 @@ struct Pair {
 struct Files {
     open: HashMap<FileId, Open>,
     pair: Pair,
+    /// Segments whose header was to be synced and was not.
+    headless: HashSet<FileName>,
 }
 
 /// The disk.
@@ -200,6 +202,25 @@ impl Rig {
         })
     }
 
+    /// A header that was never synced goes with the first contents behind it, so that leaving its
+    /// sync out can only be noticed if the sync of these fails: now and then it does.
+    fn fail_first_bodies(&self, file: FileId, site: Option<Site>) {
+        if self.lie != Some(Site::SegmentHeader) {
+            return;
+        }
+        let mut files = self.files();
+        let Some(name) = files.open.get(&file).map(|open| open.name.clone()) else { return };
+        match site {
+            Some(Site::SegmentHeader) => _ = files.headless.insert(name),
+            Some(Site::SegmentBodies) if files.headless.remove(&name) => {
+                if SplitMix64::new(files.pair.count).chance(20) {
+                    self.sim.fail_after(0, Fault::FsyncEio);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Puts the two syncs of a group into an order that depends on their number alone, so that a
     /// seed always gives the same run.
     fn take_turn(&self, side: usize) {
@@ -278,6 +299,7 @@ impl Disk for Rig {
             _ => None,
         };
         side.inspect(|side| self.take_turn(*side));
+        self.fail_first_bodies(file, site);
         let lie = site.is_some() && site == self.lie;
         // A call that is counted, and makes nothing durable.
         let synced = if lie { self.sim.len(file).map(drop) } else { self.sim.sync(file, what) };

@@ -35,8 +35,18 @@ pub(crate) struct MoveArgs {
     /// Rest before each run, in milliseconds.
     #[arg(long, default_value_t = 2000)]
     rest_ms: u64,
+    /// Only contenders whose name holds this; may be given several times. Nothing is set up for the
+    /// others.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
     #[command(flatten)]
     common: Common,
+}
+
+impl MoveArgs {
+    fn wants(&self, contender: Contender) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| contender.name().contains(part))
+    }
 }
 
 /// The state of the source before a run.
@@ -69,7 +79,7 @@ pub(crate) fn run(args: &MoveArgs) -> Result<(), String> {
         None => made_up_site(setting.scratch())?,
     };
     say("setting up: the source stores, the peers' sources and the files of the same bytes");
-    let stage = Stage::set_up(&corpus, setting.scratch())?;
+    let stage = Stage::set_up(&corpus, setting.scratch(), &|contender| args.wants(contender))?;
     let keeps_all = disk::free_bytes(setting.scratch())
         .is_none_or(|free| free > stage.bytes_for(args.rounds, args.rounds));
     disk::require_room(setting.scratch(), stage.bytes_for(args.rounds, 1))?;

@@ -46,7 +46,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Imports the corpus into a store, writes its contents into one file, and gives the peers
     /// theirs.
-    pub(crate) fn set_up(corpus: &Path, scratch: &Path) -> Result<Stage, String> {
+    pub(crate) fn set_up(
+        corpus: &Path,
+        scratch: &Path,
+        wants: &dyn Fn(Contender) -> bool,
+    ) -> Result<Stage, String> {
         let imported = new_store(&scratch.join("imported"))?;
         import_site(corpus, &imported.0, &ImportOptions::default(), &mut |_| Flow::Continue)
             .map_err(|error| format!("importing {}: {error}", corpus.display()))?;
@@ -71,11 +75,17 @@ impl Stage {
             eviction: Eviction::possible(),
             dovecot: None,
             skipped: Vec::new(),
-            contenders: Contender::ALWAYS.to_vec(),
+            contenders: Contender::ALWAYS.into_iter().filter(|one| wants(*one)).collect(),
         };
-        disk::finish(Command::new("cp").arg("-a").arg(corpus).arg(scratch.join("maildirs")))?;
-        stage.add_sqlite()?;
-        stage.add_dovecot(corpus)?;
+        if wants(Contender::CopyTree) {
+            disk::finish(Command::new("cp").arg("-a").arg(corpus).arg(scratch.join("maildirs")))?;
+        }
+        if wants(Contender::Sqlite) {
+            stage.add_sqlite()?;
+        }
+        if wants(Contender::Dovecot) {
+            stage.add_dovecot(corpus)?;
+        }
         disk::sync_folder(scratch)?;
         Ok(stage)
     }

@@ -1,27 +1,27 @@
 //! The sending end: offers what has changed and reads it in the order of the disk.
 
+mod lanes;
 mod survey;
 
 use std::collections::HashMap;
 
+use self::lanes::Reading;
 use self::survey::Survey;
 use super::{in_snapshot, mailbox_end};
 use crate::mover::error::TransferError;
 use crate::mover::rows::{BATCH_FOLDERS_MAX, RowReader};
 use crate::mover::{MoveSource, Offer};
-use crate::segment::{Segments, Stretch, loads, stretches};
+use crate::segment::{loads, stretches};
 use crate::transfer::{Begin, End, Frame, LeftBehind, MailboxDigest, TRANSFER_VERSION};
 use crate::{
     ContentId, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq, Snapshot,
     Store,
 };
 
-/// How far the disk is told ahead of the reading, in bytes.
-const AHEAD_BYTES: u64 = 16 << 20;
-
 /// A store of this process that mailboxes leave.
 pub struct LocalSource {
     store: Store,
+    lanes: usize,
     offered: Option<Offered>,
 }
 
@@ -48,7 +48,13 @@ impl LocalSource {
     /// Makes a store the source of moves.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, offered: None }
+        Self { store, lanes: lanes::usual(), offered: None }
+    }
+
+    /// Reads contents with so many threads at once, at least one.
+    #[must_use]
+    pub fn with_lanes(self, lanes: usize) -> Self {
+        Self { lanes: lanes.max(1), ..self }
     }
 }
 
@@ -92,6 +98,7 @@ impl MoveSource for LocalSource {
         counted(Frame::Begin(Begin { version: TRANSFER_VERSION, store_id, lsn: offer.lsn }))?;
         let mut sending = Sending {
             store: &self.store,
+            lanes: self.lanes,
             lost: &mut offered.lost,
             rows: RowSender::all(&offered.snapshot, &offered.mailboxes)?,
             sink: &mut counted,
@@ -105,6 +112,7 @@ impl MoveSource for LocalSource {
 /// A stream being sent.
 struct Sending<'a> {
     store: &'a Store,
+    lanes: usize,
     lost: &'a mut HashMap<ContentId, String>,
     rows: Vec<RowSender<'a>>,
     sink: &'a mut dyn FnMut(Frame) -> Result<(), TransferError>,
@@ -133,25 +141,25 @@ impl Sending<'_> {
         }
         let stretches = stretches(&extents);
         let shared = self.store.shared().map_err(TransferError::store("read contents"))?;
-        let mut ahead = Ahead { segments: &shared.segments, rest: &stretches, bytes: 0 };
+        let loads = loads(&stretches).collect();
+        let reading = Reading { segments: &shared.segments, loads, extents: &extents };
         let mut parts = parts.iter().peekable();
-        for load in loads(&stretches) {
-            ahead.reading(load);
-            let end = load.last().map_or(0, |stretch| stretch.records.end);
-            match shared.segments.load(load, &extents) {
+        reading.read(self.lanes, &mut |load, loaded| {
+            let (first, last) = (load.first(), load.last());
+            let records =
+                first.map_or(0, |one| one.records.start)..last.map_or(0, |one| one.records.end);
+            let end = records.end;
+            match loaded {
                 Ok(content) => (self.sink)(Frame::Content(content))?,
-                Err(_) => {
-                    let records = load[0].records.start..end;
-                    self.singly(&ids[records.clone()], &extents[records])?;
-                }
+                Err(_) => self.singly(&ids[records.clone()], &extents[records])?,
             }
             // All rows follow after the last load.
-            let Some(next) = places.get(end) else { break };
+            let Some(next) = places.get(end) else { return Ok(()) };
             while let Some(part) = parts.next_if(|part| part.end <= *next) {
                 self.rows_until(&part.until)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Sends record by record what could not be read as one load.
@@ -218,29 +226,5 @@ impl<'a> RowSender<'a> {
         let reason = format!("message {uid} of {folder} cannot be read: {reason}");
         let mailbox = self.info.name.clone();
         sink(Frame::LeftBehind(LeftBehind { mailbox, content: Some(content), reason }))
-    }
-}
-
-/// Tells the disk what is going to be read, some MiB ahead of the reading.
-struct Ahead<'a> {
-    segments: &'a Segments,
-    /// What the disk has not been told of.
-    rest: &'a [Stretch],
-    /// Bytes told of and not read yet.
-    bytes: u64,
-}
-
-impl Ahead<'_> {
-    /// `load` is read now.
-    fn reading(&mut self, load: &[Stretch]) {
-        while self.bytes < AHEAD_BYTES
-            && let Some((next, rest)) = self.rest.split_first()
-        {
-            self.segments.read_ahead(next);
-            self.rest = rest;
-            self.bytes += u64::from(next.len);
-        }
-        let read: u64 = load.iter().map(|stretch| u64::from(stretch.len)).sum();
-        self.bytes = self.bytes.saturating_sub(read);
     }
 }
