@@ -8,6 +8,7 @@ mod deliver;
 mod disk;
 mod dovecot;
 mod figures;
+mod lock;
 mod memory;
 mod page;
 mod process;
@@ -34,6 +35,8 @@ pub(crate) enum Bench {
     Deliver(deliver::DeliverArgs),
     /// The bulk move from ten thousand to a million messages; renews docs/benchmarks/scale.*.
     Scale(scale::ScaleArgs),
+    /// The lock at cutover while mail comes in; renews docs/benchmarks/lock.*.
+    Lock(lock::LockArgs),
     /// Millions of rows: checkpoints, hold-ups, growth, opening; renews docs/benchmarks/soak.*.
     Soak(soak::SoakArgs),
     /// Peak memory of each kind of work; renews docs/benchmarks/memory.*.
@@ -55,6 +58,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Move(args) => bulk::run(args),
         Bench::Deliver(args) => deliver::run(args),
         Bench::Scale(args) => scale::run(args),
+        Bench::Lock(args) => lock::run(args),
         Bench::Soak(args) => soak::run(args),
         Bench::Memory(args) => memory::run(args),
         Bench::Criterion => commands::bench_criterion(),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rehome::parts::log::{RealDisk, SplitMix64, SystemClock};
 use rehome::parts::store::{
     Append, Flow, FolderId, FolderName, HomeDirectory, LocalSource, LocalTarget, MailboxId,
-    MailboxInfo, MailboxName, MailboxState, MoveEvent, MoveJob, NewFolder, OpenOptions, Store,
-    TransferError, bulk_move,
+    MailboxInfo, MailboxName, MailboxState, MoveEvent, MoveJob, MoveReport, NewFolder, OpenOptions,
+    Store, TransferError, bulk_move,
 };
 use rehome::sample::SampleOptions;
 
@@ -102,17 +102,26 @@ pub(crate) fn fill(
     Ok(())
 }
 
-/// Homes in memory, so that the disk has only the stores to do.
-#[derive(Default)]
-pub(crate) struct Homes(BTreeMap<MailboxName, String>);
+/// Homes in memory, so that the disk has only the stores to do. Clones share them.
+#[derive(Default, Clone)]
+pub(crate) struct Homes(Arc<Mutex<BTreeMap<MailboxName, String>>>);
+
+impl Homes {
+    /// The home of a mailbox; `A` if it has never moved.
+    pub(crate) fn of(&self, mailbox: &MailboxName) -> String {
+        let homes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        homes.get(mailbox).cloned().unwrap_or_else(|| "A".to_owned())
+    }
+}
 
 impl HomeDirectory for Homes {
     fn home(&mut self, mailbox: &MailboxName) -> Result<String, TransferError> {
-        Ok(self.0.get(mailbox).cloned().unwrap_or_else(|| "A".to_owned()))
+        Ok(self.of(mailbox))
     }
 
     fn set_home(&mut self, mailbox: &MailboxName, _: &str, to: &str) -> Result<(), TransferError> {
-        self.0.insert(mailbox.clone(), to.to_owned());
+        let mut homes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        homes.insert(mailbox.clone(), to.to_owned());
         Ok(())
     }
 }
@@ -124,6 +133,7 @@ pub(crate) struct Moved {
     pub(crate) offered: Duration,
     /// Until the first mailbox was fenced.
     pub(crate) fenced: Duration,
+    pub(crate) report: MoveReport,
 }
 
 /// Moves mailboxes from one server, `A` or `B`, to the other; the time is from the call to its
@@ -154,7 +164,7 @@ pub(crate) fn move_mailboxes(
         return Err(format!("{} of {} mailboxes were moved", report.moved.len(), names.len()));
     }
     let (offered, fenced) = (offered.unwrap_or_default(), fenced.unwrap_or(took));
-    Ok(Moved { took, offered, fenced })
+    Ok(Moved { took, offered, fenced, report })
 }
 
 /// Makes a store take writes to mailboxes again that have moved away, for the next move.
