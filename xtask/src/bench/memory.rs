@@ -134,7 +134,10 @@ fn page(args: &MemoryArgs, messages: u64, deliveries: u64, done: &[Done]) -> Pag
         ]
     };
     let bar = |one: &Done| Bar::of(one.label(), one.peak_mib(), Tone::Ours);
-    let detail = |one: &Done| json!({ "work": one.name, "mailboxes": one.mailboxes, "figures": one.figures });
+    let detail = |one: &Done| {
+        let Done { mailboxes, name, figures } = one;
+        json!({ "work": name, "mailboxes": mailboxes, "figures": figures })
+    };
     Page {
         name: "memory",
         title: "Memory of work on a store of millions of messages",

@@ -54,8 +54,8 @@ const METHOD: [&str; 6] = [
      and no 20 ms between them) to its last sync. Building its pages is not in it; no delivery \
      waits for that either, unless the catalog lags 16 MiB of log behind.",
     "A call counts as beside a checkpoint when the two overlap at all; else as beside a base when \
-     it overlaps its writing; else as beside neither. `base s` are the seconds of a window in which \
-     a base was being written.",
+     it overlaps its writing; else as beside neither. `base s` are the seconds of a window in \
+     which a base was being written.",
     "The store fills in a process of its own, which is killed (SIGKILL) at a random moment of the \
      next checkpoint interval while it goes on delivering; then another opens it. The second \
      opening follows a second kill, and everything has left the page cache before, if this process \
