@@ -39,6 +39,9 @@ pub(crate) struct SoakArgs {
     /// Windows that the figures are given for.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     windows: u64,
+    /// No window begins after so many minutes.
+    #[arg(long, default_value_t = 60)]
+    minutes_max: u64,
     /// A short run that shows that the program works; its figures say nothing.
     #[arg(long)]
     quick: bool,
@@ -58,13 +61,14 @@ impl SoakArgs {
     fn command(&self) -> String {
         format!(
             "soak --rows {} --message-bytes {} --real-rows {} --real-message-bytes {} --writers \
-             {} --windows {}",
+             {} --windows {} --minutes-max {}",
             self.rows,
             self.message_bytes,
             self.real_rows,
             self.real_message_bytes,
             self.writers,
-            self.windows
+            self.windows,
+            self.minutes_max
         )
     }
 
@@ -77,6 +81,7 @@ impl SoakArgs {
             real_message_bytes: self.real_message_bytes,
             writers: self.writers,
             windows: self.windows,
+            minutes_max: self.minutes_max,
         }
     }
 
@@ -115,7 +120,9 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), String> {
     let mut fill = args.work(folder.clone()).command()?;
     let filled = child::figures_then_kill(&mut fill, first_pause)?;
     setting.probe()?;
-    let acknowledged = args.rows + args.real_rows;
+    let windows = filled["windows"].as_array().into_iter().flatten();
+    let rows = |window: &Value| window["rows"].as_u64().unwrap_or_default();
+    let acknowledged = windows.map(rows).sum::<u64>() + rows(&filled["real"]);
     let open = Work::Open { folder: folder.clone(), messages_min: acknowledged };
     let mut openings = vec![Opening { warm: true, figures: child::figures(&mut open.command()?)? }];
     say(&format!("opened after a kill in {:.3} s", number(&openings[0].figures, "seconds")));

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Subcommand;
 use rehome::parts::log::{RealDisk, SystemClock};
-use rehome::parts::store::{MailboxName, OpenOptions, Store, Uid};
+use rehome::parts::store::{MailboxName, OpenOptions, ProgressFn, Store, Uid};
 use serde_json::{Value, json};
 
 use crate::bench::stores::{
@@ -158,8 +159,14 @@ fn go_on_if(
 
 fn open(folder: &Path, messages_min: u64) -> Result<(), String> {
     let log_bytes = disk::bytes_below(&folder.join(LOG_FOLDER))?;
+    let replayed_bytes = Arc::new(AtomicU64::new(0));
+    let heard = Arc::clone(&replayed_bytes);
+    let progress: ProgressFn = Arc::new(move |progress| {
+        heard.fetch_max(progress.done_bytes, Ordering::Relaxed);
+    });
+    let options = OpenOptions { progress: Some(progress), ..OpenOptions::default() };
     let begun = Instant::now();
-    let (store, _) = open_store(folder)?;
+    let store = Store::open_at(folder, options).map_err(told)?;
     let open_s = begun.elapsed().as_secs_f64();
     let peak_rss_bytes = process::peak_rss_bytes();
     let messages = store.statistics().map_err(told)?.messages;
@@ -167,6 +174,7 @@ fn open(folder: &Path, messages_min: u64) -> Result<(), String> {
         return Err(format!("{messages} messages are there, {messages_min} were acknowledged"));
     }
     let others = json!({ "seconds": open_s, "log_bytes": log_bytes,
+        "replayed_bytes": replayed_bytes.load(Ordering::Relaxed),
         "peak_rss_bytes": peak_rss_bytes });
     told_figures(begun, messages, others);
     store.close().map_err(told)

@@ -30,7 +30,11 @@ pub(super) fn page(args: &SoakArgs, measured: &Measured) -> Page {
              callers in batches of 100, and one more caller that delivers a message alone every \
              20 ms; default options (cache 64 MiB, a checkpoint each 100,000 operations). Then {} \
              messages of {} bytes into the full store.",
-            args.rows, args.message_bytes, args.writers, args.real_rows, args.real_message_bytes
+            sum(measured, "rows"),
+            args.message_bytes,
+            args.writers,
+            args.real_rows,
+            args.real_message_bytes
         )],
         tables: vec![
             windows(measured),
@@ -40,7 +44,7 @@ pub(super) fn page(args: &SoakArgs, measured: &Measured) -> Page {
             openings(measured),
         ],
         method: METHOD.iter().map(|line| (*line).to_owned()).collect(),
-        skipped: Vec::new(),
+        skipped: skipped(args, measured),
         goals: goals(args, measured),
         chart: chart(measured),
         details: details(measured),
@@ -66,6 +70,15 @@ const METHOD: [&str; 6] = [
      at the end with messages as long as real ones.",
     "Resident memory is VmRSS at the end of a window; the peak is VmHWM.",
 ];
+
+/// Windows for which there was no time.
+fn skipped(args: &SoakArgs, measured: &Measured) -> Vec<String> {
+    let filled = list(measured).len() as u64;
+    let line = || {
+        format!("{} of {} windows, after the minutes allowed", args.windows - filled, args.windows)
+    };
+    if filled < args.windows { vec![line()] } else { Vec::new() }
+}
 
 fn list(measured: &Measured) -> &[Value] {
     measured.filled["windows"].as_array().map_or(&[], Vec::as_slice)
@@ -223,6 +236,7 @@ fn openings(measured: &Measured) -> Table {
             files.to_owned(),
             shown(number(figures, "messages")),
             shown(number(figures, "log_bytes") / 1e6),
+            shown(number(figures, "replayed_bytes") / 1e6),
             format!("{:.3}", number(figures, "seconds")),
             shown(number(figures, "peak_rss_bytes") / f64::from(1 << 20)),
         ]
@@ -230,7 +244,7 @@ fn openings(measured: &Measured) -> Table {
     Table {
         title: "Opening after a kill",
         about: String::new(),
-        heads: vec!["files", "messages", "log MB", "seconds", "peak MiB"],
+        heads: vec!["files", "messages", "log MB", "replayed MB", "seconds", "peak MiB"],
         words: 1,
         rows: measured.openings.iter().map(row).collect(),
     }

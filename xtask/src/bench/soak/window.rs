@@ -42,6 +42,8 @@ pub(crate) struct SoakWork {
     pub(super) writers: usize,
     #[arg(long)]
     pub(super) windows: u64,
+    #[arg(long)]
+    pub(super) minutes_max: u64,
 }
 
 /// What a window puts into the store.
@@ -81,6 +83,7 @@ impl SoakWork {
         command.args(["--real-message-bytes", &real_message_bytes.to_string()]);
         command.args(["--writers", &self.writers.to_string()]);
         command.args(["--windows", &self.windows.to_string()]);
+        command.args(["--minutes-max", &self.minutes_max.to_string()]);
         Ok(command)
     }
 
@@ -94,7 +97,11 @@ impl SoakWork {
         let soak = Soak { store, disk, places, catalog, lone_number };
         let begun = Instant::now();
         let mut windows = Vec::new();
+        let time = Duration::from_secs(60 * self.minutes_max);
         for number in 0..self.windows {
+            if begun.elapsed() > time {
+                break;
+            }
             let edge = |number: u64| self.rows * number / self.windows;
             let (from, to) = (edge(number), edge(number + 1));
             let (message_bytes, writers) = (self.message_bytes, self.writers);
