@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Subcommand;
 use rehome::parts::log::{RealDisk, SystemClock};
-use rehome::parts::store::{MailboxName, OpenOptions, ProgressFn, Store, Uid};
+use rehome::parts::store::{MailboxName, OpenOptions, ProgressFn, RecoveryProgress, Store, Uid};
 use serde_json::{Value, json};
 
 use crate::bench::stores::{
@@ -161,7 +161,7 @@ fn open(folder: &Path, messages_min: u64) -> Result<(), String> {
     let log_bytes = disk::bytes_below(&folder.join(LOG_FOLDER))?;
     let replayed_bytes = Arc::new(AtomicU64::new(0));
     let heard = Arc::clone(&replayed_bytes);
-    let progress: ProgressFn = Arc::new(move |progress| {
+    let progress: ProgressFn = Arc::new(move |progress: RecoveryProgress| {
         heard.fetch_max(progress.done_bytes, Ordering::Relaxed);
     });
     let options = OpenOptions { progress: Some(progress), ..OpenOptions::default() };
