@@ -8,11 +8,17 @@ mod deliver;
 mod disk;
 mod dovecot;
 mod figures;
+mod lock;
+mod memory;
 mod page;
+mod process;
+mod scale;
 mod setting;
+mod soak;
 #[cfg(feature = "peers")]
 mod sqlite;
 mod stores;
+mod work;
 
 use std::process::Command;
 
@@ -27,6 +33,14 @@ pub(crate) enum Bench {
     Move(bulk::MoveArgs),
     /// Delivery, reading and recovery; renews docs/benchmarks/deliver.*.
     Deliver(deliver::DeliverArgs),
+    /// The bulk move from ten thousand to a million messages; renews docs/benchmarks/scale.*.
+    Scale(scale::ScaleArgs),
+    /// The lock at cutover while mail comes in; renews docs/benchmarks/lock.*.
+    Lock(lock::LockArgs),
+    /// Millions of rows: checkpoints, hold-ups, growth, opening; renews docs/benchmarks/soak.*.
+    Soak(soak::SoakArgs),
+    /// Peak memory of each kind of work; renews docs/benchmarks/memory.*.
+    Memory(memory::MemoryArgs),
     /// The store's benches with criterion.
     Criterion,
     /// Work in a process of its own, for the others.
@@ -43,6 +57,10 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
     match bench {
         Bench::Move(args) => bulk::run(args),
         Bench::Deliver(args) => deliver::run(args),
+        Bench::Scale(args) => scale::run(args),
+        Bench::Lock(args) => lock::run(args),
+        Bench::Soak(args) => soak::run(args),
+        Bench::Memory(args) => memory::run(args),
         Bench::Criterion => commands::bench_criterion(),
         Bench::Child(child) => child::run(child),
     }

@@ -36,7 +36,6 @@ pub(crate) struct Bar {
     pub(crate) tone: Tone,
 }
 
-#[cfg(test)]
 impl Bar {
     /// A bar of a single figure.
     pub(crate) fn of(label: impl Into<String>, value: f64, tone: Tone) -> Bar {

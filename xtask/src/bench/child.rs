@@ -1,12 +1,16 @@
 //! Work in a process of its own: what is killed, what is traced, and what needs its own memory.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::Subcommand;
+use serde_json::Value;
 
 use crate::bench::disk;
+use crate::bench::soak::SoakWork;
+use crate::bench::work::Work;
 
 /// What another process of this program can be asked for.
 #[derive(Debug, Subcommand)]
@@ -23,6 +27,11 @@ pub(crate) enum Child {
         /// The database to make.
         to: PathBuf,
     },
+    /// Works on a store in a folder.
+    #[command(subcommand)]
+    Work(Work),
+    /// Fills a store and watches it.
+    Soak(SoakWork),
 }
 
 pub(crate) fn run(child: &Child) -> Result<(), String> {
@@ -34,6 +43,8 @@ pub(crate) fn run(child: &Child) -> Result<(), String> {
         Child::Sqlite { from, to } => crate::bench::sqlite::move_all(from, to),
         #[cfg(not(feature = "peers"))]
         Child::Sqlite { .. } => Err("SQLite needs the feature `peers`".to_owned()),
+        Child::Work(work) => work.run(),
+        Child::Soak(work) => work.run(),
     }
 }
 
@@ -54,6 +65,16 @@ impl Running {
         child.map(Running).map_err(|error| format!("{command:?} does not start: {error}"))
     }
 
+    /// The line of figures that it prints.
+    fn figures(&mut self, command: &Command) -> Result<Value, String> {
+        let stdout = self.0.stdout.as_mut().ok_or("standard output is no pipe")?;
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        read.map_err(|error| format!("{command:?}: {error}"))?;
+        let figures = serde_json::from_str(&line);
+        figures.map_err(|error| format!("{command:?} has no figures: {error}; see above"))
+    }
+
     /// Kills it as the kernel kills, and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         // It may have ended by itself.
@@ -66,6 +87,32 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Prints a line of figures for the process that waits for them.
+pub(crate) fn tell(figures: &Value) {
+    // Nobody to read them is the reader's failure, and it knows.
+    let _told = writeln!(std::io::stdout().lock(), "{figures}");
+}
+
+/// Runs a process to its end and returns the figures that it prints.
+pub(crate) fn figures(command: &mut Command) -> Result<Value, String> {
+    let mut running = Running::start(command.stdout(Stdio::piped()))?;
+    let figures = running.figures(command)?;
+    let ended = running.0.wait().map_err(|error| error.to_string())?;
+    if ended.success() { Ok(figures) } else { Err(format!("{command:?} failed: {ended}")) }
+}
+
+/// Waits for the figures of a process that goes on, lets it work for a while more and kills it.
+pub(crate) fn figures_then_kill(command: &mut Command, more: Duration) -> Result<Value, String> {
+    let mut running = Running::start(command.stdout(Stdio::piped()))?;
+    let figures = running.figures(command)?;
+    std::thread::sleep(more);
+    if let Ok(Some(ended)) = running.0.try_wait() {
+        return Err(format!("{command:?} ended before it was killed: {ended}"));
+    }
+    running.kill();
+    Ok(figures)
 }
 
 /// How often a program and its children sync; `None` without strace.

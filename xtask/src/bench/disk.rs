@@ -110,6 +110,15 @@ pub(crate) fn files_below(path: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
+/// Bytes of all files below a path.
+pub(crate) fn bytes_below(path: &Path) -> Result<u64, String> {
+    let mut bytes = 0;
+    for file in files_below(path)? {
+        bytes += fs::metadata(&file).map_err(|error| format!("{}: {error}", file.display()))?.len();
+    }
+    Ok(bytes)
+}
+
 /// Reads every file below a path, so that the page cache has it.
 pub(crate) fn warm(path: &Path) -> Result<(), String> {
     for file in files_below(path)? {

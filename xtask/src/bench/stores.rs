@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rehome::parts::log::{RealDisk, SplitMix64, SystemClock};
 use rehome::parts::store::{
     Append, Flow, FolderId, FolderName, HomeDirectory, LocalSource, LocalTarget, MailboxId,
-    MailboxName, MailboxState, MoveEvent, MoveJob, NewFolder, OpenOptions, Store, TransferError,
-    bulk_move,
+    MailboxInfo, MailboxName, MailboxState, MoveEvent, MoveJob, MoveReport, NewFolder, OpenOptions,
+    Store, TransferError, bulk_move,
 };
 use rehome::sample::SampleOptions;
 
@@ -49,6 +49,16 @@ pub(crate) fn make_places(store: &Store, count: usize) -> Result<Vec<Place>, Str
     (0..count).map(make).collect()
 }
 
+/// The inboxes of all mailboxes of a store.
+pub(crate) fn places_of(store: &Store) -> Result<Vec<Place>, String> {
+    let place = |info: MailboxInfo| {
+        let inbox = store.folder(info.id, &FolderName::inbox()).map_err(told)?;
+        let inbox = inbox.ok_or_else(|| format!("{} has no inbox", info.name))?;
+        Ok((info.id, inbox.id))
+    };
+    store.mailboxes().map_err(told)?.into_iter().map(place).collect()
+}
+
 /// A made-up message of so many bytes that no other number has.
 pub(crate) fn message(number: u64, size: usize) -> Append {
     let mut random = SplitMix64::new(number);
@@ -58,13 +68,17 @@ pub(crate) fn message(number: u64, size: usize) -> Append {
     )
     .into_bytes();
     while body.len() < size {
-        body.extend_from_slice(format!("{:016x}", random.next_u64()).as_bytes());
+        body.extend_from_slice(&hex(random.next_u64()));
         if body.len() % 78 > 60 {
             body.extend_from_slice(b"\r\n");
         }
     }
     body.truncate(size);
     Append { body, internal_date_seconds: 1_700_000_000, ..Append::default() }
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    std::array::from_fn(|digit| b"0123456789abcdef"[(number >> (60 - 4 * digit)) as usize & 15])
 }
 
 /// Appends messages `from..to` in groups of 100, to each place in turn.
@@ -74,29 +88,40 @@ pub(crate) fn fill(
     numbers: std::ops::Range<u64>,
     size: usize,
 ) -> Result<(), String> {
-    let numbers: Vec<u64> = numbers.collect();
-    for group in numbers.chunks(100) {
-        let append = |number: &u64| {
+    let mut from = numbers.start;
+    while from < numbers.end {
+        let to = from.saturating_add(100).min(numbers.end);
+        let append = |number: u64| {
             let place = usize::try_from(number % places.len() as u64).expect("an index");
             let (mailbox, folder) = places[place];
-            (mailbox, folder, message(*number, size))
+            (mailbox, folder, message(number, size))
         };
-        store.append_batch(group.iter().map(append).collect()).map_err(told)?;
+        store.append_batch((from..to).map(append).collect()).map_err(told)?;
+        from = to;
     }
     Ok(())
 }
 
-/// Homes in memory, so that the disk has only the stores to do.
-#[derive(Default)]
-pub(crate) struct Homes(BTreeMap<MailboxName, String>);
+/// Homes in memory, so that the disk has only the stores to do. Clones share them.
+#[derive(Default, Clone)]
+pub(crate) struct Homes(Arc<Mutex<BTreeMap<MailboxName, String>>>);
+
+impl Homes {
+    /// The home of a mailbox; `A` if it has never moved.
+    pub(crate) fn of(&self, mailbox: &MailboxName) -> String {
+        let homes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        homes.get(mailbox).cloned().unwrap_or_else(|| "A".to_owned())
+    }
+}
 
 impl HomeDirectory for Homes {
     fn home(&mut self, mailbox: &MailboxName) -> Result<String, TransferError> {
-        Ok(self.0.get(mailbox).cloned().unwrap_or_else(|| "A".to_owned()))
+        Ok(self.of(mailbox))
     }
 
     fn set_home(&mut self, mailbox: &MailboxName, _: &str, to: &str) -> Result<(), TransferError> {
-        self.0.insert(mailbox.clone(), to.to_owned());
+        let mut homes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        homes.insert(mailbox.clone(), to.to_owned());
         Ok(())
     }
 }
@@ -108,6 +133,7 @@ pub(crate) struct Moved {
     pub(crate) offered: Duration,
     /// Until the first mailbox was fenced.
     pub(crate) fenced: Duration,
+    pub(crate) report: MoveReport,
 }
 
 /// Moves mailboxes from one server, `A` or `B`, to the other; the time is from the call to its
@@ -138,7 +164,7 @@ pub(crate) fn move_mailboxes(
         return Err(format!("{} of {} mailboxes were moved", report.moved.len(), names.len()));
     }
     let (offered, fenced) = (offered.unwrap_or_default(), fenced.unwrap_or(took));
-    Ok(Moved { took, offered, fenced })
+    Ok(Moved { took, offered, fenced, report })
 }
 
 /// Makes a store take writes to mailboxes again that have moved away, for the next move.
