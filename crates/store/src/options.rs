@@ -36,6 +36,9 @@ pub struct OpenOptions {
     /// the base before; the log is kept from the newest one on, so that a lost catalog can be
     /// rebuilt. `None` writes none, and the log is kept from the last checkpoint on.
     pub catalog_base_bytes: Option<u64>,
+    /// Bytes of log that may be kept for want of an archive that has them, at least two
+    /// generations. Beyond them no mail is taken in; for an eighth more, other changes go on.
+    pub log_kept_bytes_max: u64,
     /// Identity of a new store; `None` makes one up.
     pub store_id: Option<[u8; 16]>,
     /// What [`RestoreWriter::finish`](crate::RestoreWriter::finish) gave, for the first opening.
@@ -100,6 +103,7 @@ impl Default for OpenOptions {
             retention_seconds: 14 * 24 * 60 * 60,
             grace_seconds: 24 * 60 * 60,
             catalog_base_bytes: Some(64 << 20),
+            log_kept_bytes_max: 16 << 30,
             store_id: None,
             restore_marker: None,
             lease: None,

@@ -1,5 +1,6 @@
 //! The store: what callers hold.
 
+mod archive;
 mod compact;
 mod purge;
 mod read;

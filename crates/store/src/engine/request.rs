@@ -21,26 +21,96 @@ const CONTENT_LOG_BYTES: u64 = 144;
 
 /// A change, prepared as far as one can without knowing what goes before it.
 pub(crate) enum Request {
-    CreateMailbox { name: MailboxName, state: MailboxState },
-    SetState { mailbox: MailboxId, state: MailboxState },
-    SetSubscriptions { mailbox: MailboxId, subscriptions: Vec<String> },
-    SetAttribute { mailbox: MailboxId, key: String, value: Option<String> },
-    CreateFolder { mailbox: MailboxId, name: FolderName, new: NewFolder },
-    Append { bodies: Vec<Encoded>, rows: Vec<NewRow> },
-    ChangeFlags { mailbox: MailboxId, folder: FolderId, uid: Uid, change: FlagChange },
-    Expunge { mailbox: MailboxId, folder: FolderId, uids: Vec<Uid> },
-    DeleteMailbox { mailbox: MailboxId, only_copy: bool, folders: u64 },
-    RenameMailbox { mailbox: MailboxId, name: MailboxName, folders: u64 },
-    RestoreMailbox { mailbox: MailboxId, name: MailboxName, folders: u64 },
-    DeleteFolder { mailbox: MailboxId, folder: FolderId },
-    RenameFolder { mailbox: MailboxId, folder: FolderId, name: FolderName, folders: u64 },
-    Copy { from: (MailboxId, FolderId), uids: Vec<Uid>, to: (MailboxId, FolderId), moved: bool },
-    Undelete { mailbox: MailboxId, removed: Vec<Modseq>, to: FolderId },
-    Take { from: (MailboxId, FolderId), uids: Vec<Uid>, to: FolderId },
+    CreateMailbox {
+        name: MailboxName,
+        state: MailboxState,
+    },
+    SetState {
+        mailbox: MailboxId,
+        state: MailboxState,
+    },
+    SetSubscriptions {
+        mailbox: MailboxId,
+        subscriptions: Vec<String>,
+    },
+    SetAttribute {
+        mailbox: MailboxId,
+        key: String,
+        value: Option<String>,
+    },
+    CreateFolder {
+        mailbox: MailboxId,
+        name: FolderName,
+        new: NewFolder,
+    },
+    Append {
+        bodies: Vec<Encoded>,
+        rows: Vec<NewRow>,
+    },
+    ChangeFlags {
+        mailbox: MailboxId,
+        folder: FolderId,
+        uid: Uid,
+        change: FlagChange,
+    },
+    Expunge {
+        mailbox: MailboxId,
+        folder: FolderId,
+        uids: Vec<Uid>,
+    },
+    DeleteMailbox {
+        mailbox: MailboxId,
+        only_copy: bool,
+        folders: u64,
+    },
+    RenameMailbox {
+        mailbox: MailboxId,
+        name: MailboxName,
+        folders: u64,
+    },
+    RestoreMailbox {
+        mailbox: MailboxId,
+        name: MailboxName,
+        folders: u64,
+    },
+    DeleteFolder {
+        mailbox: MailboxId,
+        folder: FolderId,
+    },
+    RenameFolder {
+        mailbox: MailboxId,
+        folder: FolderId,
+        name: FolderName,
+        folders: u64,
+    },
+    Copy {
+        from: (MailboxId, FolderId),
+        uids: Vec<Uid>,
+        to: (MailboxId, FolderId),
+        moved: bool,
+    },
+    Undelete {
+        mailbox: MailboxId,
+        removed: Vec<Modseq>,
+        to: FolderId,
+    },
+    Take {
+        from: (MailboxId, FolderId),
+        uids: Vec<Uid>,
+        to: FolderId,
+    },
     Purge(Purge),
     Compact(Compaction),
-    Receive { runs: Vec<ContentRun>, mailboxes: Vec<IncomingMailbox> },
-    Attach { segment: NewSegment, mailboxes: Vec<IncomingMailbox> },
+    /// End the generation of the log, if there is anything in it.
+    RollLog,
+    Receive {
+        runs: Vec<ContentRun>,
+        mailboxes: Vec<IncomingMailbox>,
+    },
+    Attach {
+        segment: NewSegment,
+        mailboxes: Vec<IncomingMailbox>,
+    },
 }
 
 /// A message to be appended.
@@ -117,6 +187,17 @@ fn destination(state: &MailboxState) -> Option<&String> {
 }
 
 impl Request {
+    /// Whether it takes mail in.
+    pub(super) fn brings_mail(&self) -> bool {
+        matches!(
+            self,
+            Request::Append { .. }
+                | Request::Receive { .. }
+                | Request::Attach { .. }
+                | Request::Copy { moved: false, .. }
+        )
+    }
+
     /// Memory it takes while it waits.
     pub(super) fn weight(&self) -> u64 {
         let bodies = match self {
@@ -156,7 +237,7 @@ impl Request {
                 Request::RenameMailbox { folders, .. } | Request::RenameFolder { folders, .. } => {
                     (folders + 2) * (1100 + ROW_LOG_BYTES)
                 }
-                Request::DeleteFolder { .. } => 0,
+                Request::DeleteFolder { .. } | Request::RollLog => 0,
                 Request::Copy { uids, .. } => uids.len() as u64 * 112,
                 Request::Undelete { removed, .. } => removed.len() as u64 * 64,
                 Request::Take { uids, .. } => uids.len() as u64 * 64,
