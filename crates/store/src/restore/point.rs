@@ -183,6 +183,8 @@ impl PointRestore {
         let options = LogOptions {
             // Every group of the old log fits into a generation of the greatest length.
             generation_bytes: LogOptions::default().generation_bytes,
+            // Nobody waits for a sync: zeros ahead of the records save nothing.
+            fill_ahead_bytes: 64 << 10,
             first_generation: base.max(self.above).generation() + 1,
             ..log_options(&self.options)
         };

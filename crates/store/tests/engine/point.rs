@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use rehome_log::{Lsn, SimDisk, SplitMix64};
+use rehome_log::{Disk, Fault, FileName, LogError, Lsn, SimDisk, SplitMix64};
 use rehome_store::{
     ContentRun, LogRecord, OpenOptions, PointRestore, Replayed, RestorePoint, RestoredTo, Snapshot,
     Store, StoreError,
 };
 
 use crate::script::{Seen, begin, choose, index, script_options};
-use crate::support::{check_whole, clock};
+use crate::support::{append, check_whole, clock, mailbox};
 
 /// A base as a backup has it.
 #[derive(Default)]
@@ -173,4 +173,139 @@ fn a_store_comes_back_as_it_was_at_any_moment_after_its_base() {
             check_point(seed, &history, *lsn, expected);
         }
     }
+}
+
+/// A store with a base of anna's empty inbox and three letters after it, an hour apart.
+fn three_letters() -> (Base, Archive) {
+    let clock = clock();
+    let store = Store::create(Arc::new(SimDisk::new()), clock.clone(), script_options()).unwrap();
+    let anna = mailbox(&store, "anna");
+    let mut archive = Archive { until: store.archive_log().unwrap(), ..Archive::default() };
+    let base = Base::of(&store.snapshot().unwrap());
+    for number in 1..=3 {
+        clock.advance_ms(3_600_000);
+        store.deliver(&[anna], append(&format!("letter {number}"))).unwrap();
+    }
+    let until = store.roll_log().unwrap();
+    archive.read(&store, until, &mut || {});
+    (base, archive)
+}
+
+/// How many messages there are after a restore to `point`.
+#[track_caller]
+fn check_letters(base: &Base, archive: &Archive, point: RestorePoint, expected: u64) {
+    let disk = Arc::new(SimDisk::new());
+    let restored = restore(&disk, base, archive, point).unwrap();
+    let store = open(&disk, &restored).unwrap();
+    assert_eq!(store.statistics().unwrap().messages, expected, "{point:?}");
+}
+
+#[test]
+fn a_restore_to_a_time_ends_before_the_first_record_written_later() {
+    let (base, archive) = three_letters();
+    let begin = 1_700_000_000_000_000;
+    for (minutes, expected) in [(0, 0), (59, 0), (60, 1), (119, 1), (120, 2), (600, 3)] {
+        let point = RestorePoint::WallUs(begin + minutes * 60_000_000);
+        check_letters(&base, &archive, point, expected);
+    }
+    check_letters(&base, &archive, RestorePoint::End, 3);
+    check_letters(&base, &archive, RestorePoint::Lsn(base.lsn), 0);
+}
+
+#[test]
+fn what_is_missing_is_missed() {
+    let (base, mut archive) = three_letters();
+    let to = |base: &Base, archive: &Archive, point| {
+        restore(&Arc::new(SimDisk::new()), base, archive, point).unwrap_err()
+    };
+    let early = RestorePoint::Lsn(Lsn::from_u64(base.lsn.to_u64() - 1));
+    let error = to(&base, &archive, early);
+    assert!(matches!(error, StoreError::BaseTooNew { .. }), "{error}");
+    let bodies = std::mem::take(&mut archive.records[1].1);
+    let error = to(&base, &archive, RestorePoint::End);
+    assert!(matches!(error, StoreError::NoSuchContent { .. }), "{error}");
+    archive.records[1].1 = bodies;
+    for missing in 0..archive.records.len() - 1 {
+        let mut records = archive.records.clone();
+        records.remove(missing);
+        let gap = Archive { records, until: archive.until };
+        let error = to(&base, &gap, RestorePoint::End);
+        assert!(matches!(error, StoreError::ReplayGap { .. }), "{missing}: {error}");
+    }
+    for cut in [0, 20, 47, 60, base.rows.len() - 1] {
+        let (bodies, rows) = (base.bodies.clone(), base.rows[..cut].to_vec());
+        let error = to(&Base { bodies, rows, lsn: base.lsn }, &archive, RestorePoint::End);
+        assert!(matches!(error, StoreError::Damaged { .. }), "{cut}: {error}");
+    }
+}
+
+#[test]
+fn a_first_opening_that_is_cut_short_goes_on() {
+    let history = history(3, 30);
+    let disk = Arc::new(SimDisk::new());
+    let (lsn, expected) = history.seen.last().unwrap();
+    let restored =
+        restore(&disk, &history.base, &history.archive, RestorePoint::Lsn(*lsn)).unwrap();
+    let before = disk.ops();
+    open(&Arc::new(disk.restart()), &restored).unwrap();
+    for cut in (0..200).step_by(3) {
+        let cut_short = Arc::new(disk.restart());
+        cut_short.fail_after(cut, Fault::PowerCut);
+        let opened = open(&cut_short, &restored);
+        let crashed = Arc::new(cut_short.crash(cut));
+        let again = match opened {
+            Ok(store) => {
+                drop(store);
+                open(&crashed, &restored)
+            }
+            Err(_) => open(&crashed, &restored),
+        };
+        let store = again.unwrap_or_else(|error| panic!("cut {cut} of {before}: {error}"));
+        assert_eq!(Seen::of(&store), *expected, "cut {cut}");
+        check_whole(&store);
+    }
+}
+
+#[test]
+fn the_old_log_is_never_read_as_the_new_one() {
+    let (base, archive) = three_letters();
+    let (old_disk, old) = begin();
+    old.close().unwrap();
+    let disk = Arc::new(SimDisk::new());
+    let restored = restore(&disk, &base, &archive, RestorePoint::End).unwrap();
+    open(&disk, &restored).unwrap().close().unwrap();
+    for entry in old_disk.list(&FileName::new("log").unwrap()).unwrap() {
+        let file = FileName::new(&format!("log/{entry}")).unwrap();
+        disk.set_contents(&file, old_disk.contents(&file).unwrap());
+    }
+    match Store::open(disk, clock(), options()) {
+        Ok(store) => assert_eq!(store.statistics().unwrap().messages, 3),
+        Err(StoreError::Log { source }) => {
+            assert!(matches!(*source, LogError::Foreign { .. }), "{source}");
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_restored_store_works_on_and_can_be_archived_and_rebuilt() {
+    let (base, archive) = three_letters();
+    let disk = Arc::new(SimDisk::new());
+    let restored = restore(&disk, &base, &archive, RestorePoint::End).unwrap();
+    assert!(matches!(restored.until, until if until == archive.until));
+    let store = open(&disk, &restored).unwrap();
+    let anna = store.mailboxes().unwrap()[0].id;
+    let inbox = store.folders(anna).unwrap()[0].id;
+    let since = store.archive_log().unwrap();
+    assert!(since > archive.until, "LSNs rise");
+    store.deliver(&[(anna, inbox)], append("a fourth")).unwrap();
+    let until = store.roll_log().unwrap();
+    let mut more = Archive { until: since, ..Archive::default() };
+    more.read(&store, until, &mut || {});
+    assert_eq!(more.records.iter().filter(|(record, _)| !record.is_mark()).count(), 1);
+    store.close().unwrap();
+    let (store, report) = Store::rebuild(disk, clock(), options()).unwrap();
+    assert_eq!(report.base, Some(base.lsn));
+    assert_eq!(store.statistics().unwrap().messages, 4);
+    check_whole(&store);
 }
