@@ -29,6 +29,9 @@ pub(crate) struct LogKeeping {
     store_id: [u8; 16],
     /// Never gives up more than the file says. Held while log is released.
     policy: Mutex<LogPolicy>,
+    /// What the policy says is archived, above every record if it is circular: for those who must
+    /// not wait while the file is written or log is removed.
+    archived: AtomicU64,
     /// The catalog is durable up to here.
     checkpoint: AtomicU64,
     /// The newest base of the catalog.
@@ -62,6 +65,7 @@ impl LogKeeping {
             disk,
             store_id,
             policy: Mutex::new(policy),
+            archived: policy.archived().to_u64().into(),
             checkpoint: checkpoint.to_u64().into(),
             base: 0.into(),
             settled: settled.to_u64().into(),
@@ -82,7 +86,7 @@ impl LogKeeping {
         }
         file::prepare(&*self.disk, self.store_id)?;
         let whole_after = acknowledged();
-        *policy = LogPolicy::Archived { whole_after, archived_until: whole_after };
+        self.set(&mut policy, LogPolicy::Archived { whole_after, archived_until: whole_after });
         file::write(&*self.disk, self.store_id, &policy)?;
         Ok(whole_after)
     }
@@ -94,7 +98,7 @@ impl LogKeeping {
             return Ok(());
         }
         file::write(&*self.disk, self.store_id, &LogPolicy::Circular)?;
-        *policy = LogPolicy::Circular;
+        self.set(&mut policy, LogPolicy::Circular);
         Ok(())
     }
 
@@ -112,7 +116,7 @@ impl LogKeeping {
         }
         let next = LogPolicy::Archived { whole_after, archived_until: lsn };
         file::write(&*self.disk, self.store_id, &next)?;
-        *policy = next;
+        self.set(&mut policy, next);
         Ok(lsn)
     }
 
@@ -149,17 +153,20 @@ impl LogKeeping {
     /// Contents without messages since this group or before may be given up: the archive has all
     /// that puts them.
     pub(crate) fn free_limit(&self) -> Lsn {
-        match self.policy() {
-            LogPolicy::Circular => EVERY,
-            LogPolicy::Archived { archived_until, .. } => archived_until,
-        }
+        Lsn::from_u64(self.archived.load(Ordering::SeqCst))
+    }
+
+    fn set(&self, policy: &mut LogPolicy, next: LogPolicy) {
+        *policy = next;
+        self.archived.store(next.archived().to_u64(), Ordering::SeqCst);
     }
 
     /// Whether there is room for more log.
     pub(crate) fn pressure(&self, log: &Log, options: &OpenOptions) -> Pressure {
-        let LogPolicy::Archived { archived_until, .. } = self.policy() else {
+        let archived_until = self.free_limit();
+        if archived_until == EVERY {
             return Pressure::None;
-        };
+        }
         let generation = u64::from(options.log_generation_bytes);
         let max_bytes = options.log_kept_bytes_max.max(GENERATIONS_MIN * generation);
         let reserve = (max_bytes / 8).max(GENERATIONS_MIN * generation);

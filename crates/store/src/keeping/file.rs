@@ -29,14 +29,17 @@ pub enum LogPolicy {
 }
 
 impl LogPolicy {
-    /// Records below may be given up, as far as the archive is concerned.
-    pub(crate) fn release_limit(self) -> Lsn {
+    /// What an archive has; above every record if there is none to wait for.
+    pub(super) fn archived(self) -> Lsn {
         match self {
             LogPolicy::Circular => EVERY,
-            LogPolicy::Archived { archived_until, .. } => {
-                Lsn::from_u64(archived_until.to_u64().saturating_add(1))
-            }
+            LogPolicy::Archived { archived_until, .. } => archived_until,
         }
+    }
+
+    /// Records below may be given up, as far as the archive is concerned.
+    pub(crate) fn release_limit(self) -> Lsn {
+        Lsn::from_u64(self.archived().to_u64().saturating_add(1))
     }
 }
 

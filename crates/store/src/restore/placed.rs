@@ -1,6 +1,6 @@
 //! Bodies written into the segments of a new store, and where each lies.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, Lsn};
@@ -51,7 +51,7 @@ impl PlacedBodies {
 
     /// Writes those records of `run`, which is whole, that are not there yet.
     pub(super) fn put(&mut self, run: &[u8]) -> Result<(), StoreError> {
-        let (mut part, mut known) = (0..0, Vec::new());
+        let (mut part, mut known) = (0..0, HashSet::new());
         for (offset, head) in record::walk(run).filter_map(Result::ok) {
             let end = offset + head.record_bytes;
             if self.places.contains_key(&head.content) || known.contains(&head.content) {
@@ -64,7 +64,7 @@ impl PlacedBodies {
                 part = offset..offset;
             }
             part.end = end;
-            known.push(head.content);
+            known.insert(head.content);
         }
         self.write(&run[part])
     }

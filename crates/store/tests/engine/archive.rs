@@ -162,3 +162,52 @@ fn a_reader_keeps_what_it_reads() {
     store.checkpoint().unwrap();
     assert!(!reaches(&store, since));
 }
+
+#[test]
+fn an_archiver_gets_every_delivery_once_while_many_deliver() {
+    const EACH: usize = 150;
+    let (_disk, store) = new_store();
+    let anna = mailbox(&store, "anna");
+    let mut after = store.archive_log().unwrap();
+    let mut found = Vec::new();
+    std::thread::scope(|scope| {
+        let deliverers: Vec<_> = (0..3)
+            .map(|thread| {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        let letter = append(&format!("{thread} {number} {}", "x".repeat(700)));
+                        store.deliver(&[anna], letter).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let mut round = 0;
+        loop {
+            let last_round = deliverers.iter().all(std::thread::ScopedJoinHandle::is_finished);
+            round += 1;
+            let until = if round % 3 == 0 { store.lsn() } else { store.roll_log().unwrap() };
+            let mut reader = store.read_log(after, until).unwrap();
+            let mut before = after;
+            while let Some(record) = reader.next_record().unwrap() {
+                assert!(record.prev_lsn <= before && record.lsn > before);
+                before = record.lsn;
+                let mut keep = |run: rehome_store::ContentRun| {
+                    let all = rehome_store::bodies(run.bytes());
+                    found.extend(all.map(|body| body.unwrap().content));
+                    Ok(())
+                };
+                reader.bodies(&record, &mut keep).unwrap();
+            }
+            after = store.archived_until(reader.until()).unwrap();
+            store.checkpoint().unwrap();
+            if last_round && round % 3 != 0 {
+                break;
+            }
+        }
+    });
+    let count = found.len();
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!((count, found.len()), (3 * EACH, 3 * EACH));
+}
