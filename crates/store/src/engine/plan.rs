@@ -196,7 +196,7 @@ impl Planner {
             Request::Take { from, uids, to } => self.take(from, &uids, to, draft),
             Request::Purge(purge) => self.purge(purge, draft),
             Request::Compact(compaction) => self.compact(compaction, draft),
-            // The committer does it before it plans.
+            // The committer ends the generation before it plans.
             Request::RollLog => Ok(Reply::Done),
             Request::Receive { runs, mailboxes } => self.receive(&runs, mailboxes, draft),
             Request::Attach { segment, mailboxes } => self.attach(segment, mailboxes, draft),

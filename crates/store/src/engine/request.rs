@@ -21,96 +21,27 @@ const CONTENT_LOG_BYTES: u64 = 144;
 
 /// A change, prepared as far as one can without knowing what goes before it.
 pub(crate) enum Request {
-    CreateMailbox {
-        name: MailboxName,
-        state: MailboxState,
-    },
-    SetState {
-        mailbox: MailboxId,
-        state: MailboxState,
-    },
-    SetSubscriptions {
-        mailbox: MailboxId,
-        subscriptions: Vec<String>,
-    },
-    SetAttribute {
-        mailbox: MailboxId,
-        key: String,
-        value: Option<String>,
-    },
-    CreateFolder {
-        mailbox: MailboxId,
-        name: FolderName,
-        new: NewFolder,
-    },
-    Append {
-        bodies: Vec<Encoded>,
-        rows: Vec<NewRow>,
-    },
-    ChangeFlags {
-        mailbox: MailboxId,
-        folder: FolderId,
-        uid: Uid,
-        change: FlagChange,
-    },
-    Expunge {
-        mailbox: MailboxId,
-        folder: FolderId,
-        uids: Vec<Uid>,
-    },
-    DeleteMailbox {
-        mailbox: MailboxId,
-        only_copy: bool,
-        folders: u64,
-    },
-    RenameMailbox {
-        mailbox: MailboxId,
-        name: MailboxName,
-        folders: u64,
-    },
-    RestoreMailbox {
-        mailbox: MailboxId,
-        name: MailboxName,
-        folders: u64,
-    },
-    DeleteFolder {
-        mailbox: MailboxId,
-        folder: FolderId,
-    },
-    RenameFolder {
-        mailbox: MailboxId,
-        folder: FolderId,
-        name: FolderName,
-        folders: u64,
-    },
-    Copy {
-        from: (MailboxId, FolderId),
-        uids: Vec<Uid>,
-        to: (MailboxId, FolderId),
-        moved: bool,
-    },
-    Undelete {
-        mailbox: MailboxId,
-        removed: Vec<Modseq>,
-        to: FolderId,
-    },
-    Take {
-        from: (MailboxId, FolderId),
-        uids: Vec<Uid>,
-        to: FolderId,
-    },
+    CreateMailbox { name: MailboxName, state: MailboxState },
+    SetState { mailbox: MailboxId, state: MailboxState },
+    SetSubscriptions { mailbox: MailboxId, subscriptions: Vec<String> },
+    SetAttribute { mailbox: MailboxId, key: String, value: Option<String> },
+    CreateFolder { mailbox: MailboxId, name: FolderName, new: NewFolder },
+    Append { bodies: Vec<Encoded>, rows: Vec<NewRow> },
+    ChangeFlags { mailbox: MailboxId, folder: FolderId, uid: Uid, change: FlagChange },
+    Expunge { mailbox: MailboxId, folder: FolderId, uids: Vec<Uid> },
+    DeleteMailbox { mailbox: MailboxId, only_copy: bool, folders: u64 },
+    RenameMailbox { mailbox: MailboxId, name: MailboxName, folders: u64 },
+    RestoreMailbox { mailbox: MailboxId, name: MailboxName, folders: u64 },
+    DeleteFolder { mailbox: MailboxId, folder: FolderId },
+    RenameFolder { mailbox: MailboxId, folder: FolderId, name: FolderName, folders: u64 },
+    Copy { from: (MailboxId, FolderId), uids: Vec<Uid>, to: (MailboxId, FolderId), moved: bool },
+    Undelete { mailbox: MailboxId, removed: Vec<Modseq>, to: FolderId },
+    Take { from: (MailboxId, FolderId), uids: Vec<Uid>, to: FolderId },
     Purge(Purge),
     Compact(Compaction),
-    /// End the generation of the log, if there is anything in it.
     RollLog,
-    Receive {
-        runs: Vec<ContentRun>,
-        mailboxes: Vec<IncomingMailbox>,
-    },
-    Attach {
-        segment: NewSegment,
-        mailboxes: Vec<IncomingMailbox>,
-    },
+    Receive { runs: Vec<ContentRun>, mailboxes: Vec<IncomingMailbox> },
+    Attach { segment: NewSegment, mailboxes: Vec<IncomingMailbox> },
 }
 
 /// A message to be appended.

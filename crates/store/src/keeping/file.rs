@@ -9,8 +9,8 @@ use crate::identity::{Identity, hex, identity_name, name, read_json, write_json}
 
 const FORMAT: &str = "rehome-log-policy";
 const VERSION: u32 = 1;
-const REMEDY: &str = "restore log.json from a copy; or end the archive of this log: write the file \
-                      anew with circular as docs/format/log-policy.md shows, and take a full backup";
+const REMEDY: &str = "restore log.json from a copy, or end the archive of this log: write the file \
+     anew with a circular log, as docs/format/log-policy.md shows, and take a full backup";
 
 /// How the log is given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
