@@ -26,6 +26,7 @@ pub struct Snapshot {
     view: Arc<View>,
     segments: Arc<Segments>,
     lsn: Lsn,
+    base_lsn: Lsn,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -36,15 +37,27 @@ impl std::fmt::Debug for Snapshot {
 
 /// Errors of all its calls: [`StoreError::Catalog`], and [`StoreError::Damaged`] for a damaged row.
 impl Snapshot {
-    pub(crate) fn new(view: View, segments: Arc<Segments>) -> Result<Snapshot, StoreError> {
+    /// Of a view that was made when a generation that ended with `mark` was closed already.
+    pub(crate) fn new(
+        view: View,
+        segments: Arc<Segments>,
+        mark: Lsn,
+    ) -> Result<Snapshot, StoreError> {
         let lsn = view.meta()?.applied;
-        Ok(Snapshot { view: Arc::new(view), segments, lsn })
+        Ok(Snapshot { view: Arc::new(view), segments, lsn, base_lsn: lsn.max(mark) })
     }
 
     /// The last group in it.
     #[must_use]
     pub fn lsn(&self) -> Lsn {
         self.lsn
+    }
+
+    /// The LSN of a base of it: that of the last group in it, or of the mark that ended a
+    /// generation after that. The log is read from there on.
+    #[must_use]
+    pub fn base_lsn(&self) -> Lsn {
+        self.base_lsn
     }
 
     /// All mailboxes, by number.
@@ -156,7 +169,7 @@ impl Snapshot {
     /// [`StoreError::Io`] if `out` fails, and those of all its calls.
     pub fn write_base(&self, out: &mut dyn std::io::Write) -> Result<(), StoreError> {
         let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(doing("writing a base"));
-        base::stream(self.view.tree(), self.segments.store_id(), self.lsn, &mut put)
+        base::stream(self.view.tree(), self.segments.store_id(), self.base_lsn, &mut put)
     }
 
     /// Names all contents that a base of this moment needs, in the order of their numbers, each

@@ -55,6 +55,7 @@ pub(super) fn point(
 
 /// A base and the bodies that it needs.
 struct Base {
+    lsn: Lsn,
     rows: Vec<u8>,
     bodies: Vec<ContentRun>,
 }
@@ -62,7 +63,8 @@ struct Base {
 impl Base {
     fn of(store: &Store) -> Result<Base, StoreError> {
         let snapshot = store.snapshot()?;
-        let mut base = Base { rows: Vec::new(), bodies: Vec::new() };
+        let lsn = snapshot.base_lsn();
+        let mut base = Base { lsn, rows: Vec::new(), bodies: Vec::new() };
         snapshot.write_base(&mut base.rows)?;
         snapshot.every_body(&mut |run| {
             base.bodies.push(run);
@@ -132,9 +134,9 @@ impl Archiver {
     fn read(&mut self, store: &Store, roll: bool) -> Result<(), StoreError> {
         if self.archive.is_none() {
             let whole_after = store.archive_log()?;
-            let (base, until) = (Base::of(store)?, whole_after);
-            let records = Vec::new();
-            self.archive = Some(Archive { whole_after, base, records, until, noted: whole_after });
+            let base = Base::of(store)?;
+            let (until, noted, records) = (base.lsn, Lsn::ZERO, Vec::new());
+            self.archive = Some(Archive { whole_after, base, records, until, noted });
         }
         let Some(archive) = &mut self.archive else { return Ok(()) };
         let until = if roll { store.roll_log()? } else { store.lsn() };

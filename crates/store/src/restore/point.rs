@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::placed::PlacedBodies;
 use crate::archived_log::LogRecord;
 use crate::base::{self, Header, Maker, RowWriter};
-use crate::catalog::{ContentRow, SegmentRow, pack, unpack};
+use crate::catalog::{ContentRow, MetaRow, SegmentRow, pack, unpack};
 use crate::content_run::ContentRun;
 use crate::error::StoreError;
 use crate::identity::{Restore, restore_name, write_json};
@@ -162,19 +162,20 @@ impl PointRestore {
         self.bodies.seal()?;
         let (header, mut whole) = base::peek(base)?;
         let lsn = header.lsn;
-        if let RestorePoint::Lsn(wanted) = self.point
-            && lsn > wanted
-        {
-            return Err(StoreError::BaseTooNew { base: lsn, wanted });
-        }
         let maker = Maker::begin(&self.disk, self.shape.store_id, lsn)?;
         let mut segments = self.bodies.take_rows();
-        let bodies = &self.bodies;
+        let (bodies, mut applied) = (&self.bodies, lsn);
         maker.fill(|rows| {
-            rewrite(&mut whole, rows, bodies, &mut segments)?;
+            applied = rewrite(&mut whole, rows, bodies, &mut segments)?;
             Ok(true)
         })?;
-        self.begin_log(lsn)?;
+        // The base may be as of a mark that ended a generation after its last group.
+        match self.point {
+            RestorePoint::Lsn(wanted) if applied > wanted => {
+                return Err(StoreError::BaseTooNew { base: applied, wanted });
+            }
+            _ => self.begin_log(lsn)?,
+        }
         Ok(lsn)
     }
 
@@ -308,14 +309,15 @@ fn translate(group: Group, bodies: &mut PlacedBodies) -> Result<Group, StoreErro
     Ok(Group { ranges: Vec::new(), ops })
 }
 
-/// Copies the rows of a base with the places that its bodies have here.
+/// Copies the rows of a base with the places that its bodies have here; returns the last group in
+/// it.
 fn rewrite(
     source: &mut dyn Read,
     rows: &mut RowWriter<'_>,
     bodies: &PlacedBodies,
     segments: &mut BTreeMap<u32, SegmentRow>,
-) -> Result<(), StoreError> {
-    let mut told = false;
+) -> Result<Lsn, StoreError> {
+    let (mut told, mut applied) = (false, Lsn::ZERO);
     let mut admit = |_: &Header| true;
     base::read_stream(source, "the base", &mut admit, &mut |table, key, value| {
         if table as u8 >= Table::Segment as u8 && !told {
@@ -324,6 +326,10 @@ fn rewrite(
         }
         match table {
             Table::Segment => Ok(()),
+            Table::Meta => {
+                applied = unpack::<MetaRow>(table, key, value)?.applied;
+                rows.put(table, key, value).map(drop)
+            }
             Table::Content => {
                 let mut row: ContentRow = unpack(table, key, value)?;
                 row.extent = bodies.place(row.content)?;
@@ -337,7 +343,10 @@ fn rewrite(
             _ => rows.put(table, key, value).map(drop),
         }
     })?;
-    if told { Ok(()) } else { put_segments(rows, segments) }
+    if !told {
+        put_segments(rows, segments)?;
+    }
+    Ok(applied)
 }
 
 fn put_segments(

@@ -8,10 +8,12 @@ use crate::engine::Request;
 use crate::error::StoreError;
 use crate::keeping::{LogPolicy, LogStatus};
 
-/// An archiver calls [`archive_log`](Store::archive_log) once, takes a full backup, and from then
-/// on, again and again: [`roll_log`](Store::roll_log), [`read_log`](Store::read_log) from where it
-/// was to what that returned, and, when all of it is durable and was read back,
-/// [`archived_until`](Store::archived_until).
+/// An archiver calls [`archive_log`](Store::archive_log) once and takes a base
+/// ([`Snapshot::write_base`](crate::Snapshot::write_base)). From its LSN on, again and again:
+/// [`roll_log`](Store::roll_log), [`read_log`](Store::read_log) from where it was to what that
+/// returned, and, when all of it is durable and was read back,
+/// [`archived_until`](Store::archived_until). [`PointRestore`](crate::PointRestore) takes base and
+/// log.
 impl Store {
     /// How the log is given up.
     ///
@@ -23,8 +25,8 @@ impl Store {
     }
 
     /// Keeps the log from now on until an archive has it; this survives restarts. Returns the LSN
-    /// after which the log is whole: a full backup as of it or later can be followed by the log. A
-    /// log that is archived already stays as it is.
+    /// after which no record is given up without the archive's word: a base taken from now on can
+    /// be followed by the log. A log that is archived already stays as it is.
     ///
     /// # Errors
     ///

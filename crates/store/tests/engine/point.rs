@@ -18,11 +18,13 @@ struct Base {
     bodies: Vec<ContentRun>,
     rows: Vec<u8>,
     lsn: Lsn,
+    /// The last group in it.
+    group: Lsn,
 }
 
 impl Base {
     fn of(snapshot: &Snapshot) -> Base {
-        let mut base = Base { lsn: snapshot.lsn(), ..Base::default() };
+        let mut base = Base { lsn: snapshot.base_lsn(), group: snapshot.lsn(), ..Base::default() };
         let mut keep = |run| {
             base.bodies.push(run);
             Ok(())
@@ -62,6 +64,24 @@ impl Archive {
     }
 }
 
+#[test]
+fn a_base_after_the_end_of_a_generation_is_followed_by_the_log_from_that_end() {
+    let store = Store::create(Arc::new(SimDisk::new()), clock(), script_options()).unwrap();
+    let anna = mailbox(&store, "anna");
+    store.archive_log().unwrap();
+    store.deliver(&[anna], append("before")).unwrap();
+    let rolled = store.roll_log().unwrap();
+    store.archived_until(rolled).unwrap();
+    store.checkpoint().unwrap();
+    let base = Base::of(&store.snapshot().unwrap());
+    assert_eq!((base.lsn, base.group), (rolled, store.lsn()));
+    let mut archive = Archive { until: base.lsn, ..Archive::default() };
+    store.deliver(&[anna], append("after")).unwrap();
+    archive.read(&store, store.lsn(), &mut || {});
+    check_letters(&base, &archive, RestorePoint::End, 2);
+    check_letters(&base, &archive, RestorePoint::Lsn(base.group), 1);
+}
+
 /// A history: what is seen after each step, the base, and the log from it on.
 struct History {
     seen: Vec<(Lsn, Seen)>,
@@ -99,7 +119,8 @@ fn history(seed: u64, steps: usize) -> History {
     let until = store.roll_log().unwrap();
     archive.read(&store, until, &mut || {});
     let base = base.unwrap();
-    seen.retain(|(lsn, _)| *lsn >= base.lsn);
+    let first = base.group;
+    seen.retain(|(lsn, _)| *lsn >= first);
     History { seen, base, archive, end: until }
 }
 
@@ -218,7 +239,7 @@ fn what_is_missing_is_missed() {
     let to = |base: &Base, archive: &Archive, point| {
         restore(&Arc::new(SimDisk::new()), base, archive, point).unwrap_err()
     };
-    let early = RestorePoint::Lsn(Lsn::from_u64(base.lsn.to_u64() - 1));
+    let early = RestorePoint::Lsn(Lsn::from_u64(base.group.to_u64() - 1));
     let error = to(&base, &archive, early);
     assert!(matches!(error, StoreError::BaseTooNew { .. }), "{error}");
     let bodies = std::mem::take(&mut archive.records[1].1);
@@ -234,7 +255,11 @@ fn what_is_missing_is_missed() {
     }
     for cut in [0, 20, 47, 60, base.rows.len() - 1] {
         let (bodies, rows) = (base.bodies.clone(), base.rows[..cut].to_vec());
-        let error = to(&Base { bodies, rows, lsn: base.lsn }, &archive, RestorePoint::End);
+        let error = to(
+            &Base { bodies, rows, lsn: base.lsn, group: base.group },
+            &archive,
+            RestorePoint::End,
+        );
         assert!(matches!(error, StoreError::Damaged { .. }), "{cut}: {error}");
     }
 }
