@@ -185,6 +185,8 @@ impl Archiver {
         let store = keeper.store();
         self.read(&store, false).map_err(Failure::of("reading the log"))?;
         self.note(&store).map_err(Failure::of("noting what is archived"))?;
+        // Clients may close the store and open it again.
+        drop(store);
         keeper.work(4, random)?;
         let store = keeper.store();
         store.checkpoint().map_err(Failure::of("a checkpoint"))?;
