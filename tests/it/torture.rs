@@ -17,6 +17,11 @@ fn no_crash_loses_doubles_or_alters_anything() {
     check(1, 300, None);
 }
 
+#[test]
+fn no_record_is_given_up_before_the_archive_of_the_log_has_it() {
+    check(5, 200, Some(Scenario::Archive));
+}
+
 /// A disk that forgets what is synced at one place is found out.
 #[track_caller]
 fn check_lie(lie: Site, seed: u64, points: u64) {

@@ -3,6 +3,7 @@
 //! A run is a seed and a number of points. A point is one crash (and more of them while it is being
 //! recovered from) of a store that works, is created, restored, or moves mailboxes to another one.
 
+mod archive;
 mod keeper;
 mod model;
 mod moves;
@@ -28,6 +29,8 @@ pub use self::upgrade::{OLD_STORES, OldStore, digest, pack, unpack};
 pub enum Scenario {
     /// Random work: delivery, flags, expunges, folders, checkpoints.
     Work,
+    /// The same while its log is archived, and a restore from the archive.
+    Archive,
     /// Being created.
     Creation,
     /// Being restored, and opened for the first time after that.
@@ -44,6 +47,7 @@ impl Scenario {
     pub fn name(self) -> &'static str {
         match self {
             Scenario::Work => "work",
+            Scenario::Archive => "archive",
             Scenario::Creation => "creation",
             Scenario::Restore => "restore",
             Scenario::Move => "move",
@@ -60,7 +64,8 @@ impl Scenario {
 
 /// The scenarios and how many of 100 points each has.
 const SCENARIOS: &[(Scenario, u64)] = &[
-    (Scenario::Work, 55),
+    (Scenario::Work, 45),
+    (Scenario::Archive, 10),
     (Scenario::Move, 25),
     (Scenario::Restore, 10),
     (Scenario::Creation, 5),
@@ -216,6 +221,7 @@ fn point(
 ) -> Result<(), Failure> {
     match scenario {
         Scenario::Work => work::point(lie, random, tally),
+        Scenario::Archive => archive::point(lie, random, tally),
         Scenario::Creation => work::creation(lie, random, tally),
         Scenario::Restore => restore::point(lie, random, tally),
         Scenario::Move => moves::point(lie, random, tally),

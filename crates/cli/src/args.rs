@@ -301,6 +301,17 @@ pub(crate) enum StoreCommand {
         /// The store.
         store: PathBuf,
     },
+    /// Say or change how the log is given up.
+    Log {
+        /// The store.
+        store: PathBuf,
+        /// Keep the log until an archive has it.
+        #[arg(long)]
+        archive: bool,
+        /// Keep the log only as far as the store itself needs it.
+        #[arg(long, conflicts_with = "archive")]
+        circular: bool,
+    },
     /// Give back the room of what was deleted longer ago than the retention.
     Compact {
         /// The store.

@@ -2,6 +2,7 @@
 #![doc = include_str!("../../../docs/format/log.md")]
 
 mod ahead;
+mod archive;
 mod chain;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -13,6 +14,7 @@ mod release;
 mod scan;
 mod writer;
 
+pub use archive::ClosedGeneration;
 pub use read::{Record, Visit};
 pub use recover::Recovered;
 pub use release::Pin;
@@ -48,12 +50,20 @@ pub struct LogOptions {
     /// If not, [`Log::acknowledge`] says so. A caller that appends again while it still waits for
     /// something else than the log (bodies in other files) needs that.
     pub acknowledge_on_sync: bool,
+    /// A log that is created begins with this generation, by default 1, unless files of higher
+    /// numbers are there: for one that goes on after another, so that LSNs rise.
+    pub first_generation: u64,
 }
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
         let (generation_bytes, fill_ahead_bytes) = (GENERATION_SIZE_MAX as u32, 1 << 20);
-        LogOptions { generation_bytes, fill_ahead_bytes, acknowledge_on_sync: true }
+        LogOptions {
+            generation_bytes,
+            fill_ahead_bytes,
+            acknowledge_on_sync: true,
+            first_generation: 1,
+        }
     }
 }
 
@@ -64,6 +74,8 @@ impl LogOptions {
             "a generation takes between 8192 bytes and 16 MiB"
         } else if !size.is_multiple_of(record::ALIGNMENT) {
             "the size of a generation must be a multiple of 8"
+        } else if !(1..GENERATION_MAX).contains(&self.first_generation) {
+            "the first generation has a number from 1 on"
         } else {
             return Ok(());
         };
@@ -147,7 +159,8 @@ impl Log {
         }
         let shape = Shape { disk, dir, identity, epoch };
         shape.check_epoch(&found.all)?;
-        let id = shape.next_id(&found.all)?;
+        let mut id = shape.next_id(&found.all)?;
+        id.number = id.number.max(options.first_generation);
         let begun = shape.begin(id, None, Lsn::ZERO, Lsn::ZERO, &*clock, &options)?;
         Ok(Log::assemble(shape, clock, options, Vec::new(), begun))
     }

@@ -1,10 +1,12 @@
 //! Work on one store or one archive set: import, export, move, backup, restore, checks.
 
 mod archive;
+mod log;
 mod mail;
 mod store;
 
 pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, backup, restore};
+pub use log::{LogChange, store_log};
 pub use mail::{ExportFormat, export, import};
 pub use store::{move_mailboxes, store_check, store_compact, store_info, store_recover};
 

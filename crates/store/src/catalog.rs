@@ -6,5 +6,5 @@ mod rows;
 mod view;
 
 pub(crate) use apply::apply_groups;
-pub(crate) use rows::{ContentRow, MetaRow, RetiredRow};
+pub(crate) use rows::{ContentRow, MetaRow, RetiredRow, SegmentRow, pack, unpack};
 pub(crate) use view::View;

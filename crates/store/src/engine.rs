@@ -29,6 +29,7 @@ use self::request::Pending;
 use crate::catalog::{MetaRow, View};
 use crate::compact::Compactor;
 use crate::error::StoreError;
+use crate::keeping::{LogKeeping, LogPolicy};
 use crate::lock::lock;
 use crate::model::MailboxId;
 use crate::options::OpenOptions;
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) feed: Arc<Feed>,
     pub(crate) tree: Box<dyn Tree>,
     pub(crate) log: Log,
+    pub(crate) keeping: LogKeeping,
     pub(crate) progress: Progress,
     pub(crate) options: OpenOptions,
     pub(crate) shape: Shape,
@@ -70,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) shape: Shape,
     pub(crate) tree: Box<dyn Tree>,
     pub(crate) log: Log,
+    pub(crate) log_policy: LogPolicy,
     pub(crate) ownership: Ownership,
 }
 
@@ -138,7 +141,11 @@ impl Shared {
 impl Engine {
     /// Starts the threads on a catalog that holds all of the log; `meta` are its counters.
     pub(crate) fn start(parts: Parts, meta: &MetaRow, next_segment: u32) -> Engine {
-        let Parts { disk, clock, options, shape, tree, log, ownership } = parts;
+        let Parts { disk, clock, options, shape, tree, log, log_policy, ownership } = parts;
+        let settled = log.closed_generations().last().map_or(Lsn::ZERO, |closed| closed.last);
+        let keeping_disk = Arc::clone(&disk);
+        let keeping =
+            LogKeeping::new(keeping_disk, shape.store_id, log_policy, meta.applied, settled);
         let segment_numbers = Arc::new(SegmentNumbers::from(next_segment));
         let planner = Planner::new(meta, Arc::clone(&segment_numbers), options.segment_bytes);
         let shared = Arc::new(Shared {
@@ -148,6 +155,7 @@ impl Engine {
             feed: Arc::new(Feed::new(meta.applied)),
             tree,
             log,
+            keeping,
             progress: Progress::new(meta.applied),
             options,
             shape,

@@ -231,6 +231,50 @@ pub enum StoreError {
         /// What was being written.
         place: String,
     },
+    /// The log has grown as far as it may while no archive has it. Nothing of the request is
+    /// stored; after a backup of the log the store goes on.
+    #[error(
+        "the log keeps {kept_bytes} bytes that no archive has, and {max_bytes} are allowed: \
+             nothing of the request is stored; back the log up, or switch it to circular"
+    )]
+    LogNotArchived {
+        /// Bytes of log above what was archived.
+        kept_bytes: u64,
+        /// Bytes there may be.
+        max_bytes: u64,
+    },
+    /// Nobody archives this log.
+    #[error("the log is circular: nothing of it is kept for an archive; switch it to archived")]
+    LogIsCircular,
+    /// A position in the log is above what was acknowledged.
+    #[error("{lsn} is above {acknowledged}, the last that was acknowledged; name what was read")]
+    NotAcknowledged {
+        /// The position.
+        lsn: Lsn,
+        /// The last that was acknowledged.
+        acknowledged: Lsn,
+    },
+    /// Records of an archived log do not follow each other.
+    #[error(
+        "record {found} follows {before} in its log, and {last} is what was replayed last; \
+             replay the records between them first, from the same log"
+    )]
+    ReplayGap {
+        /// The last record replayed, or the base's.
+        last: Lsn,
+        /// The record.
+        found: Lsn,
+        /// The one before it.
+        before: Lsn,
+    },
+    /// A base does not fit the moment to be restored.
+    #[error("the base is as of {base}, after {wanted}, which is to be restored; use an older one")]
+    BaseTooNew {
+        /// The last group in the base.
+        base: Lsn,
+        /// The last group asked for.
+        wanted: Lsn,
+    },
     /// The store was closed.
     #[error("the store is closed; open it again")]
     Closed,

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{StoreError, doing};
 use crate::options::RestoreMarker;
 
-/// The store's format version.
-pub(crate) const VERSION: u32 = 2;
+/// The highest format version known: that of stores whose log had a policy.
+const VERSION: u32 = 3;
+/// The version of all others, that were opened by a program which knows it.
+pub(crate) const VERSION_PLAIN: u32 = 2;
 
 /// What `store.id` holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +55,17 @@ pub(crate) fn restore_name() -> FileName {
 
 impl Identity {
     pub(crate) fn new(id: [u8; 16]) -> Identity {
-        Identity { format: "rehome-store".to_owned(), version: VERSION, id: hex(id) }
+        Identity { format: "rehome-store".to_owned(), version: VERSION_PLAIN, id: hex(id) }
+    }
+
+    /// Of a store whose log has a policy: `log.json` is there.
+    pub(crate) fn with_policy(id: [u8; 16]) -> Identity {
+        Identity { version: VERSION, ..Identity::new(id) }
+    }
+
+    /// Whether there must be a file with the policy of the log.
+    pub(crate) fn knows_policies(&self) -> bool {
+        self.version > VERSION_PLAIN
     }
 
     /// The identity as bytes.

@@ -1,6 +1,7 @@
 //! What follows is the crate's README; below are the modules and the whole public list.
 #![doc = include_str!("../README.md")]
 
+mod archived_log;
 mod base;
 mod bodies;
 mod catalog;
@@ -18,6 +19,7 @@ mod flow;
 pub mod fuzzing;
 mod identity;
 mod import;
+mod keeping;
 mod lock;
 mod maildir;
 mod mbox;
@@ -37,6 +39,7 @@ mod subscribe;
 mod transfer;
 mod tree;
 
+pub use archived_log::{LogReader, LogRecord};
 pub use bodies::{Body, bodies};
 pub use check::{CheckProgress, CheckReport, DamagedMessage};
 pub use compact::{CompactBudget, CompactReport};
@@ -52,6 +55,7 @@ pub use import::{
     ScannedMailbox, Skipped, SourceKind, detect_source, import_site, import_source, scan_site,
     scan_source,
 };
+pub use keeping::{LogHold, LogPolicy, LogStatus};
 pub use maildir::folder_name::maildir_folder_name;
 pub use mbox::Quoting;
 pub use model::{
@@ -67,7 +71,7 @@ pub use mover::{
 };
 pub use open::RebuildReport;
 pub use options::{Lease, OpenOptions, Profile, ProgressFn, RecoveryProgress, RestoreMarker};
-pub use restore::RestoreWriter;
+pub use restore::{PointRestore, Replayed, RestorePoint, RestoreWriter, RestoredTo};
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use subscribe::{ChangeEvent, ChangeKind, Subscription};

@@ -19,9 +19,10 @@ use crate::catalog::View;
 use crate::engine::{Engine, Parts};
 use crate::error::{StoreError, doing};
 use crate::identity::{
-    Identity, Restore, VERSION, fresh, identity_name, name, read_json, remove_if_there,
+    Identity, Restore, VERSION_PLAIN, fresh, identity_name, name, read_json, remove_if_there,
     restore_name, unborn_name, write_json,
 };
+use crate::keeping::{self, LogPolicy};
 use crate::options::OpenOptions;
 use crate::segment::{self, Shape};
 use crate::tree::{RedbTree, Tree};
@@ -64,7 +65,8 @@ pub(crate) fn create(
     )?;
     give_birth(&*disk)?;
     let meta = View::new(tree.read()?).meta()?;
-    let parts = Parts { disk, clock, options, shape, tree: Box::new(tree), log, ownership };
+    let (tree, log_policy) = (Box::new(tree), LogPolicy::Circular);
+    let parts = Parts { disk, clock, options, shape, tree, log, log_policy, ownership };
     Ok(Engine::start(parts, &meta, 1))
 }
 
@@ -132,6 +134,7 @@ fn clear(disk: &dyn Disk) -> Result<(), StoreError> {
     }
     remove_if_there(disk, &tree_name()).map_err(failed())?;
     remove_if_there(disk, &restore_name()).map_err(failed())?;
+    remove_if_there(disk, &name("log.json")).map_err(failed())?;
     disk.sync_dir(&FileName::root()).map_err(failed())
 }
 
@@ -197,22 +200,28 @@ pub(crate) fn open(
     let store_id = identity.id()?;
     let token = token(&*disk, &options)?;
     let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, token)?;
+    let log_policy = keeping::read(&*disk, &identity)?;
     let restore = read_json::<Restore>(&*disk, &restore_name())?;
     let shape = Shape { store_id, epoch: ownership.epoch() };
     let marker = restore.map(|restore| restored::admit(&restore, &options)).transpose()?;
     let presence = if marker.is_some() { Presence::Either } else { Presence::Old };
+    if marker.is_some() && !has(&list(&*disk)?, &tree_name()) {
+        // A restore to a moment has a base; the log goes on from there.
+        rebuild::build_from_base(&disk, &options, store_id)?;
+    }
     let tree: Box<dyn Tree> = Box::new(open_tree(&disk, &options, presence)?);
-    let recovery = Recovery { disk: &disk, clock: &clock, options: &options, shape, tree: &*tree };
+    let recovery =
+        Recovery { disk: &disk, clock: &clock, options: &options, shape, tree: &*tree, log_policy };
     let log = match &marker {
         Some(marker) => restored::build(&recovery, marker)?,
         None => recovery.run()?,
     };
-    if identity.version < VERSION {
+    if identity.version < VERSION_PLAIN {
         // From here on there may be rows that programs of the older version do not know.
         write_json(&*disk, &identity_name(), &Identity::new(store_id))?;
     }
     let meta = View::new(tree.read()?).meta()?;
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
-    let parts = Parts { disk, clock, options, shape, tree, log, ownership };
+    let parts = Parts { disk, clock, options, shape, tree, log, log_policy, ownership };
     Ok(Engine::start(parts, &meta, next_segment))
 }

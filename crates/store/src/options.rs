@@ -16,7 +16,7 @@ pub struct OpenOptions {
     pub epoch_token: u64,
     /// Memory for the catalog's cache.
     pub cache_bytes: usize,
-    /// A checkpoint is made after so many changed rows.
+    /// A checkpoint is made after so many operations; a new message with a new content is two.
     pub checkpoint_rows: u64,
     /// A checkpoint is made after so many bytes of log.
     pub checkpoint_bytes: u64,
@@ -36,6 +36,9 @@ pub struct OpenOptions {
     /// the base before; the log is kept from the newest one on, so that a lost catalog can be
     /// rebuilt. `None` writes none, and the log is kept from the last checkpoint on.
     pub catalog_base_bytes: Option<u64>,
+    /// Bytes of log that may be kept for want of an archive that has them, at least two
+    /// generations. Beyond them no mail is taken in; for an eighth more, other changes go on.
+    pub log_kept_bytes_max: u64,
     /// Identity of a new store; `None` makes one up.
     pub store_id: Option<[u8; 16]>,
     /// What [`RestoreWriter::finish`](crate::RestoreWriter::finish) gave, for the first opening.
@@ -54,8 +57,8 @@ pub enum Profile {
     Small,
     /// A mail server: 1 GiB of cache, and otherwise the default.
     Server,
-    /// Taking in much at once: 256 MiB of cache, and a checkpoint each 256 MiB of log or million
-    /// rows, so that an opening after a crash takes longer.
+    /// Taking in much at once: 256 MiB of cache, and a checkpoint each 256 MiB of log or two
+    /// million operations, so that an opening after a crash takes longer.
     BulkLoad,
 }
 
@@ -76,7 +79,7 @@ impl OpenOptions {
             Profile::BulkLoad => OpenOptions {
                 cache_bytes: 256 << 20,
                 checkpoint_bytes: 256 << 20,
-                checkpoint_rows: 1_000_000,
+                checkpoint_rows: 2_000_000,
                 ..default
             },
         }
@@ -92,7 +95,7 @@ impl Default for OpenOptions {
             owner: format!("process {}", std::process::id()),
             epoch_token: 0,
             cache_bytes: 64 << 20,
-            checkpoint_rows: 100_000,
+            checkpoint_rows: 500_000,
             checkpoint_bytes: 64 << 20,
             segment_bytes: 64 << 20,
             log_generation_bytes: 16 << 20,
@@ -100,6 +103,7 @@ impl Default for OpenOptions {
             retention_seconds: 14 * 24 * 60 * 60,
             grace_seconds: 24 * 60 * 60,
             catalog_base_bytes: Some(64 << 20),
+            log_kept_bytes_max: 16 << 30,
             store_id: None,
             restore_marker: None,
             lease: None,

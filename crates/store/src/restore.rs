@@ -1,5 +1,10 @@
 //! Building a store from a backup: segments and log are written, the catalog is left to recovery.
 
+mod placed;
+mod point;
+
+pub use point::{PointRestore, Replayed, RestorePoint, RestoredTo};
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use rehome_log::Lsn;
 
+use crate::archived_log::Runs;
+use crate::base;
 use crate::catalog::View;
-use crate::error::StoreError;
+use crate::content_run::ContentRun;
+use crate::error::{StoreError, doing};
 use crate::model::{
     Change, ContentId, Extent, FolderId, FolderInfo, FolderStep, MailboxId, MailboxInfo,
     MailboxName, Message, Modseq, Uid,
 };
 use crate::segment::Segments;
+use crate::tree::Scan;
 
 /// The catalog as of one group of the log. Clones are handles to the same view.
 ///
@@ -22,6 +26,7 @@ pub struct Snapshot {
     view: Arc<View>,
     segments: Arc<Segments>,
     lsn: Lsn,
+    base_lsn: Lsn,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -32,15 +37,27 @@ impl std::fmt::Debug for Snapshot {
 
 /// Errors of all its calls: [`StoreError::Catalog`], and [`StoreError::Damaged`] for a damaged row.
 impl Snapshot {
-    pub(crate) fn new(view: View, segments: Arc<Segments>) -> Result<Snapshot, StoreError> {
+    /// Of a view that was made when a generation that ended with `mark` was closed already.
+    pub(crate) fn new(
+        view: View,
+        segments: Arc<Segments>,
+        mark: Lsn,
+    ) -> Result<Snapshot, StoreError> {
         let lsn = view.meta()?.applied;
-        Ok(Snapshot { view: Arc::new(view), segments, lsn })
+        Ok(Snapshot { view: Arc::new(view), segments, lsn, base_lsn: lsn.max(mark) })
     }
 
     /// The last group in it.
     #[must_use]
     pub fn lsn(&self) -> Lsn {
         self.lsn
+    }
+
+    /// The LSN of a base of it: that of the last group in it, or of the mark that ended a
+    /// generation after that. The log is read from there on.
+    #[must_use]
+    pub fn base_lsn(&self) -> Lsn {
+        self.base_lsn
     }
 
     /// All mailboxes, by number.
@@ -141,6 +158,49 @@ impl Snapshot {
         let found = self.view.find_content(content)?;
         let (_, row) = found.ok_or(StoreError::NoSuchContent { content: *content })?;
         self.segments.body(row.extent, content)
+    }
+
+    /// Writes the catalog as a base (`docs/format/base.md`): with the bodies that
+    /// [`every_body`](Snapshot::every_body) gives it is all that a store needs to begin anew from
+    /// this moment, numbers, histories and what can be had back included.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if `out` fails, and those of all its calls.
+    pub fn write_base(&self, out: &mut dyn std::io::Write) -> Result<(), StoreError> {
+        let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(doing("writing a base"));
+        base::stream(self.view.tree(), self.segments.store_id(), self.base_lsn, &mut put)
+    }
+
+    /// Names all contents that a base of this moment needs, in the order of their numbers, each
+    /// with its place and its length in bytes. [`Store::read_run`](crate::Store::read_run) reads
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its calls, and what `visit` says.
+    pub fn every_content(
+        &self,
+        visit: &mut dyn FnMut(ContentId, Extent, u64) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.view.contents(0, &mut |_, row| {
+            visit(row.content, row.extent, row.size_bytes)?;
+            Ok(Scan::Next)
+        })
+    }
+
+    /// Hands all contents that a base of this moment needs to `visit`, as runs of body records.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Io`], those of all its calls, and what `visit` says.
+    pub fn every_body(
+        &self,
+        visit: &mut dyn FnMut(ContentRun) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut runs = Runs::new(&self.segments, visit);
+        self.every_content(&mut |content, extent, _| runs.add(content, extent))?;
+        runs.flush()
     }
 
     /// Where the record of a content lies. The place is good as long as the snapshot is held.

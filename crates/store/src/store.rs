@@ -1,5 +1,6 @@
 //! The store: what callers hold.
 
+mod archive;
 mod compact;
 mod purge;
 mod read;
@@ -140,7 +141,9 @@ impl Store {
     /// [`StoreError::Closed`], [`StoreError::Poisoned`], [`StoreError::Catalog`].
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let shared = self.engine.shared()?;
-        Snapshot::new(shared.view()?, Arc::clone(&shared.segments))
+        // What lies in closed generations before the view is made is in it.
+        let mark = shared.keeping.settled(Lsn::ZERO);
+        Snapshot::new(shared.view()?, Arc::clone(&shared.segments), mark)
     }
 
     /// Everything that changes after group `since`, from [`Store::lsn`] or from an earlier event.

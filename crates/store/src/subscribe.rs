@@ -49,7 +49,7 @@ impl Subscription {
         let shared = engine.shared()?;
         let feed = Arc::clone(&shared.feed);
         feed.join();
-        let pin = shared.log.pin(since);
+        let pin = shared.log.pin_for(since, "subscriber");
         let (first, acknowledged) = (shared.log.first(), shared.progress.acknowledged());
         let whole = since == Lsn::ZERO && first.generation() <= 1;
         let subscription = Subscription {
@@ -103,7 +103,7 @@ impl Subscription {
             (None, Err(_)) => return Err(StoreError::Closed),
         }
         if let Ok(shared) = shared {
-            self.pin = shared.log.pin(self.from);
+            self.pin = shared.log.pin_for(self.from, "subscriber");
         }
         Ok(())
     }

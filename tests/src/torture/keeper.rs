@@ -136,7 +136,7 @@ impl Keeper {
 
     /// After an error the store either goes on, and then holds what it should, or it takes no call
     /// any more.
-    fn goes_on(&mut self, store: &Store) -> Result<End, Failure> {
+    pub(super) fn goes_on(&mut self, store: &Store) -> Result<End, Failure> {
         let Ok(found) = Model::of(store) else { return Ok(End::Stopped) };
         let known = found == self.certain || self.possible.contains(&found);
         let probe = Step::CreateMailbox { name: format!("m{}", found.mailboxes.len()) };

@@ -212,10 +212,10 @@ impl Rig {
         let Some(name) = files.open.get(&file).map(|open| open.name.clone()) else { return };
         match site {
             Some(Site::SegmentHeader) => _ = files.headless.insert(name),
-            Some(Site::SegmentBodies) if files.headless.remove(&name) => {
-                if SplitMix64::new(files.pair.count).chance(20) {
-                    self.sim.fail_after(0, Fault::FsyncEio);
-                }
+            Some(Site::SegmentBodies)
+                if files.headless.remove(&name) && SplitMix64::new(files.pair.count).chance(20) =>
+            {
+                self.sim.fail_after(0, Fault::FsyncEio);
             }
             _ => {}
         }

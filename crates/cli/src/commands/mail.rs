@@ -77,6 +77,14 @@ pub(crate) fn store(command: &StoreCommand, view: &mut View, json: bool) -> Resu
         StoreCommand::Info { store } => jobs::store_info(store)?,
         StoreCommand::Check { store } => jobs::store_check(store, observe)?,
         StoreCommand::Recover { store } => jobs::store_recover(store, observe)?,
+        StoreCommand::Log { store, archive, circular } => {
+            let change = match (archive, circular) {
+                (true, _) => Some(jobs::LogChange::Archive),
+                (_, true) => Some(jobs::LogChange::Circular),
+                _ => None,
+            };
+            jobs::store_log(store, change)?
+        }
         StoreCommand::Compact { store } => jobs::store_compact(store)?,
     };
     view.end();

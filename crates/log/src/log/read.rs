@@ -2,8 +2,8 @@
 
 use super::chain::{self, Generation};
 use super::header::HEADER_SIZE;
-use super::record::{Decoded, RecordKind};
-use super::scan::{Place, lsn_at};
+use super::record::{ALIGNMENT, Decoded, RecordKind};
+use super::scan::{GENERATION_SIZE_MAX, Place, lsn_at};
 use super::{Log, lock};
 use crate::error::LogError;
 use crate::lsn::Lsn;
@@ -13,6 +13,8 @@ use crate::lsn::Lsn;
 pub struct Record<'a> {
     /// Where it lies.
     pub lsn: Lsn,
+    /// The record before it, of any kind and generation; [`Lsn::ZERO`] if none.
+    pub prev_lsn: Lsn,
     /// Where the next one lies, unless that begins a generation. Reading from here on gives what
     /// follows, either way.
     pub end: Lsn,
@@ -20,6 +22,8 @@ pub struct Record<'a> {
     pub wall_us: i64,
     /// What was appended.
     pub payload: &'a [u8],
+    /// Whether it is only the mark that ends a generation. [`Log::read_chain`] alone shows these.
+    pub is_mark: bool,
     /// Whether the log says that it was acknowledged. If not, it may have been nevertheless: the
     /// newest acknowledgements are in no record.
     pub acknowledged: bool,
@@ -60,6 +64,8 @@ pub(crate) struct Range {
     pub(crate) limit: Lsn,
     /// Records above were perhaps not acknowledged.
     pub(crate) acknowledged: Lsn,
+    /// Whether marks that end generations are shown too.
+    pub(crate) marks: bool,
 }
 
 /// Reads `generation` in `bytes` up to `end_offset`, where it is known to end, and shows `visit`
@@ -84,7 +90,7 @@ pub(crate) fn visit_generation(
         }
         let record = cursor.next_record();
         let record = record.map_err(|no| generation.damaged(place.offset, no.cause()))?;
-        if !is_visited(generation, &record, range.from)? {
+        if !is_visited(generation, &record, range)? {
             continue;
         }
         match visit(shown(&record, cursor.place(), range.acknowledged)) {
@@ -103,23 +109,27 @@ pub(crate) fn visit_generation(
 }
 
 /// Whether the record is the caller's and not below `from`, which must not lie inside a record.
-fn is_visited(generation: &Generation, record: &Decoded, from: Lsn) -> Result<bool, LogError> {
+fn is_visited(generation: &Generation, record: &Decoded, range: Range) -> Result<bool, LogError> {
+    let from = range.from;
     let lsn = record.fields.lsn;
     let inside = lsn.offset() as usize + record.size;
     if lsn < from && from.generation() == generation.number() && (from.offset() as usize) < inside {
         let cause = format!("no record begins there, but one lies across it from {lsn} on");
         return Err(LogError::Gap { from, cause });
     }
-    Ok(record.fields.kind == RecordKind::Data && lsn >= from)
+    let kind = range.marks || record.fields.kind == RecordKind::Data;
+    Ok(kind && lsn >= from)
 }
 
 fn shown<'a>(record: &Decoded<'a>, next: Place, acknowledged: Lsn) -> Record<'a> {
     let fields = &record.fields;
     Record {
         lsn: fields.lsn,
-        end: lsn_at(fields.lsn.generation(), next.offset),
+        prev_lsn: fields.prev_lsn,
+        end: lsn_at(fields.lsn.generation(), next.offset.min(GENERATION_SIZE_MAX - ALIGNMENT)),
         wall_us: fields.wall_us,
         payload: record.payload,
+        is_mark: fields.kind == RecordKind::Close,
         acknowledged: fields.lsn <= acknowledged,
     }
 }
@@ -146,7 +156,7 @@ impl Log {
         if from > Lsn::ZERO && !chain::covers(&chain, from) {
             return Err(chain_gap(&chain, from));
         }
-        let range = Range { from, limit: durable, acknowledged: durable };
+        let range = Range { from, limit: durable, acknowledged: durable, marks: false };
         let mut records = 0;
         let mut counting = |record: Record<'_>| {
             let verdict = visit(record);

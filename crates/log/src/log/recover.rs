@@ -138,7 +138,7 @@ fn replay(
 ) -> Result<Replayed, LogError> {
     let newest = chain.len() - 1;
     let acknowledged = head.tail.acknowledged;
-    let range = Range { from, limit: Lsn::from_u64(u64::MAX), acknowledged };
+    let range = Range { from, limit: Lsn::from_u64(u64::MAX), acknowledged, marks: false };
     let torn_bytes = head.tail.torn_size as u64;
     let mut replayed =
         Replayed { index: newest, place: head.tail.end, records: 0, generations: 0, torn_bytes };

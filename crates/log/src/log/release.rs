@@ -10,15 +10,32 @@ use super::{Log, lock};
 use crate::error::LogError;
 use crate::lsn::Lsn;
 
-/// How many need the log from which position on.
+/// How many need the log from which position on, and whose they are.
 #[derive(Debug, Default)]
-pub(crate) struct Pins(Mutex<BTreeMap<Lsn, u64>>);
+pub(crate) struct Pins(Mutex<BTreeMap<(Lsn, &'static str), u64>>);
+
+impl Pins {
+    /// The lowest position that is needed.
+    fn lowest(&self) -> Option<Lsn> {
+        lock(&self.0).keys().next().map(|(lsn, _)| *lsn)
+    }
+
+    /// The lowest position of each kind.
+    pub(crate) fn lowest_of_each(&self) -> Vec<(&'static str, Lsn)> {
+        let mut lowest = BTreeMap::new();
+        for (lsn, owner) in lock(&self.0).keys() {
+            lowest.entry(*owner).or_insert(*lsn);
+        }
+        lowest.into_iter().collect()
+    }
+}
 
 /// Keeps the log from a position on until it is dropped.
 #[derive(Debug)]
 pub struct Pin {
     pins: Arc<Pins>,
     lsn: Lsn,
+    owner: &'static str,
 }
 
 impl Pin {
@@ -32,10 +49,10 @@ impl Pin {
 impl Drop for Pin {
     fn drop(&mut self) {
         let mut pins = lock(&self.pins.0);
-        if let Some(count) = pins.get_mut(&self.lsn) {
+        if let Some(count) = pins.get_mut(&(self.lsn, self.owner)) {
             *count -= 1;
             if *count == 0 {
-                pins.remove(&self.lsn);
+                pins.remove(&(self.lsn, self.owner));
             }
         }
     }
@@ -46,8 +63,14 @@ impl Log {
     /// opening of the log, and does not bring back what was released before.
     #[must_use]
     pub fn pin(&self, lsn: Lsn) -> Pin {
-        *lock(&self.pins.0).entry(lsn).or_insert(0) += 1;
-        Pin { pins: Arc::clone(&self.pins), lsn }
+        self.pin_for(lsn, "reader")
+    }
+
+    /// The same; [`Log::pinned`] tells whose it is.
+    #[must_use]
+    pub fn pin_for(&self, lsn: Lsn, owner: &'static str) -> Pin {
+        *lock(&self.pins.0).entry((lsn, owner)).or_insert(0) += 1;
+        Pin { pins: Arc::clone(&self.pins), lsn, owner }
     }
 
     /// Removes the generations whose records all lie below `lsn` and below every pin, and returns
@@ -63,7 +86,7 @@ impl Log {
         self.check_poison()?;
         let mut chain = lock(&self.chain);
         // Pins are looked at with the chain locked: a reader pins first and then takes the chain.
-        let lowest_pin = lock(&self.pins.0).keys().next().copied();
+        let lowest_pin = self.pins.lowest();
         let limit = lowest_pin.map_or(lsn, |pin| pin.min(lsn));
         let count = chain.windows(2).take_while(|pair| pair[1].header.prev_lsn < limit).count();
         if count == 0 {

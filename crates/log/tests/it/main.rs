@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "all of it is tests")]
 
 mod ahead;
+mod archive;
 mod crash;
 mod damage;
 mod example;

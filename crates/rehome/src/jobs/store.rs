@@ -11,6 +11,7 @@ use rehome_store::{
     compare_mailbox,
 };
 
+use super::log::log_lines;
 use super::{flow, open, open_or_create, require, store_error};
 use crate::error::Error;
 use crate::event::{Event, Observe};
@@ -70,6 +71,8 @@ pub fn store_info(path: &Path) -> Result<JobReport, Error> {
         bytes(statistics.segment_bytes),
         bytes(statistics.log_bytes)
     );
+    let (log, lines) = log_lines(&store)?;
+    text.push_str(&lines);
     for one in &mailboxes {
         writeln!(
             text,
@@ -82,7 +85,8 @@ pub fn store_info(path: &Path) -> Result<JobReport, Error> {
         .expect("a String");
     }
     let document = serde_json::json!({
-        "store": path, "epoch": store.epoch(), "statistics": statistics, "mailboxes": mailboxes,
+        "store": path, "epoch": store.epoch(), "statistics": statistics, "log": log,
+        "mailboxes": mailboxes,
     });
     store.close().map_err(Error::chain)?;
     JobReport::good(&document, text)

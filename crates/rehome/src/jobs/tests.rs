@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use rehome_store::{FolderName, Store};
 
 use super::{
-    ExportFormat, RestoreRequest, archive_check, archive_extract, archive_list, backup, export,
-    import, move_mailboxes, open, restore, store_check, store_info, store_recover,
+    ExportFormat, LogChange, RestoreRequest, archive_check, archive_extract, archive_list, backup,
+    export, import, move_mailboxes, open, restore, store_check, store_info, store_log,
+    store_recover,
 };
 use crate::error::Error;
 use crate::testing::{append, image, letter, mailbox, quiet, rich_store, stop, write_tree};
@@ -371,4 +372,21 @@ fn a_mailbox_that_moved_away_is_left_out_of_a_backup_and_named() {
     let again = open(&path("again")).expect("a store");
     assert!(again.mailbox(&mailbox("alice")).expect("readable").is_none(), "a second home");
     again.close().expect("durable");
+}
+
+#[test]
+fn the_log_is_archived_and_made_circular_again_and_info_says_so() {
+    let scratch = backed_up();
+    let path = scratch.path().join("store");
+    let said = |report: crate::report::JobReport| report.to_string();
+    assert!(said(store_info(&path).expect("a store")).contains("log circular"));
+    let changed = said(store_log(&path, Some(LogChange::Archive)).expect("noted"));
+    assert!(changed.contains("the log is whole after"), "{changed}");
+    let seen = said(store_info(&path).expect("a store"));
+    assert!(seen.contains("log archived") && seen.contains("for the archive"), "{seen}");
+    let same = said(store_log(&path, None).expect("a store"));
+    assert!(same.starts_with("log archived"), "{same}");
+    let back = said(store_log(&path, Some(LogChange::Circular)).expect("noted"));
+    assert!(back.contains("the archive of this log ends"), "{back}");
+    assert!(said(store_log(&path, None).expect("a store")).starts_with("log circular"));
 }

@@ -88,7 +88,9 @@ impl From<StoreError> for Refusal {
             StoreError::Damaged { .. } | StoreError::BadRecords { .. } => {
                 (ErrorCode::Damaged, None)
             }
-            StoreError::DiskFull { .. } => (ErrorCode::ReadOnly, None),
+            StoreError::DiskFull { .. } | StoreError::LogNotArchived { .. } => {
+                (ErrorCode::ReadOnly, None)
+            }
             StoreError::LeaseExpired { .. } | StoreError::Fenced { .. } => {
                 (ErrorCode::LeaseExpired, None)
             }

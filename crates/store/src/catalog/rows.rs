@@ -197,7 +197,7 @@ pub(crate) struct RetiredRow {
 }
 
 /// The bytes of a row.
-pub(super) fn pack<T: Serialize>(row: &T) -> Vec<u8> {
+pub(crate) fn pack<T: Serialize>(row: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(192);
     bytes.extend_from_slice(&[0; CRC_SIZE]);
     let mut bytes = postcard::to_extend(row, bytes).expect("memory takes any row");
@@ -211,7 +211,7 @@ pub(super) fn pack<T: Serialize>(row: &T) -> Vec<u8> {
 /// # Errors
 ///
 /// [`StoreError::Damaged`] naming the table and the key.
-pub(super) fn unpack<T: DeserializeOwned>(
+pub(crate) fn unpack<T: DeserializeOwned>(
     table: Table,
     key: &[u8],
     bytes: &[u8],

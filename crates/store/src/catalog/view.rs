@@ -33,6 +33,11 @@ impl View {
         View { _pin: Some(pin), ..self }
     }
 
+    /// The rows themselves.
+    pub(crate) fn tree(&self) -> &dyn TreeRead {
+        &*self.tree
+    }
+
     fn row<T: serde::de::DeserializeOwned>(
         &self,
         table: Table,

@@ -38,7 +38,7 @@ pub(super) fn survey(
     passed_over: &[u32],
 ) -> Result<Survey, StoreError> {
     let view = shared.view()?;
-    let free_below = shared.compactor.free_below();
+    let free_below = shared.compactor.free_below().min(shared.keeping.free_limit());
     let mut used = BTreeSet::new();
     let mut needed: BTreeMap<u32, u64> = BTreeMap::new();
     view.contents(0, &mut |_, row| {

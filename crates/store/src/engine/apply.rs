@@ -110,6 +110,7 @@ fn work(
 fn keeper(shared: &Shared) -> Keeper {
     let bytes_min = shared.options.catalog_base_bytes;
     let floor = base::floor(&*shared.disk, bytes_min).unwrap_or(Lsn::ZERO);
+    shared.keeping.note_base(floor);
     Keeper::new(Arc::clone(&shared.disk), shared.shape.store_id, bytes_min, floor)
 }
 
@@ -117,8 +118,7 @@ fn keeper(shared: &Shared) -> Keeper {
 fn checkpoint(shared: &Shared, log_bytes: u64, keeper: &mut Keeper) -> Result<Lsn, StoreError> {
     shared.tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
     let lsn = shared.progress.applied();
-    // The checkpoint stands whether or not the files could be removed; the next one tries again.
-    drop(shared.log.release_below(lsn.min(keeper.floor())));
+    shared.keeping.checkpointed(&shared.log, lsn, keeper.floor());
     keeper.checkpointed(&*shared.tree, lsn, log_bytes)?;
     Ok(lsn)
 }

@@ -196,6 +196,8 @@ impl Planner {
             Request::Take { from, uids, to } => self.take(from, &uids, to, draft),
             Request::Purge(purge) => self.purge(purge, draft),
             Request::Compact(compaction) => self.compact(compaction, draft),
+            // The committer ends the generation before it plans.
+            Request::RollLog => Ok(Reply::Done),
             Request::Receive(received) => self.receive(received, draft),
         }
     }

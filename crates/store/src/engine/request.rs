@@ -39,6 +39,7 @@ pub(crate) enum Request {
     Take { from: (MailboxId, FolderId), uids: Vec<Uid>, to: FolderId },
     Purge(Purge),
     Compact(Compaction),
+    RollLog,
     Receive(Received),
 }
 
@@ -143,6 +144,14 @@ fn destination(state: &MailboxState) -> Option<&String> {
 }
 
 impl Request {
+    /// Whether it takes mail in.
+    pub(super) fn brings_mail(&self) -> bool {
+        matches!(
+            self,
+            Request::Append { .. } | Request::Receive(_) | Request::Copy { moved: false, .. }
+        )
+    }
+
     /// Memory it takes while it waits.
     pub(super) fn weight(&self) -> u64 {
         let bodies = match self {
@@ -184,7 +193,7 @@ impl Request {
                 Request::RenameMailbox { folders, .. } | Request::RenameFolder { folders, .. } => {
                     (folders + 2) * (1100 + ROW_LOG_BYTES)
                 }
-                Request::DeleteFolder { .. } => 0,
+                Request::DeleteFolder { .. } | Request::RollLog => 0,
                 Request::Copy { uids, .. } => uids.len() as u64 * 112,
                 Request::Undelete { removed, .. } => removed.len() as u64 * 64,
                 Request::Take { uids, .. } => uids.len() as u64 * 64,

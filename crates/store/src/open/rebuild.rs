@@ -12,6 +12,7 @@ use crate::catalog::View;
 use crate::engine::{Engine, Parts};
 use crate::error::{StoreError, doing};
 use crate::identity::{Identity, identity_name, name, read_json, remove_if_there, restore_name};
+use crate::keeping;
 use crate::options::OpenOptions;
 use crate::segment::{self, Shape};
 use crate::tree::{RedbTree, Tree};
@@ -36,23 +37,26 @@ pub(crate) fn rebuild(
     options: OpenOptions,
 ) -> Result<(Engine, RebuildReport), StoreError> {
     let missing = || StoreError::NoStore { place: identity_name().to_string() };
-    let store_id = Identity::read(&*disk)?.ok_or_else(missing)?.id()?;
+    let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
+    let store_id = identity.id()?;
     let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, options.epoch_token)?;
     if read_json::<crate::identity::Restore>(&*disk, &restore_name())?.is_some() {
         let cause = "its catalog is built by opening it with the restore's marker".to_owned();
         return Err(StoreError::RestoreInProgress { cause });
     }
+    let log_policy = keeping::read(&*disk, &identity)?;
     let shape = Shape { store_id, epoch: ownership.epoch() };
     let mut damaged_bases = Vec::new();
     let (tree, base) = build(&disk, &options, store_id, &mut damaged_bases)?;
     let old_catalog = put_in_place(&*disk)?;
     let tree: Box<dyn Tree> = Box::new(tree);
-    let recovery = Recovery { disk: &disk, clock: &clock, options: &options, shape, tree: &*tree };
+    let recovery =
+        Recovery { disk: &disk, clock: &clock, options: &options, shape, tree: &*tree, log_policy };
     let log = recovery.run()?;
     let meta = View::new(tree.read()?).meta()?;
     let report = RebuildReport { base, damaged_bases, until: meta.applied, old_catalog };
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
-    let parts = Parts { disk, clock, options, shape, tree, log, ownership };
+    let parts = Parts { disk, clock, options, shape, tree, log, log_policy, ownership };
     Ok((Engine::start(parts, &meta, next_segment), report))
 }
 
@@ -73,6 +77,19 @@ fn build(
     }
     require_whole_log(&**disk)?;
     Ok((make_unnamed(disk, options)?, None))
+}
+
+/// Makes the catalog of a store that has none from its base, if it has one.
+pub(super) fn build_from_base(
+    disk: &Arc<dyn Disk>,
+    options: &OpenOptions,
+    store_id: [u8; 16],
+) -> Result<(), StoreError> {
+    let Some(lsn) = base::list(&**disk)?.first().copied() else { return Ok(()) };
+    let tree = make_unnamed(disk, options)?;
+    base::load(disk, store_id, lsn, &tree)?;
+    drop(tree);
+    put_in_place(&**disk).map(drop)
 }
 
 /// The new catalog's file, until it is in place.

@@ -9,6 +9,7 @@ use super::{log_folder, log_options};
 use crate::base;
 use crate::catalog::View;
 use crate::error::{StoreError, doing};
+use crate::keeping::{self, LogPolicy};
 use crate::op::{BodyRange, Group};
 use crate::options::{OpenOptions, RecoveryProgress};
 use crate::segment::{Segments, Shape, file_name};
@@ -26,6 +27,8 @@ pub(super) struct Recovery<'a> {
     pub(super) options: &'a OpenOptions,
     pub(super) shape: Shape,
     pub(super) tree: &'a dyn Tree,
+    /// Log above what is archived is kept.
+    pub(super) log_policy: LogPolicy,
 }
 
 /// A recovery under way.
@@ -57,8 +60,9 @@ impl Recovery<'_> {
             Ok::<_, StoreError>((log, replay.finish()?))
         })?;
         let floor = base::floor(&**self.disk, self.options.catalog_base_bytes)?;
+        keeping::lost(self.log_policy, &log)?;
         // Files that cannot be removed now are removed with the next checkpoint.
-        drop(log.release_below(applied.min(floor)));
+        drop(log.release_below(applied.min(floor).min(self.log_policy.release_limit())));
         Ok(log)
     }
 

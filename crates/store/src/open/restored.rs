@@ -4,6 +4,7 @@ use rehome_log::{FileName, Log, Lsn, Record, Visit};
 
 use super::applier::Applier;
 use super::recover::{Recovery, Replay};
+use crate::base;
 use crate::catalog::View;
 use crate::error::{StoreError, doing};
 use crate::identity::{Restore, hex, remove_if_there, restore_name};
@@ -39,6 +40,13 @@ pub(crate) struct LogDigest {
 }
 
 impl LogDigest {
+    /// Adds the base that the records follow, by its BLAKE3.
+    pub(crate) fn add_base(&mut self, lsn: Lsn, hash: &[u8; 32]) {
+        self.hasher.update(b"base");
+        self.hasher.update(&lsn.to_u64().to_le_bytes());
+        self.hasher.update(hash);
+    }
+
     /// Adds a record.
     pub(crate) fn add(&mut self, lsn: Lsn, payload: &[u8]) {
         self.low.get_or_insert(lsn);
@@ -82,6 +90,9 @@ fn replay<'a>(
     let applied = View::new(recovery.tree.read()?).meta()?.applied;
     let mut replay = Replay::new(recovery, applied, applier)?;
     let mut digest = LogDigest::default();
+    if let Some(base) = base::list(&**recovery.disk)?.first() {
+        digest.add_base(*base, &base::hash(recovery.disk, *base)?);
+    }
     let mut visit = |record: Record<'_>| {
         if record.lsn <= marker.high {
             digest.add(record.lsn, record.payload);

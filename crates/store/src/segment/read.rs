@@ -40,6 +40,11 @@ impl Segments {
         Segments { disk, store_id, files: Mutex::default(), pool: Arc::default() }
     }
 
+    /// Identity of the store that they are of.
+    pub(crate) fn store_id(&self) -> [u8; 16] {
+        self.store_id
+    }
+
     /// The content at `extent`, which should be `content`.
     pub(crate) fn body(&self, extent: Extent, content: &ContentId) -> Result<Vec<u8>, StoreError> {
         let bytes = self.bytes(extent.segment, extent.offset, extent.len)?;

@@ -64,11 +64,11 @@ fn a_store_of_a_later_version_is_refused_by_its_number_and_left_alone() {
     let (disk, store) = new_store();
     store.close().unwrap();
     let identity = disk.contents(&name("store.id")).unwrap();
-    let later = String::from_utf8(identity).unwrap().replace("\"version\": 2", "\"version\": 3");
+    let later = String::from_utf8(identity).unwrap().replace("\"version\": 2", "\"version\": 4");
     disk.set_contents(&name("store.id"), later.into_bytes());
     let epoch = disk.contents(&name("epoch"));
     let error = open(&disk).unwrap_err();
-    assert!(matches!(error, StoreError::UnsupportedVersion { found: 3, known: 2 }), "{error}");
+    assert!(matches!(error, StoreError::UnsupportedVersion { found: 4, known: 3 }), "{error}");
     assert_eq!(disk.contents(&name("epoch")), epoch);
 }
 

@@ -18,7 +18,7 @@ const RETENTION: u64 = 1_000;
 
 /// One call, with everything it needs.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Deliver((MailboxId, FolderId), String),
     Flags((MailboxId, FolderId), Uid, Flags),
     Expunge((MailboxId, FolderId), Vec<Uid>),
@@ -37,7 +37,7 @@ enum Step {
     Checkpoint,
 }
 
-fn script_options() -> OpenOptions {
+pub(crate) fn script_options() -> OpenOptions {
     OpenOptions {
         retention_seconds: RETENTION,
         grace_seconds: 0,
@@ -51,7 +51,7 @@ fn folder_name(text: &str) -> FolderName {
 }
 
 impl Step {
-    fn run(&self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) fn run(&self, store: &Store) -> Result<(), StoreError> {
         match self {
             Step::Deliver((mailbox, folder), text) => {
                 store.deliver(&[(*mailbox, *folder)], append(text)).map(drop)
@@ -102,7 +102,7 @@ type Messages = Vec<(Message, Vec<u8>)>;
 
 /// Everything that a caller can see.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
+pub(crate) struct Seen {
     mailboxes: Vec<rehome_store::MailboxInfo>,
     folders: BTreeMap<(MailboxId, FolderId), (rehome_store::FolderInfo, Messages)>,
     changes: Vec<Vec<rehome_store::Change>>,
@@ -112,7 +112,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(store: &Store) -> Seen {
+    pub(crate) fn of(store: &Store) -> Seen {
         let mailboxes = store.mailboxes().unwrap();
         let mut folders = BTreeMap::new();
         for mailbox in &mailboxes {
@@ -138,7 +138,7 @@ impl Seen {
     }
 }
 
-fn index(random: &mut SplitMix64, len: usize) -> usize {
+pub(crate) fn index(random: &mut SplitMix64, len: usize) -> usize {
     usize::try_from(random.below(len as u64)).unwrap()
 }
 
@@ -147,7 +147,7 @@ fn pick<T: Clone>(random: &mut SplitMix64, from: &[T]) -> Option<T> {
 }
 
 /// A step that can be done.
-fn choose(store: &Store, random: &mut SplitMix64, number: usize) -> Step {
+pub(crate) fn choose(store: &Store, random: &mut SplitMix64, number: usize) -> Step {
     loop {
         if let Some(step) = try_choose(store, random, number) {
             return step;
@@ -244,7 +244,7 @@ fn check_promises(seen: &Seen, kept: &mut Kept, modseqs: &mut BTreeMap<MailboxId
     }
 }
 
-fn begin() -> (Arc<SimDisk>, Store) {
+pub(crate) fn begin() -> (Arc<SimDisk>, Store) {
     let disk = Arc::new(SimDisk::new());
     let store = Store::create(disk.clone(), clock(), script_options()).unwrap();
     mailbox(&store, "anna");

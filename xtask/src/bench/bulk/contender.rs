@@ -24,7 +24,6 @@ pub(crate) enum Contender {
     CopyAll,
     CopyHalf,
     CopyTree,
-    #[cfg_attr(not(feature = "peers"), expect(dead_code, reason = "it needs SQLite"))]
     Sqlite,
     Dovecot,
 }

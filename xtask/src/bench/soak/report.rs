@@ -28,8 +28,9 @@ pub(super) fn page(args: &SoakArgs, measured: &Measured) -> Page {
         intro: vec![format!(
             "{} messages of {} bytes, all different, into one store with 200 mailboxes, from {} \
              callers in batches of 100, and one more caller that delivers a message alone every \
-             20 ms; default options (cache 64 MiB, a checkpoint each 100,000 operations). Then {} \
-             messages of {} bytes into the full store.",
+             20 ms; options of a mail server (`Profile::Server`: cache 1 GiB, a checkpoint each \
+             64 MiB of log or 500,000 operations). Then {} messages of {} bytes into the full \
+             store.",
             sum(measured, "rows"),
             args.message_bytes,
             args.writers,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use rehome::parts::log::{RealDisk, SystemClock};
-use rehome::parts::store::{OpenOptions, Store};
+use rehome::parts::store::{OpenOptions, Profile, Store};
 use serde_json::{Value, json};
 
 use super::by_file::{ByFile, Span};
@@ -89,7 +89,7 @@ impl SoakWork {
 
     pub(crate) fn run(&self) -> Result<(), String> {
         let disk = ByFile::new(RealDisk::new(&self.folder));
-        let options = OpenOptions::default();
+        let options = OpenOptions::profile(Profile::Server);
         let store = Store::create(disk.clone(), Arc::new(SystemClock), options).map_err(told)?;
         let places = make_places(&store, MAILBOXES)?;
         let catalog = self.folder.join("mail.redb");

@@ -10,7 +10,7 @@ use super::{Answer, Turns, answer, refuse};
 use crate::engine::Shared;
 use crate::engine::ahead::Ahead;
 use crate::engine::plan::{Chunk, Draft, Planner};
-use crate::engine::request::Pending;
+use crate::engine::request::{Pending, Reply, Request};
 use crate::error::StoreError;
 use crate::op::Group;
 use crate::segment::{self, OpenSegment};
@@ -65,6 +65,11 @@ impl<'s> Writer<'s> {
             }
             return None;
         }
+        let (rolls, requests): (Vec<Pending>, Vec<Pending>) =
+            requests.into_iter().partition(|pending| matches!(pending.request, Request::RollLog));
+        if !rolls.is_empty() {
+            self.roll(rolls, turns);
+        }
         self.look_ahead();
         let mut draft = Draft::default();
         let answers = self.plan(requests, &mut draft);
@@ -105,14 +110,47 @@ impl<'s> Writer<'s> {
     /// Numbers the requests; those that are refused are answered at once.
     fn plan(&mut self, requests: Vec<Pending>, draft: &mut Draft) -> Vec<Answer> {
         self.planner.begin(self.shared.progress.applied());
+        let pressure = self.shared.keeping.pressure(&self.shared.log, &self.shared.options);
         let mut answers = Vec::with_capacity(requests.len());
         for Pending { request, answer: to } in requests {
+            if let Some(error) = pressure.refuses(request.brings_mail()) {
+                answer(&to, Err(error));
+                continue;
+            }
             match self.planner.plan(self.shared, request, draft) {
                 Ok(reply) => answers.push((to, reply)),
                 Err(error) => answer(&to, Err(error)),
             }
         }
         answers
+    }
+
+    /// Ends the generation of the log once everything in it is acknowledged.
+    fn roll(&self, rolls: Vec<Pending>, turns: &Turns) {
+        let shared = self.shared;
+        turns.wait_idle();
+        let rolled = shared.check_poison().and_then(|()| {
+            if shared.log.generation_is_empty() {
+                return Ok(());
+            }
+            match shared.log.roll() {
+                Ok(_) => Ok(()),
+                Err(error @ LogError::NoSpace { .. }) => Err(error.into()),
+                Err(error) => Err(shared.fail(&error.into())),
+            }
+        });
+        let closed = shared.log.closed_generations();
+        let last = closed.last().map_or(Lsn::ZERO, |generation| generation.last);
+        if rolled.is_ok() {
+            shared.keeping.settle(last);
+        }
+        for pending in rolls {
+            let again = |error: &StoreError| match error {
+                StoreError::DiskFull { place } => StoreError::DiskFull { place: place.clone() },
+                other => other.latch(),
+            };
+            answer(&pending.answer, rolled.as_ref().map(|()| (Reply::Done, last)).map_err(again));
+        }
     }
 
     /// Ends what it had done ahead.
