@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) progress: Progress,
     pub(crate) options: OpenOptions,
+    /// What a person should know about this opening.
+    pub(crate) notes: Vec<String>,
     pub(crate) shape: Shape,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
@@ -67,6 +69,7 @@ pub(crate) struct Parts {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: OpenOptions,
+    pub(crate) notes: Vec<String>,
     pub(crate) shape: Shape,
     pub(crate) tree: Box<dyn Tree>,
     pub(crate) log: Log,
@@ -138,7 +141,7 @@ impl Shared {
 impl Engine {
     /// Starts the threads on a catalog that holds all of the log; `meta` are its counters.
     pub(crate) fn start(parts: Parts, meta: &MetaRow, next_segment: u32) -> Engine {
-        let Parts { disk, clock, options, shape, tree, log, ownership } = parts;
+        let Parts { disk, clock, options, notes, shape, tree, log, ownership } = parts;
         let segment_numbers = Arc::new(SegmentNumbers::from(next_segment));
         let planner = Planner::new(meta, Arc::clone(&segment_numbers), options.segment_bytes);
         let shared = Arc::new(Shared {
@@ -150,6 +153,7 @@ impl Engine {
             log,
             progress: Progress::new(meta.applied),
             options,
+            notes,
             shape,
             clock,
             disk,

@@ -231,6 +231,9 @@ pub enum StoreError {
         /// What was being written.
         place: String,
     },
+    /// The caller asked to stop. What was done stays done.
+    #[error("stopped on request; the same call goes on or begins again")]
+    Stopped,
     /// The store was closed.
     #[error("the store is closed; open it again")]
     Closed,

@@ -3,6 +3,7 @@
 
 mod base;
 mod bodies;
+mod buffered;
 mod catalog;
 mod check;
 mod compact;
@@ -21,6 +22,7 @@ mod import;
 mod lock;
 mod maildir;
 mod mbox;
+mod measure;
 mod model;
 mod mover;
 mod mutf7;
@@ -31,14 +33,19 @@ mod pst;
 mod record;
 mod restore;
 mod segment;
+mod settings;
 mod snapshot;
 mod store;
 mod subscribe;
+mod throttle;
 mod transfer;
 mod tree;
+mod tune;
 
 pub use bodies::{Body, bodies};
-pub use check::{CheckProgress, CheckReport, DamagedMessage};
+pub use check::{
+    CheckProgress, CheckReport, DamagedContent, DamagedMessage, ScrubOptions, ScrubReport,
+};
 pub use compact::{CompactBudget, CompactReport};
 pub use content_run::ContentRun;
 pub use error::StoreError;
@@ -54,6 +61,7 @@ pub use import::{
 };
 pub use maildir::folder_name::maildir_folder_name;
 pub use mbox::Quoting;
+pub use measure::{DiskFigures, Latency, MeasureBounds, MeasureProgress, measure_disk};
 pub use model::{
     Append, ApplyBatch, Change, ContentId, Copied, Extent, FlagChange, Flags, FolderId, FolderInfo,
     FolderName, FolderStep, IncomingFolder, IncomingMailbox, MailboxId, MailboxInfo, MailboxName,
@@ -62,12 +70,13 @@ pub use model::{
 };
 pub use mover::{
     Comparison, HomeDirectory, LocalSource, LocalTarget, LockTimes, MailboxEnd, MailboxMoved,
-    MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, TransferError,
-    bulk_move, compare_mailbox,
+    MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, Pause, PauseWhen,
+    TransferError, bulk_move, compare_mailbox,
 };
 pub use open::RebuildReport;
 pub use options::{Lease, OpenOptions, Profile, ProgressFn, RecoveryProgress, RestoreMarker};
 pub use restore::RestoreWriter;
+pub use settings::{CopyMethod, Measured, SettingsError, StoreSettings};
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use subscribe::{ChangeEvent, ChangeKind, Subscription};
@@ -75,3 +84,4 @@ pub use transfer::{
     Begin, DigestBuilder, End, FRAME_SIZE_MAX, FolderDigest, Frame, FrameReader, FrameWriter,
     LeftBehind, MailboxDigest, StreamError, TRANSFER_VERSION,
 };
+pub use tune::{Machine, Reason, Tuning, tune};

@@ -11,6 +11,9 @@ mod end;
 mod error;
 mod job;
 mod local;
+mod pause;
+#[cfg(test)]
+mod pause_tests;
 mod report;
 mod resolve;
 mod rows;
@@ -25,4 +28,5 @@ pub use end::{HomeDirectory, MailboxEnd, MoveSource, MoveTarget, Offer};
 pub use error::{MoveError, TransferError};
 pub use job::{MoveJob, bulk_move};
 pub use local::{LocalSource, LocalTarget};
+pub use pause::{Pause, PauseWhen};
 pub use report::{LockTimes, MailboxMoved, MoveEvent, MoveReport};

@@ -24,6 +24,7 @@ use crate::identity::{
 };
 use crate::options::OpenOptions;
 use crate::segment::{self, Shape};
+use crate::settings::{Settled, settings_name, settle};
 use crate::tree::{RedbTree, Tree};
 
 /// The folder of the log.
@@ -52,6 +53,7 @@ pub(crate) fn create(
     clock: Arc<dyn Clock>,
     options: OpenOptions,
 ) -> Result<Engine, StoreError> {
+    let Settled { disk, options, notes } = settle(disk, options, false);
     let (ownership, shape) = begin(&disk, &*clock, &options)?;
     let tree = make_tree(&disk, &options)?;
     let log = Log::create(
@@ -64,7 +66,7 @@ pub(crate) fn create(
     )?;
     give_birth(&*disk)?;
     let meta = View::new(tree.read()?).meta()?;
-    let parts = Parts { disk, clock, options, shape, tree: Box::new(tree), log, ownership };
+    let parts = Parts { disk, clock, options, notes, shape, tree: Box::new(tree), log, ownership };
     Ok(Engine::start(parts, &meta, 1))
 }
 
@@ -190,10 +192,13 @@ pub(crate) fn open(
     options: OpenOptions,
 ) -> Result<Engine, StoreError> {
     let missing = || StoreError::NoStore { place: identity_name().to_string() };
-    let identity = match disk.list(&FileName::root()) {
+    let has_settings = match disk.list(&FileName::root()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
-        _ => Identity::read(&*disk)?.ok_or_else(missing)?,
+        Err(_) => true,
+        Ok(there) => has(&there, &settings_name()),
     };
+    let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
+    let Settled { disk, options, notes } = settle(disk, options, has_settings);
     let store_id = identity.id()?;
     let token = token(&*disk, &options)?;
     let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, token)?;
@@ -213,6 +218,6 @@ pub(crate) fn open(
     }
     let meta = View::new(tree.read()?).meta()?;
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
-    let parts = Parts { disk, clock, options, shape, tree, log, ownership };
+    let parts = Parts { disk, clock, options, notes, shape, tree, log, ownership };
     Ok(Engine::start(parts, &meta, next_segment))
 }

@@ -84,7 +84,7 @@ impl Mover<'_> {
             let reason = format!("{rows} changes were left for the lock, at most {most} allowed");
             return Ok(Some(Attempt::BackedOut(reason)));
         }
-        if let Some(left) = self.carry(&offer, 0)?.pop() {
+        if let Some(left) = self.carry(&offer, 0)?.and_then(|mut left| left.pop()) {
             return Ok(Some(Attempt::Left(left)));
         }
         self.tell(MoveEvent::Delivered { mailbox: mailbox.clone() })?;

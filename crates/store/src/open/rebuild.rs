@@ -14,6 +14,7 @@ use crate::error::{StoreError, doing};
 use crate::identity::{Identity, identity_name, name, read_json, remove_if_there, restore_name};
 use crate::options::OpenOptions;
 use crate::segment::{self, Shape};
+use crate::settings::{Settled, settle};
 use crate::tree::{RedbTree, Tree};
 
 /// What a catalog was built from.
@@ -37,6 +38,7 @@ pub(crate) fn rebuild(
 ) -> Result<(Engine, RebuildReport), StoreError> {
     let missing = || StoreError::NoStore { place: identity_name().to_string() };
     let store_id = Identity::read(&*disk)?.ok_or_else(missing)?.id()?;
+    let Settled { disk, options, notes } = settle(disk, options, true);
     let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, options.epoch_token)?;
     if read_json::<crate::identity::Restore>(&*disk, &restore_name())?.is_some() {
         let cause = "its catalog is built by opening it with the restore's marker".to_owned();
@@ -52,7 +54,7 @@ pub(crate) fn rebuild(
     let meta = View::new(tree.read()?).meta()?;
     let report = RebuildReport { base, damaged_bases, until: meta.applied, old_catalog };
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
-    let parts = Parts { disk, clock, options, shape, tree, log, ownership };
+    let parts = Parts { disk, clock, options, notes, shape, tree, log, ownership };
     Ok((Engine::start(parts, &meta, next_segment), report))
 }
 

@@ -12,6 +12,8 @@ mod receive;
 mod restore;
 mod retain;
 mod script;
+mod scrub;
+mod settings;
 mod subscribe;
 mod support;
 mod threads;
