@@ -29,6 +29,7 @@ mod mutf7;
 mod op;
 mod open;
 mod options;
+mod place;
 mod pst;
 mod record;
 mod restore;
@@ -75,6 +76,7 @@ pub use mover::{
 };
 pub use open::RebuildReport;
 pub use options::{Lease, OpenOptions, Profile, ProgressFn, RecoveryProgress, RestoreMarker};
+pub use place::{PlaceProgress, StorePart, place_part, placed_disk};
 pub use restore::RestoreWriter;
 pub use settings::{CopyMethod, Measured, SettingsError, StoreSettings};
 pub use snapshot::Snapshot;
@@ -84,4 +86,4 @@ pub use transfer::{
     Begin, DigestBuilder, End, FRAME_SIZE_MAX, FolderDigest, Frame, FrameReader, FrameWriter,
     LeftBehind, MailboxDigest, StreamError, TRANSFER_VERSION,
 };
-pub use tune::{Machine, Reason, Tuning, tune};
+pub use tune::{Machine, Reason, Tuning, is_better_place, tune};

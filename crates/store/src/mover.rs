@@ -9,6 +9,8 @@ mod compare;
 mod cutover;
 mod end;
 mod error;
+#[cfg(test)]
+mod full_tests;
 mod job;
 mod local;
 mod pause;

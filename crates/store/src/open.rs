@@ -23,6 +23,7 @@ use crate::identity::{
     restore_name, unborn_name, write_json,
 };
 use crate::options::OpenOptions;
+use crate::place::{placing_name, refuse_unfinished};
 use crate::segment::{self, Shape};
 use crate::settings::{Settled, settings_name, settle};
 use crate::tree::{RedbTree, Tree};
@@ -195,7 +196,12 @@ pub(crate) fn open(
     let has_settings = match disk.list(&FileName::root()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
         Err(_) => true,
-        Ok(there) => has(&there, &settings_name()),
+        Ok(there) => {
+            if has(&there, &placing_name()) {
+                refuse_unfinished(&*disk)?;
+            }
+            has(&there, &settings_name())
+        }
     };
     let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
     let Settled { disk, options, notes } = settle(disk, options, has_settings);

@@ -2,6 +2,7 @@
 #![doc = include_str!("../../../docs/format/settings.md")]
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use rehome_log::{Disk, FileName, OpenMode};
@@ -62,6 +63,13 @@ pub struct StoreSettings {
     pub copy_method: CopyMethod,
     /// How many threads read the source of a move.
     pub move_lanes: u32,
+    /// The folder that the log lies in, if that is not the store's own; see
+    /// [`place_part`](crate::place_part).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_folder: Option<String>,
+    /// The folder that the segments lie in, if that is not the store's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_folder: Option<String>,
     /// What was measured, if these are not the defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
@@ -141,6 +149,8 @@ impl Default for StoreSettings {
             checkpoint_bytes: options.checkpoint_bytes,
             copy_method: options.copy_method,
             move_lanes: options.move_lanes,
+            log_folder: None,
+            segment_folder: None,
             measured: None,
         }
     }
@@ -224,6 +234,11 @@ impl StoreSettings {
                 return Err(format!("{name} is {value}; it must be from {least} to {most}"));
             }
         }
+        for folder in [&self.log_folder, &self.segment_folder].into_iter().flatten() {
+            if !Path::new(folder).is_absolute() {
+                return Err(format!("{folder:?} is no absolute path of a folder"));
+            }
+        }
         if !self.log_generation_bytes.is_multiple_of(8) {
             return Err("log_generation_bytes must be a multiple of 8".to_owned());
         }
@@ -280,7 +295,7 @@ pub(crate) struct Settled {
 pub(crate) fn settle(disk: Arc<dyn Disk>, options: OpenOptions, has_file: bool) -> Settled {
     let (mut settings, mut notes) = (options.settings.clone(), Vec::new());
     if settings.is_none() && has_file {
-        // Nothing in them says where anything lies: without them the store is slower at worst.
+        // Where the parts lie was looked at before: without the rest the store is only slower.
         settings = StoreSettings::read(&*disk).unwrap_or_else(|error| {
             notes.push(error.to_string());
             None
@@ -325,6 +340,7 @@ mod tests {
         check("\"move_lanes\":1", "\"move_lane\":1", &["move_lane"]);
         check("\"cache_bytes\":67108864", "\"cache_bytes\":-1", &["-1"]);
         check("16777216", "1048577", &["multiple of 8"]);
+        check("\"move_lanes\":1", "\"move_lanes\":1,\"log_folder\":\"x\"", &["absolute"]);
         check("{", "", &[]);
     }
 

@@ -19,6 +19,7 @@ use crate::identity::{Identity, identity_name};
 use crate::model::Statistics;
 use crate::open::{self, RebuildReport};
 use crate::options::OpenOptions;
+use crate::place::placed_disk;
 use crate::snapshot::Snapshot;
 use crate::subscribe::Subscription;
 
@@ -56,7 +57,8 @@ impl Store {
         Store::of(open::create(disk, clock, options)?)
     }
 
-    /// Opens the store in the disk's root folder, after bringing its catalog up to date.
+    /// Opens the store in the disk's root folder, after bringing its catalog up to date. If log or
+    /// segments lie elsewhere, the disk has to show them: [`placed_disk`] makes such a one.
     ///
     /// # Errors
     ///
@@ -97,13 +99,13 @@ impl Store {
         Store::create(Arc::new(RealDisk::new(path)), Arc::new(SystemClock), options)
     }
 
-    /// Opens the store in folder `path`.
+    /// Opens the store in folder `path`, with log and segments where its settings say.
     ///
     /// # Errors
     ///
-    /// As [`Store::open`].
+    /// As [`Store::open`] and [`placed_disk`].
     pub fn open_at(path: &Path, options: OpenOptions) -> Result<Store, StoreError> {
-        Store::open(Arc::new(RealDisk::new(path)), Arc::new(SystemClock), options)
+        Store::open(Arc::new(placed_disk(path)?), Arc::new(SystemClock), options)
     }
 
     /// Identity of the store in the disk's root folder, which is not opened.

@@ -103,6 +103,20 @@ pub fn tune(machine: Machine, disk: DiskFigures, wall_us: i64) -> Tuning {
     Tuning { settings, reasons }
 }
 
+/// Whether a part of the store is better off on another disk than on the store's own, and why.
+/// `is_separate`: it is another device, whose syncs do not wait for the store's.
+#[must_use]
+pub fn is_better_place(own: DiskFigures, other: DiskFigures, is_separate: bool) -> (bool, String) {
+    let (here, there) = (own.append_in_place.p50_us, other.append_in_place.p50_us);
+    let figures = format!("a durable append takes {there} µs there and {here} µs here");
+    let slower = u128::from(there) * 10 > u128::from(here) * 11;
+    match (is_separate, slower) {
+        (false, _) => (false, format!("it is the same device; {figures}")),
+        (true, true) => (false, figures),
+        (true, false) => (true, format!("its syncs wait for nobody; {figures}")),
+    }
+}
+
 fn shown(bytes_per_second: u64) -> String {
     format!("{} MB/s", bytes_per_second / 1_000_000)
 }
@@ -150,6 +164,17 @@ mod tests {
         assert_eq!((chosen.checkpoint_bytes, chosen.checkpoint_rows), (256 << 20, 400_000));
         assert_eq!((chosen.log_generations_ahead, chosen.move_lanes), (5, 1));
         assert_eq!(chosen.copy_method, CopyMethod::Buffered);
+    }
+
+    #[test]
+    fn another_device_is_a_better_place_unless_it_is_slower() {
+        let disk = |p50_us| DiskFigures {
+            append_in_place: Latency { p50_us, p99_us: p50_us },
+            ..DiskFigures::default()
+        };
+        assert!(is_better_place(disk(1000), disk(1100), true).0);
+        assert!(!is_better_place(disk(1000), disk(1101), true).0);
+        assert!(!is_better_place(disk(1000), disk(10), false).0);
     }
 
     #[test]
