@@ -76,8 +76,7 @@ pub(crate) fn is_memory(folder: &Path) -> Result<bool, Error> {
     let found = rustix::fs::statfs(folder);
     let found =
         found.map_err(|error| Error::needs_human(format!("{}: {error}", folder.display())))?;
-    let kind = i64::try_from(found.f_type).unwrap_or_default();
-    Ok([TMPFS, RAMFS].contains(&kind))
+    Ok([TMPFS, RAMFS].contains(&found.f_type))
 }
 
 /// Memory of this machine; 1 GiB if it does not say.

@@ -14,7 +14,7 @@ use crate::identity::{Identity, identity_name, name, read_json, remove_if_there,
 use crate::settings::{SettingsError, StoreSettings, settings_name};
 
 /// Bytes copied and compared at once.
-const PIECE_BYTES: usize = 4 << 20;
+const PIECE_BYTES: usize = if cfg!(test) { 4096 } else { 4 << 20 };
 /// What to do about a change of place that did not end.
 const UNFINISHED: &str = "run the same `rehome store place` again: it goes on; or give it the \
                           place that the part comes from: it stays there then";
