@@ -39,8 +39,8 @@ enum Spoil {
     Cut(usize),
     /// A bit is flipped there.
     Flip(usize),
-    /// 4 KiB there are zeros.
-    Zeros(usize),
+    /// From here to there are zeros, in hundredths of its length.
+    Zeros(usize, usize),
     /// There is no such file.
     Remove,
 }
@@ -52,10 +52,7 @@ impl Spoil {
         match self {
             Spoil::Cut(end) => spoiled.truncate(bytes.len() * end / 100),
             Spoil::Flip(place) => spoiled[at(place)] ^= 1,
-            Spoil::Zeros(place) => {
-                let end = bytes.len().min(at(place) + 4096);
-                spoiled[at(place)..end].fill(0);
-            }
+            Spoil::Zeros(from, to) => spoiled[at(from)..bytes.len() * to / 100].fill(0),
             Spoil::Remove => return None,
         }
         Some(spoiled)
@@ -85,6 +82,9 @@ fn check(good: &Files, begins: &str, spoil: Spoil, checked: (i32, &[&str]), move
         Some(bytes) => drop(files.insert(named, bytes)),
         None => drop(files.remove(&named)),
     }
+    for part in ["log", "seg"] {
+        std::fs::create_dir_all(scratch.path().join("store").join(part)).expect("writable");
+    }
     write(&scratch.path().join("store"), &files);
     let (store, target) = (path("store"), path("target"));
     refused(&run(REHOME, &["store", "check", &store]), checked.0, checked.1, &context);
@@ -103,7 +103,7 @@ fn a_damaged_log_is_refused_with_its_place_and_a_remedy() {
     let words: &[&str] = &["log/E", "at byte", "nothing was changed", "backup"];
     let gone: &[&str] = &["log is damaged", "nothing was changed", "put the log's files back"];
     check(&good, "log/E", Spoil::Flip(1), (9, words), (9, words));
-    check(&good, "log/E", Spoil::Zeros(0), (9, &["log", "backup"]), (9, &["log", "backup"]));
+    check(&good, "log/E", Spoil::Zeros(0, 1), (9, &["log", "backup"]), (9, &["log", "backup"]));
     check(&good, "log/E", Spoil::Cut(0), (9, gone), (9, gone));
     check(&good, "log/E", Spoil::Remove, (9, gone), (9, gone));
 }
@@ -113,7 +113,9 @@ fn a_damaged_segment_costs_its_messages_alone_and_says_how_to_have_them_back() {
     let good = good_store(52);
     let words: &[&str] = &["damaged", "no others are concerned", "--repair-from", "backup"];
     let left: &[&str] = &["not all were compared", "nothing was deleted at the source"];
-    for spoil in [Spoil::Cut(50), Spoil::Cut(0), Spoil::Flip(30), Spoil::Zeros(60), Spoil::Remove] {
+    for spoil in
+        [Spoil::Cut(50), Spoil::Cut(0), Spoil::Flip(30), Spoil::Zeros(60, 65), Spoil::Remove]
+    {
         check(&good, "seg/", spoil, (6, words), (6, left));
     }
 }
@@ -125,14 +127,14 @@ fn a_damaged_catalog_is_refused_with_its_remedy() {
     let row: &[&str] = &["catalog", "damaged", "segments and log", "rehome store recover"];
     check(&good, "mail.redb", Spoil::Cut(50), (9, words), (9, words));
     check(&good, "mail.redb", Spoil::Remove, (9, &["mail.redb", "recover"]), (9, &["recover"]));
-    check(&good, "mail.redb", Spoil::Zeros(50), (9, row), (9, row));
+    check(&good, "mail.redb", Spoil::Zeros(5, 95), (9, row), (9, row));
 }
 
 #[test]
 fn a_damaged_or_later_identity_is_refused() {
     let good = good_store(54);
     let words: &[&str] = &["store.id", "damaged", "nothing was changed", "backup"];
-    for spoil in [Spoil::Cut(50), Spoil::Cut(0), Spoil::Flip(10), Spoil::Zeros(0)] {
+    for spoil in [Spoil::Cut(50), Spoil::Cut(0), Spoil::Flip(10), Spoil::Zeros(0, 100)] {
         check(&good, "store.id", spoil, (9, words), (9, words));
     }
     let none: &[&str] = &["no store here", "store.id"];
