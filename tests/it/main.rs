@@ -1,6 +1,8 @@
 //! Journeys over the real program: real processes, real files, real kills.
 
 mod bad_input;
+mod care;
+mod hostile;
 mod kills;
 mod routes;
 mod torture;

@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Report(WorkArgs),
     /// Move mailboxes from one store to another.
     Move(MoveArgs),
+    /// Compute the digests of exported mailboxes, without a store.
+    Digest(DigestArgs),
     /// Back a store up into an archive set.
     Backup(BackupArgs),
     /// Restore a store from an archive set.
@@ -181,6 +183,10 @@ pub(crate) struct RateArgs {
     /// Move contents no faster than this: bytes a second, or with a unit, as 50MB/s or 8MiB.
     #[arg(long, value_name = "RATE", value_parser = crate::rate::parse)]
     pub(crate) rate: Option<u64>,
+    /// Rest while this holds: disk-free<5GiB, load>4, file:/path, "outside 22:00-06:00" or "inside
+    /// 08:00-18:00"; may be given several times.
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) pause_when: Vec<rehome::PauseCondition>,
 }
 
 #[derive(Debug, Args)]
@@ -296,6 +302,20 @@ pub(crate) enum StoreCommand {
         /// The store.
         store: PathBuf,
     },
+    /// Read every content, slowly, name what is damaged, and repair it from another store.
+    Scrub(ScrubArgs),
+    /// The digest of each mailbox and folder, to compare copies by.
+    Digest {
+        /// The store.
+        store: PathBuf,
+        /// Only these mailboxes.
+        #[arg(long)]
+        mailbox: Vec<String>,
+    },
+    /// Measure the machine and its disk, and set what the store is run with.
+    Tune(TuneArgs),
+    /// Let log or segments lie on another disk, or in the store's folder again.
+    Place(PlaceArgs),
     /// Build a lost or damaged catalog anew from its base and the log, then check everything.
     Recover {
         /// The store.
@@ -317,6 +337,58 @@ pub(crate) enum StoreCommand {
         /// The store.
         store: PathBuf,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScrubArgs {
+    /// The store.
+    pub(crate) store: PathBuf,
+    /// Read no faster than this: bytes a second, or with a unit, as 50MB/s or 8MiB.
+    #[arg(long, value_name = "RATE", value_parser = crate::rate::parse, default_value = "50MB/s")]
+    pub(crate) rate: u64,
+    /// Pass over what a scrub has read within so many days.
+    #[arg(long, value_name = "N")]
+    pub(crate) since_days: Option<u32>,
+    /// Write damaged contents anew from this store, where it has them whole.
+    #[arg(long, value_name = "STORE")]
+    pub(crate) repair_from: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DigestArgs {
+    /// A Maildir++ tree that rehome export wrote, or a folder with one for each mailbox.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) maildir: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlaceArgs {
+    /// The store, which must be closed.
+    pub(crate) store: PathBuf,
+    /// Let the log lie below this folder; the store's own folder brings it home.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) log_dir: Option<PathBuf>,
+    /// Let the segments lie below this folder; the store's own folder brings them home.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) segment_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TuneArgs {
+    /// The store.
+    pub(crate) store: PathBuf,
+    /// Measure the disk of this folder instead, such as one that the store will move to.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) target: Option<PathBuf>,
+    /// Measure this disk too, and let the log lie there if that is better; the store is closed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) log_dir: Option<PathBuf>,
+    /// The same for the segments.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) segment_dir: Option<PathBuf>,
+    /// Measure and tell, and set nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! What the person, or the program behind a pipe, sees while work goes on.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,6 +89,10 @@ impl View {
             self.begin(what, total, unit);
             self.told = Some(Instant::now());
         }
+        if total > 0 {
+            // More may be found to do while it is done.
+            self.bar.set_length(total);
+        }
         self.bar.set_position(done);
         let due = self.told.is_none_or(|told| told.elapsed() >= QUIET);
         if due && !std::io::stderr().is_terminal() {
@@ -130,18 +135,52 @@ fn style(has_total: bool, unit: &str) -> ProgressStyle {
 /// Writes a line for people, on standard error.
 pub(crate) fn say(text: &str) {
     // Nobody is there to be told that nobody is there.
-    let _told = writeln!(std::io::stderr().lock(), "{text}");
+    let _told = writeln!(std::io::stderr().lock(), "{}", harmless(text));
 }
 
-/// Writes text for people or the next program, on standard output.
+/// Writes text for people, on standard output.
 pub(crate) fn print(text: &str) {
-    let _told = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+    let _told = writeln!(std::io::stdout().lock(), "{}", harmless(text.trim_end()));
+}
+
+/// Text without what a terminal obeys: names in it may come from anybody.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| match obeyed(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 /// Writes one line of JSON on standard output.
 pub(crate) fn print_json<T: Serialize>(value: &T) {
     match serde_json::to_string(value) {
-        Ok(text) => print(&text),
+        Ok(text) => drop(writeln!(std::io::stdout().lock(), "{text}")),
         Err(error) => say(&format!("the answer cannot be written as JSON: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(harmless(text), expected);
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_written() {
+        check("Entwürfe 日本語\n  next line", "Entwürfe 日本語\n  next line");
+        check("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}");
+        check("a\rb\u{9b}c", "a\\rb\\u{9b}c");
+        check("gpj.\u{202e}exe", "gpj.\\u{202e}exe");
     }
 }

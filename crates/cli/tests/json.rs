@@ -49,6 +49,10 @@ fn every_answer_on_standard_output_is_json() {
     check(&folder, &["import", "site/mail", "--store", "store"], 0);
     check(&folder, &["store", "info", "store"], 0);
     check(&folder, &["store", "check", "store"], 0);
+    check(&folder, &["store", "scrub", "store", "--since-days", "1"], 0);
+    check(&folder, &["store", "digest", "store"], 0);
+    check(&folder, &["export", "--store", "store", "--to", "trees"], 0);
+    check(&folder, &["digest", "--maildir", "trees"], 0);
     check(&folder, &["export", "--store", "store", "--to", "out", "--format", "mbox"], 0);
     check(&folder, &["backup", "--store", "store", "--to", "set"], 0);
     check(&folder, &["archive", "list", "set"], 0);
@@ -56,7 +60,9 @@ fn every_answer_on_standard_output_is_json() {
     check(&folder, &["restore", "--from", "set", "--store", "again", "--dry-run"], 0);
     check(&folder, &["restore", "--from", "set", "--store", "again"], 0);
     check(&folder, &["archive", "extract", "set", "--to", "mail"], 0);
-    check(&folder, &["move", "--from", "store", "--to", "other", "--all"], 0);
+    let moved = ["move", "--from", "store", "--to", "other", "--all", "--pause-when", "load>9999"];
+    check(&folder, &moved, 0);
+    check(&folder, &["store", "tune", "other", "--dry-run"], 0);
 }
 
 #[test]
@@ -69,6 +75,10 @@ fn a_refusal_is_told_on_standard_error_and_leaves_nothing_behind() {
     check(&folder, &["import", "mine/letter", "nowhere", "--store", "store"], 65);
     check(&folder, &["export", "--store", "store", "--to", "out"], 65);
     check(&folder, &["store", "info", "mine"], 65);
+    check(&folder, &["store", "scrub", "mine"], 65);
+    check(&folder, &["store", "digest", "mine"], 65);
+    check(&folder, &["store", "tune", "mine"], 65);
+    check(&folder, &["digest", "--maildir", "mine"], 65);
     check(&folder, &["archive", "list", "mine"], 65);
     check(&folder, &["restore", "--from", "mine", "--store", "store"], 65);
     check(&folder, &["move", "--from", "mine", "--to", "store", "--all"], 65);

@@ -1,20 +1,28 @@
 //! Work on one store or one archive set: import, export, move, backup, restore, checks.
 
 mod archive;
+mod digest;
 mod log;
 mod mail;
+mod place;
+mod scrub;
 mod store;
+mod tune;
 
 pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, backup, restore};
+pub use digest::{maildir_digest, store_digest};
 pub use log::{LogChange, store_log};
 pub use mail::{ExportFormat, export, import};
-pub use store::{move_mailboxes, store_check, store_compact, store_info, store_recover};
+pub use place::{PlaceRequest, store_place};
+pub use scrub::{ScrubRequest, store_scrub};
+pub use store::{MovePace, move_mailboxes, store_check, store_compact, store_info, store_recover};
+pub use tune::{TuneRequest, store_tune};
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rehome_log::RealDisk;
-use rehome_store::{OpenOptions, Store, StoreError};
+use rehome_store::{MailboxName, OpenOptions, Store, StoreError};
 
 use crate::error::Error;
 
@@ -36,6 +44,42 @@ fn require(path: &Path) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+/// There is a store, of a version that this program knows.
+fn require_known(path: &Path) -> Result<(), Error> {
+    require(path)?;
+    Store::identify(&RealDisk::new(path)).map_err(|error| store_error(path, error)).map(drop)
+}
+
+/// The named mailboxes, all of which the store has; all that it has if none is named.
+fn named(store: &Store, path: &Path, names: &[String]) -> Result<Vec<MailboxName>, Error> {
+    if names.is_empty() {
+        let all = store.mailboxes().map_err(Error::chain)?;
+        return Ok(all.into_iter().map(|mailbox| mailbox.name).collect());
+    }
+    let mut found = Vec::new();
+    for name in names {
+        let name = MailboxName::try_from(name.as_str()).map_err(Error::bad_input)?;
+        if store.mailbox(&name).map_err(Error::chain)?.is_none() {
+            return Err(Error::BadInput {
+                message: format!(
+                    "{}: there is no mailbox \"{name}\"; see rehome store info",
+                    path.display()
+                ),
+            });
+        }
+        found.push(name);
+    }
+    Ok(found)
+}
+
+/// A text, and what a person should know about the opening of a store.
+fn noted(mut text: String, notes: &[String]) -> String {
+    for note in notes {
+        text.push_str(&format!("\n  {note}"));
+    }
+    text
 }
 
 /// Opens a store, or makes it.
@@ -86,5 +130,7 @@ fn flow(flow: crate::event::Flow) -> rehome_store::Flow {
     }
 }
 
+#[cfg(test)]
+mod care_tests;
 #[cfg(test)]
 mod tests;

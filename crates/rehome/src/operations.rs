@@ -189,7 +189,7 @@ impl<'a> World<'a> {
             }
             Action::UninstallServer { server, .. } => self.uninstall_server(server),
             Action::CheckSetupResult { node, .. } => self.check_setup(node),
-            Action::Tune { group, .. } => self.tune(group),
+            Action::Tune { group, .. } => self.tune(group, tell),
             Action::RefreshCheckpoints { .. } => self.refresh_checkpoints(),
             Action::InspectCheckpoints { resource, .. } => self.inspect_checkpoints(*resource),
             Action::RemoveCheckpoint { resource, key, .. } => {

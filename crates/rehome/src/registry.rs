@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rehome_planner::Resource;
+use rehome_store::StoreSettings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -29,23 +30,6 @@ pub(crate) struct Software {
     pub(crate) service_account: String,
     /// The services it consists of.
     pub(crate) components: Vec<String>,
-}
-
-/// How the store is to be run on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StoreParameters {
-    /// Memory for the catalog's pages, in bytes.
-    pub(crate) cache_bytes: u64,
-    /// The disk's time for one durable append, if it was measured, in microseconds.
-    pub(crate) fdatasync_us: Option<f64>,
-    /// How fast the disk takes a large file, if it was measured, in bytes a second.
-    pub(crate) write_bytes_per_second: Option<f64>,
-}
-
-impl Default for StoreParameters {
-    fn default() -> Self {
-        StoreParameters { cache_bytes: 64 << 20, fdatasync_us: None, write_bytes_per_second: None }
-    }
 }
 
 /// A node's registry: one file for each key.
@@ -75,21 +59,34 @@ impl Registry {
         self.root.join("services").join(service.as_str())
     }
 
-    /// The store's parameters; the defaults when nothing was measured.
-    pub(crate) fn store_parameters(&self) -> Result<StoreParameters, Error> {
-        Ok(read(&self.service(Resource::Store).join("parameters"))?.unwrap_or_default())
+    /// The store's settings; the defaults when nothing was measured.
+    pub(crate) fn store_settings(&self) -> Result<StoreSettings, Error> {
+        let path = self.service(Resource::Store).join("parameters");
+        let place = path.display().to_string();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(StoreSettings::default());
+            }
+            Err(error) => return Err(Error::needs_human(format!("{place}: {error}"))),
+        };
+        StoreSettings::from_json(&place, &bytes).map_err(|error| {
+            Error::needs_human(format!(
+                "{error}; or put this registry key back from its checkpoint"
+            ))
+        })
     }
 
-    /// Sets the store's parameters.
-    pub(crate) fn set_store_parameters(&self, parameters: &StoreParameters) -> Result<(), Error> {
-        write(&self.service(Resource::Store).join("parameters"), parameters)
+    /// Sets the store's settings.
+    pub(crate) fn set_store_settings(&self, settings: &StoreSettings) -> Result<(), Error> {
+        write(&self.service(Resource::Store).join("parameters"), settings)
     }
 
     /// Writes the keys that every service has from the beginning.
     pub(crate) fn prepare(&self, service: Resource) -> Result<(), Error> {
         let keys = self.service(service);
         if service == Resource::Store {
-            self.set_store_parameters(&StoreParameters::default())?;
+            self.set_store_settings(&StoreSettings::default())?;
         } else {
             write(&keys.join("parameters"), &serde_json::json!({}))?;
         }
@@ -150,20 +147,21 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use super::{Registry, Software, StoreParameters};
+    use super::{Registry, Software};
     use rehome_cluster::KeyContent;
     use rehome_planner::Resource;
+    use rehome_store::StoreSettings;
 
     #[test]
     fn what_was_written_is_read_back_and_nothing_is_there_before() {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let registry = Registry::new(scratch.path());
         assert_eq!(registry.software().expect("readable"), None);
-        let defaults = StoreParameters::default();
-        assert_eq!(registry.store_parameters().expect("readable"), defaults);
-        let measured = StoreParameters { fdatasync_us: Some(120.5), ..defaults };
-        registry.set_store_parameters(&measured).expect("writable");
-        assert_eq!(registry.store_parameters().expect("readable"), measured);
+        let mut settings = StoreSettings::default();
+        assert_eq!(registry.store_settings().expect("readable"), settings);
+        settings.cache_bytes = 1 << 30;
+        registry.set_store_settings(&settings).expect("writable");
+        assert_eq!(registry.store_settings().expect("readable"), settings);
         let software = Software {
             organization: "Example".to_owned(),
             site: "Hauptsitz".to_owned(),
@@ -183,7 +181,7 @@ mod tests {
         registry.prepare(Resource::Store).expect("writable");
         let key = registry.service(Resource::Store).join("parameters");
         std::fs::write(&key, "{").expect("writable");
-        let error = registry.store_parameters().expect_err("damaged").to_string();
+        let error = registry.store_settings().expect_err("damaged").to_string();
         assert!(error.contains(&key.display().to_string()), "{error}");
         assert!(error.contains("checkpoint"), "{error}");
     }

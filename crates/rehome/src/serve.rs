@@ -7,6 +7,7 @@ use rehome_server::{
     AttendantOptions, DirectoryServiceOptions, ServiceOptions, StandaloneOptions,
     StoreServiceOptions, run_attendant, run_directory, run_standalone, run_store,
 };
+use rehome_store::StoreSettings;
 
 use crate::error::Error;
 use crate::memory::write_durably;
@@ -121,14 +122,19 @@ fn store(
     settings: &ServiceSettings,
     registry: Option<&Registry>,
 ) -> Result<StoreServiceOptions, Error> {
-    let parameters = registry.map(Registry::store_parameters).transpose()?.unwrap_or_default();
     Ok(StoreServiceOptions {
         epoch_token: settings.epoch,
-        cache_bytes: usize::try_from(parameters.cache_bytes).unwrap_or(usize::MAX),
+        settings: store_settings(registry)?,
         registry: registry.map(|registry| registry.service(Resource::Store)),
         leased: settings.while_stdin,
         ..StoreServiceOptions::new(service, &settings.dir)
     })
+}
+
+/// The store's settings in the node's registry, once they were measured there.
+fn store_settings(registry: Option<&Registry>) -> Result<Option<StoreSettings>, Error> {
+    let settings = registry.map(Registry::store_settings).transpose()?;
+    Ok(settings.filter(|settings| settings.measured.is_some()))
 }
 
 fn standalone(
@@ -137,11 +143,10 @@ fn standalone(
     registry: Option<&Registry>,
 ) -> Result<StandaloneOptions, Error> {
     let software = software(registry)?;
-    let parameters = registry.map(Registry::store_parameters).transpose()?.unwrap_or_default();
     Ok(StandaloneOptions {
         service,
         create_store: false,
-        cache_bytes: usize::try_from(parameters.cache_bytes).unwrap_or(usize::MAX),
+        settings: store_settings(registry)?,
         registry: registry.map(|registry| registry.service(Resource::Store)),
         ..StandaloneOptions::new(
             &settings.server,

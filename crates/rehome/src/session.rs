@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rehome_log::{Clock, SystemClock};
 
+use crate::pause::PauseCondition;
+
 /// One run of the program: where the program is (it starts itself for each server and node), the
 /// clock, and the wish to stop.
 #[derive(Clone)]
@@ -16,6 +18,8 @@ pub struct Session {
     pub clock: Arc<dyn Clock>,
     /// Contents move no faster than this, in bytes a second.
     pub move_bytes_per_second_max: Option<u64>,
+    /// Moves rest while one of these holds.
+    pub pause_when: Vec<PauseCondition>,
     stop: Arc<AtomicBool>,
 }
 
@@ -29,7 +33,13 @@ impl Session {
     /// A session with the system's clock.
     #[must_use]
     pub fn new(program: PathBuf, stop: Arc<AtomicBool>) -> Self {
-        Session { program, clock: Arc::new(SystemClock), move_bytes_per_second_max: None, stop }
+        Session {
+            program,
+            clock: Arc::new(SystemClock),
+            move_bytes_per_second_max: None,
+            pause_when: Vec::new(),
+            stop,
+        }
     }
 
     /// Whether somebody asked to stop.

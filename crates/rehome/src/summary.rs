@@ -79,6 +79,9 @@ pub struct Summary {
     /// For how long each mailbox was locked, in milliseconds.
     #[serde(default)]
     pub lock_ms_by_mailbox: BTreeMap<String, f64>,
+    /// The digest of each mailbox at the target (`docs/format/transfer.md`), where it was made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digest_by_mailbox: BTreeMap<String, String>,
     /// Whether every message was compared with its source.
     pub verified: bool,
     /// What happened meanwhile, if anybody delivered or read.

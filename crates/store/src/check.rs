@@ -1,13 +1,18 @@
-//! Reading everything and comparing.
+//! Reading everything and comparing: at once, with every counter, or paced, the contents alone.
 
 mod contents;
 mod recount;
+mod scrub;
+mod scrub_state;
+
+pub(crate) use scrub::scrub;
+pub use scrub::{DamagedContent, ScrubOptions, ScrubReport};
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::View;
 use crate::error::StoreError;
-use crate::model::{ContentId, FolderName, MailboxName, Uid};
+use crate::model::{ContentId, Extent, FolderName, MailboxName, Uid};
 use crate::segment::Segments;
 
 /// How far a check is.
@@ -55,8 +60,18 @@ pub struct DamagedMessage {
     pub uid: Uid,
     /// Name of its bytes.
     pub content: ContentId,
+    /// Where their record lies, if the one who read them knows.
+    #[serde(default)]
+    pub extent: Option<Extent>,
     /// What is wrong with them.
     pub cause: String,
+}
+
+/// What is wrong with a content.
+#[derive(Clone, Debug)]
+pub(crate) struct Damage {
+    extent: Extent,
+    cause: String,
 }
 
 /// Reads everything in `view` and compares.

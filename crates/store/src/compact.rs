@@ -5,10 +5,12 @@
 //! segment is gone; and when nobody looks at the catalog of before, its file is removed.
 
 mod files;
+mod repair;
 mod rewrite;
 mod survey;
 
 pub(crate) use files::Compactor;
+pub(crate) use repair::repair;
 
 use serde::{Deserialize, Serialize};
 

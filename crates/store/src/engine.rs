@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) keeping: LogKeeping,
     pub(crate) progress: Progress,
     pub(crate) options: OpenOptions,
+    /// What a person should know about this opening.
+    pub(crate) notes: Vec<String>,
     pub(crate) shape: Shape,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
@@ -69,6 +71,7 @@ pub(crate) struct Parts {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: OpenOptions,
+    pub(crate) notes: Vec<String>,
     pub(crate) shape: Shape,
     pub(crate) tree: Box<dyn Tree>,
     pub(crate) log: Log,
@@ -141,7 +144,7 @@ impl Shared {
 impl Engine {
     /// Starts the threads on a catalog that holds all of the log; `meta` are its counters.
     pub(crate) fn start(parts: Parts, meta: &MetaRow, next_segment: u32) -> Engine {
-        let Parts { disk, clock, options, shape, tree, log, log_policy, ownership } = parts;
+        let Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership } = parts;
         let settled = log.closed_generations().last().map_or(Lsn::ZERO, |closed| closed.last);
         let keeping_disk = Arc::clone(&disk);
         let keeping =
@@ -158,6 +161,7 @@ impl Engine {
             keeping,
             progress: Progress::new(meta.applied),
             options,
+            notes,
             shape,
             clock,
             disk,

@@ -6,6 +6,11 @@ use rehome_log::{LogError, Lsn, OwnershipError};
 
 use crate::model::{ContentId, FolderId, FolderName, MailboxId, MailboxName, MailboxState, Uid};
 
+/// What to do about a damaged catalog.
+pub(crate) const CATALOG_REMEDY: &str = "segments and log are as they were: build the catalog \
+                                         anew with `rehome store recover`, or restore the store \
+                                         from a backup";
+
 /// What went wrong in a [`Store`](crate::Store).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -275,6 +280,9 @@ pub enum StoreError {
         /// The last group asked for.
         wanted: Lsn,
     },
+    /// The caller asked to stop. What was done stays done.
+    #[error("stopped on request; the same call goes on or begins again")]
+    Stopped,
     /// The store was closed.
     #[error("the store is closed; open it again")]
     Closed,
@@ -353,6 +361,12 @@ impl From<LogError> for StoreError {
                 cause,
                 remedy: "nothing was changed; restore this file from an archived copy, or restore \
                          the store from a backup",
+            },
+            LogError::Absent { dir } => StoreError::Damaged {
+                place: dir.to_string(),
+                cause: "no file of the log is whole there, and the store has had one".to_owned(),
+                remedy: "put the log's files back, or restore the store from a backup; nothing \
+                         was changed",
             },
             other => StoreError::Log { source: Box::new(other) },
         }

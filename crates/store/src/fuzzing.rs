@@ -13,6 +13,7 @@ use crate::mbox::writer::unquote;
 use crate::pst::compose;
 use crate::pst::item::{Address, Attachment, Content, Field, Html, Item};
 use crate::record;
+use crate::settings::StoreSettings;
 use crate::transfer::FrameReader;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -161,8 +162,13 @@ fn pst(bytes: &[u8]) {
     }
 }
 
-/// The identity file of a store.
+/// The identity file and the settings of a store.
 fn settings(bytes: &[u8]) {
+    if let Ok(settings) = StoreSettings::from_json("settings.json", bytes) {
+        let text = serde_json::to_vec(&settings).expect("settings are plain text");
+        let again = StoreSettings::from_json("settings.json", &text);
+        assert_eq!(again.expect("what was written is read"), settings);
+    }
     if let Ok(identity) = serde_json::from_slice::<Identity>(bytes) {
         drop(identity.id());
     }

@@ -4,6 +4,7 @@
 mod archived_log;
 mod base;
 mod bodies;
+mod buffered;
 mod catalog;
 mod check;
 mod compact;
@@ -23,25 +24,32 @@ mod keeping;
 mod lock;
 mod maildir;
 mod mbox;
+mod measure;
 mod model;
 mod mover;
 mod mutf7;
 mod op;
 mod open;
 mod options;
+mod place;
 mod pst;
 mod record;
 mod restore;
 mod segment;
+mod settings;
 mod snapshot;
 mod store;
 mod subscribe;
+mod throttle;
 mod transfer;
 mod tree;
+mod tune;
 
 pub use archived_log::{LogReader, LogRecord};
 pub use bodies::{Body, bodies};
-pub use check::{CheckProgress, CheckReport, DamagedMessage};
+pub use check::{
+    CheckProgress, CheckReport, DamagedContent, DamagedMessage, ScrubOptions, ScrubReport,
+};
 pub use compact::{CompactBudget, CompactReport};
 pub use content_run::ContentRun;
 pub use error::StoreError;
@@ -58,6 +66,7 @@ pub use import::{
 pub use keeping::{LogHold, LogPolicy, LogStatus};
 pub use maildir::folder_name::maildir_folder_name;
 pub use mbox::Quoting;
+pub use measure::{DiskFigures, Latency, MeasureBounds, MeasureProgress, measure_disk};
 pub use model::{
     Append, ApplyBatch, Change, ContentId, Copied, Extent, FlagChange, Flags, FolderId, FolderInfo,
     FolderName, FolderStep, IncomingFolder, IncomingMailbox, MailboxId, MailboxInfo, MailboxName,
@@ -66,12 +75,14 @@ pub use model::{
 };
 pub use mover::{
     Comparison, HomeDirectory, LocalSource, LocalTarget, LockTimes, MailboxEnd, MailboxMoved,
-    MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, TransferError,
-    bulk_move, compare_mailbox,
+    MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, Pause, PauseWhen,
+    TransferError, bulk_move, compare_mailbox,
 };
 pub use open::RebuildReport;
 pub use options::{Lease, OpenOptions, Profile, ProgressFn, RecoveryProgress, RestoreMarker};
+pub use place::{PlaceProgress, StorePart, place_part, placed_disk};
 pub use restore::{PointRestore, Replayed, RestorePoint, RestoreWriter, RestoredTo};
+pub use settings::{CopyMethod, Measured, SettingsError, StoreSettings};
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use subscribe::{ChangeEvent, ChangeKind, Subscription};
@@ -79,3 +90,4 @@ pub use transfer::{
     Begin, DigestBuilder, End, FRAME_SIZE_MAX, FolderDigest, Frame, FrameReader, FrameWriter,
     LeftBehind, MailboxDigest, StreamError, TRANSFER_VERSION,
 };
+pub use tune::{Machine, Reason, Tuning, is_better_place, tune};

@@ -9,8 +9,13 @@ mod compare;
 mod cutover;
 mod end;
 mod error;
+#[cfg(test)]
+mod full_tests;
 mod job;
 mod local;
+mod pause;
+#[cfg(test)]
+mod pause_tests;
 mod report;
 mod resolve;
 mod rows;
@@ -24,4 +29,5 @@ pub use end::{HomeDirectory, MailboxEnd, MoveSource, MoveTarget, Offer};
 pub use error::{MoveError, TransferError};
 pub use job::{MoveJob, bulk_move};
 pub use local::{LocalSource, LocalTarget};
+pub use pause::{Pause, PauseWhen};
 pub use report::{LockTimes, MailboxMoved, MoveEvent, MoveReport};

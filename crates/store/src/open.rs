@@ -24,7 +24,9 @@ use crate::identity::{
 };
 use crate::keeping::{self, LogPolicy};
 use crate::options::OpenOptions;
+use crate::place::{placing_name, refuse_unfinished};
 use crate::segment::{self, Shape};
+use crate::settings::{Settled, settings_name, settle};
 use crate::tree::{RedbTree, Tree};
 
 /// The folder of the log.
@@ -53,6 +55,7 @@ pub(crate) fn create(
     clock: Arc<dyn Clock>,
     options: OpenOptions,
 ) -> Result<Engine, StoreError> {
+    let Settled { disk, options, notes } = settle(disk, options, false);
     let (ownership, shape) = begin(&disk, &*clock, &options)?;
     let tree = make_tree(&disk, &options)?;
     let log = Log::create(
@@ -66,7 +69,7 @@ pub(crate) fn create(
     give_birth(&*disk)?;
     let meta = View::new(tree.read()?).meta()?;
     let (tree, log_policy) = (Box::new(tree), LogPolicy::Circular);
-    let parts = Parts { disk, clock, options, shape, tree, log, log_policy, ownership };
+    let parts = Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership };
     Ok(Engine::start(parts, &meta, 1))
 }
 
@@ -193,10 +196,18 @@ pub(crate) fn open(
     options: OpenOptions,
 ) -> Result<Engine, StoreError> {
     let missing = || StoreError::NoStore { place: identity_name().to_string() };
-    let identity = match disk.list(&FileName::root()) {
+    let has_settings = match disk.list(&FileName::root()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
-        _ => Identity::read(&*disk)?.ok_or_else(missing)?,
+        Err(_) => true,
+        Ok(there) => {
+            if has(&there, &placing_name()) {
+                refuse_unfinished(&*disk)?;
+            }
+            has(&there, &settings_name())
+        }
     };
+    let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
+    let Settled { disk, options, notes } = settle(disk, options, has_settings);
     let store_id = identity.id()?;
     let token = token(&*disk, &options)?;
     let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, token)?;
@@ -222,6 +233,6 @@ pub(crate) fn open(
     }
     let meta = View::new(tree.read()?).meta()?;
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
-    let parts = Parts { disk, clock, options, shape, tree, log, log_policy, ownership };
+    let parts = Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership };
     Ok(Engine::start(parts, &meta, next_segment))
 }

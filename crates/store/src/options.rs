@@ -7,7 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rehome_log::{Clock, Lsn};
 use serde::{Deserialize, Serialize};
 
+use crate::settings::{CopyMethod, StoreSettings};
+
 /// Choices for opening or creating a store. The default suits a machine that does other things.
+///
+/// What has its default value is taken from the settings of the store, if it has any: from
+/// `settings`, else from its file `settings.json`.
 #[derive(Clone)]
 pub struct OpenOptions {
     /// Who opens it: goes into the lock file for others to read.
@@ -27,6 +32,12 @@ pub struct OpenOptions {
     /// Log generations prepared ahead: one, so that the log goes on without a pause, and a reserve
     /// for a disk that has become full.
     pub log_generations_ahead: usize,
+    /// How transfers and compaction write the segments of their own.
+    pub copy_method: CopyMethod,
+    /// How many threads read the source of a move.
+    pub move_lanes: u32,
+    /// Settings to be used in place of those in the store's folder.
+    pub settings: Option<StoreSettings>,
     /// What was deleted can be had back for so long; 0 gives it up at once.
     pub retention_seconds: u64,
     /// A content that has lost its last message is kept for so long, for transfers that count on
@@ -100,6 +111,9 @@ impl Default for OpenOptions {
             segment_bytes: 64 << 20,
             log_generation_bytes: 16 << 20,
             log_generations_ahead: 3,
+            copy_method: CopyMethod::Direct,
+            move_lanes: 1,
+            settings: None,
             retention_seconds: 14 * 24 * 60 * 60,
             grace_seconds: 24 * 60 * 60,
             catalog_base_bytes: Some(64 << 20),

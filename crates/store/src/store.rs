@@ -12,12 +12,15 @@ use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, Lsn, RealDisk, SystemClock};
 
-use crate::check::{self, CheckProgress, CheckReport};
+use crate::check::{self, CheckProgress, CheckReport, ScrubOptions, ScrubReport};
 use crate::engine::{Engine, Shared};
 use crate::error::StoreError;
+use crate::flow::Flow;
+use crate::identity::{Identity, identity_name};
 use crate::model::Statistics;
 use crate::open::{self, RebuildReport};
 use crate::options::OpenOptions;
+use crate::place::placed_disk;
 use crate::snapshot::Snapshot;
 use crate::subscribe::Subscription;
 
@@ -55,7 +58,8 @@ impl Store {
         Store::of(open::create(disk, clock, options)?)
     }
 
-    /// Opens the store in the disk's root folder, after bringing its catalog up to date.
+    /// Opens the store in the disk's root folder, after bringing its catalog up to date. If log or
+    /// segments lie elsewhere, the disk has to show them: [`placed_disk`] makes such a one.
     ///
     /// # Errors
     ///
@@ -96,13 +100,24 @@ impl Store {
         Store::create(Arc::new(RealDisk::new(path)), Arc::new(SystemClock), options)
     }
 
-    /// Opens the store in folder `path`.
+    /// Opens the store in folder `path`, with log and segments where its settings say.
     ///
     /// # Errors
     ///
-    /// As [`Store::open`].
+    /// As [`Store::open`] and [`placed_disk`].
     pub fn open_at(path: &Path, options: OpenOptions) -> Result<Store, StoreError> {
-        Store::open(Arc::new(RealDisk::new(path)), Arc::new(SystemClock), options)
+        Store::open(Arc::new(placed_disk(path)?), Arc::new(SystemClock), options)
+    }
+
+    /// Identity of the store in the disk's root folder, which is not opened.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoStore`], [`StoreError::UnsupportedVersion`], [`StoreError::Damaged`],
+    /// [`StoreError::Io`].
+    pub fn identify(disk: &dyn Disk) -> Result<[u8; 16], StoreError> {
+        let missing = || StoreError::NoStore { place: identity_name().to_string() };
+        Identity::read(disk)?.ok_or_else(missing)?.id()
     }
 
     /// What the threads and the callers share.
@@ -126,6 +141,22 @@ impl Store {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// What a person should know about this opening, one message each: settings that cannot be
+    /// used. Empty if there is nothing, or the store is closed.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.engine.shared().map_or_else(|_| Vec::new(), |shared| shared.notes.clone())
+    }
+
+    /// What the store is run with: the options of this opening, with settings filled in.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`].
+    pub fn options(&self) -> Result<OpenOptions, StoreError> {
+        Ok(self.engine.shared()?.options.clone())
     }
 
     /// The last group acknowledged; [`Lsn::ZERO`] if there is none, or the store is closed.
@@ -219,5 +250,24 @@ impl Store {
     ) -> Result<CheckReport, StoreError> {
         let shared = self.engine.shared()?;
         check::check(&shared.view()?, &shared.segments, progress)
+    }
+
+    /// Reads the contents one after the other, at a bounded rate, and compares them with their
+    /// names. The store can be used meanwhile. Stopped or killed, the next call goes on where this
+    /// one was, a few seconds back at most; the file `scrub.json` in the store's folder says where.
+    ///
+    /// What is damaged and whole in `repair_from` is written anew from there, and read again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stopped`] if `observe` said so; and as [`Store::check`]. Damaged contents are
+    /// no error; they are in the report.
+    pub fn scrub(
+        &self,
+        options: ScrubOptions,
+        repair_from: Option<&Store>,
+        observe: &mut dyn FnMut(CheckProgress) -> Flow,
+    ) -> Result<ScrubReport, StoreError> {
+        check::scrub(&*self.engine.shared()?, options, repair_from, observe)
     }
 }

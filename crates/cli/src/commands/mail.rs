@@ -1,12 +1,14 @@
 //! The verbs that work on one store or one archive set.
 
 use rehome::Error;
-use rehome::jobs::{self, ExportFormat, RestoreRequest};
+use rehome::jobs::{
+    self, ExportFormat, MovePace, PlaceRequest, RestoreRequest, ScrubRequest, TuneRequest,
+};
 
 use super::answer;
 use crate::args::{
-    ArchiveCommand, BackupArgs, ExportArgs, FormatArg, ImportArgs, MoveArgs, RestoreArgs,
-    StoreCommand,
+    ArchiveCommand, BackupArgs, DigestArgs, ExportArgs, FormatArg, ImportArgs, MoveArgs, PlaceArgs,
+    RateArgs, RestoreArgs, ScrubArgs, StoreCommand, TuneArgs,
 };
 use crate::view::View;
 
@@ -33,8 +35,9 @@ pub(crate) fn export(args: &ExportArgs, view: &mut View, json: bool) -> Result<(
 
 pub(crate) fn move_mailboxes(args: &MoveArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let observe = &mut |event| view.show(&event);
-    let summary =
-        jobs::move_mailboxes(&args.from, &args.to, &args.mailbox, args.rate.rate, observe)?;
+    let RateArgs { rate, pause_when } = &args.rate;
+    let pace = MovePace { bytes_per_second_max: *rate, pause_when: pause_when.clone() };
+    let summary = jobs::move_mailboxes(&args.from, &args.to, &args.mailbox, &pace, observe)?;
     view.end();
     answer(json, &summary, &summary.to_string())?;
     summary.verdict()
@@ -85,8 +88,36 @@ pub(crate) fn store(command: &StoreCommand, view: &mut View, json: bool) -> Resu
             };
             jobs::store_log(store, change)?
         }
+        StoreCommand::Scrub(args) => jobs::store_scrub(&scrub(args), observe)?,
+        StoreCommand::Digest { store, mailbox } => jobs::store_digest(store, mailbox)?,
+        StoreCommand::Tune(args) => jobs::store_tune(&tune(args), observe)?,
+        StoreCommand::Place(args) => {
+            let PlaceArgs { store, log_dir, segment_dir } = args.clone();
+            jobs::store_place(&PlaceRequest { store, log_dir, segment_dir }, observe)?
+        }
         StoreCommand::Compact { store } => jobs::store_compact(store)?,
     };
+    view.end();
+    answer(json, &report, &report.to_string())?;
+    report.verdict()
+}
+
+fn tune(args: &TuneArgs) -> TuneRequest {
+    let TuneArgs { store, target, log_dir, segment_dir, dry_run } = args.clone();
+    TuneRequest { store, target, log_dir, segment_dir, dry_run }
+}
+
+fn scrub(args: &ScrubArgs) -> ScrubRequest {
+    ScrubRequest {
+        store: args.store.clone(),
+        bytes_per_second_max: Some(args.rate),
+        since_days: args.since_days,
+        repair_from: args.repair_from.clone(),
+    }
+}
+
+pub(crate) fn digest(args: &DigestArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let report = jobs::maildir_digest(&args.maildir)?;
     view.end();
     answer(json, &report, &report.to_string())?;
     report.verdict()

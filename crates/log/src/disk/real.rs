@@ -39,6 +39,8 @@ struct OpenFile {
 #[derive(Debug)]
 pub struct RealDisk {
     root: PathBuf,
+    /// Folders that lie elsewhere.
+    mounts: Vec<(FileName, PathBuf)>,
     files: RwLock<HashMap<FileId, Arc<OpenFile>>>,
     next_id: AtomicU64,
     syncs: AtomicU64,
@@ -53,6 +55,7 @@ impl RealDisk {
     pub fn new(root: impl Into<PathBuf>) -> RealDisk {
         RealDisk {
             root: root.into(),
+            mounts: Vec::new(),
             files: RwLock::default(),
             next_id: AtomicU64::new(1),
             syncs: AtomicU64::new(0),
@@ -60,6 +63,13 @@ impl RealDisk {
             written_bytes: AtomicU64::new(0),
             read_bytes: AtomicU64::new(0),
         }
+    }
+
+    /// The same disk, with what lies below the folder `name` in the folder `elsewhere`.
+    #[must_use]
+    pub fn with_mount(mut self, name: FileName, elsewhere: impl Into<PathBuf>) -> RealDisk {
+        self.mounts.push((name, elsewhere.into()));
+        self
     }
 
     /// The root folder.
@@ -80,6 +90,13 @@ impl RealDisk {
     }
 
     fn path(&self, name: &FileName) -> PathBuf {
+        for (mount, elsewhere) in &self.mounts {
+            match name.as_str().strip_prefix(mount.as_str()) {
+                Some("") => return elsewhere.clone(),
+                Some(below) if below.starts_with('/') => return elsewhere.join(&below[1..]),
+                _ => {}
+            }
+        }
         self.root.join(name.as_str())
     }
 

@@ -111,3 +111,23 @@ fn a_log_on_a_real_disk_gives_back_its_records() {
     assert_eq!(records.len(), 20);
     assert_eq!(read_all(&log), records);
 }
+
+#[test]
+fn a_folder_that_lies_elsewhere_is_used_as_if_it_lay_here() {
+    let (home, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let disk = RealDisk::new(home.path()).with_mount(name("log"), away.path());
+    for file in ["log/a", "logs", "other/log"] {
+        let file = name(file);
+        disk.create_dir(&file.parent()).unwrap();
+        let open = disk.open(&file, OpenMode::CreateNew).unwrap();
+        disk.write_at(open, 0, b"text").unwrap();
+        disk.close(open);
+        disk.sync_dir(&file.parent()).unwrap();
+    }
+    disk.rename(&name("log/a"), &name("log/b")).unwrap();
+    assert_eq!(disk.list(&name("log")).unwrap(), ["b"]);
+    assert_eq!(std::fs::read(away.path().join("b")).unwrap(), b"text");
+    assert_eq!(disk.list(&FileName::root()).unwrap(), ["logs", "other"]);
+    disk.remove(&name("log/b")).unwrap();
+    assert_eq!(std::fs::read_dir(away.path()).unwrap().count(), 0);
+}

@@ -1,20 +1,22 @@
 //! Looking at a store, and the bulk move between two.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_log::{RealDisk, SystemClock};
+use rehome_log::SystemClock;
 use rehome_store::{
-    CheckReport, CompactBudget, HomeDirectory, LocalSource, LocalTarget, MailboxName, MailboxState,
-    MoveError, MoveEvent, MoveJob, MoveReport, OpenOptions, Store, TransferError, bulk_move,
-    compare_mailbox,
+    CheckReport, CompactBudget, HomeDirectory, LocalSource, LocalTarget, MailboxEnd as _,
+    MailboxName, MailboxState, MoveError, MoveEvent, MoveJob, MoveReport, OpenOptions, Store,
+    TransferError, bulk_move, compare_mailbox, placed_disk,
 };
 
 use super::log::log_lines;
-use super::{flow, open, open_or_create, require, store_error};
+use super::{flow, named, noted, open, open_or_create, require, store_error};
 use crate::error::Error;
 use crate::event::{Event, Observe};
+use crate::pause::{PauseCondition, pause_when};
 use crate::report::JobReport;
 use crate::summary::{LockTimes, MessageCounts, Summary, bytes};
 
@@ -84,9 +86,11 @@ pub fn store_info(path: &Path) -> Result<JobReport, Error> {
         )
         .expect("a String");
     }
+    let notes = store.notes();
+    let text = noted(text, &notes);
     let document = serde_json::json!({
         "store": path, "epoch": store.epoch(), "statistics": statistics, "log": log,
-        "mailboxes": mailboxes,
+        "mailboxes": mailboxes, "notes": notes,
     });
     store.close().map_err(Error::chain)?;
     JobReport::good(&document, text)
@@ -100,7 +104,7 @@ pub fn store_info(path: &Path) -> Result<JobReport, Error> {
 pub fn store_check(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
     let store = open(path)?;
     let (report, text) = check(store, observe)?;
-    let problem = (!report.is_clean()).then(|| "the store is damaged".to_owned());
+    let problem = damage(path, &report);
     Ok(JobReport::good(&report, text)?.with_problem(problem))
 }
 
@@ -112,7 +116,7 @@ pub fn store_check(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error
 /// [`Error::BadInput`] if there is no store; the store's error if base and log do not reach.
 pub fn store_recover(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
     require(path)?;
-    let disk = Arc::new(RealDisk::new(path));
+    let disk = Arc::new(placed_disk(path).map_err(|error| store_error(path, error))?);
     let rebuilt = Store::rebuild(disk, Arc::new(SystemClock), OpenOptions::default());
     let (store, rebuilt) = rebuilt.map_err(|error| store_error(path, error))?;
     let (report, found) = check(store, observe)?;
@@ -129,9 +133,31 @@ pub fn store_recover(path: &Path, observe: Observe<'_>) -> Result<JobReport, Err
             .expect("a String");
     }
     text.push_str(&found);
-    let problem = (!report.is_clean()).then(|| "the store is damaged".to_owned());
+    let problem = damage(path, &report);
     let document = serde_json::json!({ "rebuilt": rebuilt, "check": report });
     Ok(JobReport::good(&document, text)?.with_problem(problem))
+}
+
+/// What is wrong, what follows, and what to do; nothing if all is well.
+fn damage(path: &Path, report: &CheckReport) -> Option<String> {
+    let mut found = Vec::new();
+    let (messages, unused) = (report.damaged.len(), report.damaged_unused);
+    if messages > 0 || unused > 0 {
+        found.push(format!(
+            "{messages} messages and {unused} contents that no message has cannot be read, and no \
+             others are concerned: scrub the store with --repair-from and a store that has them, \
+             or restore them from a backup"
+        ));
+    }
+    if let Some(first) = report.faults.first() {
+        found.push(format!(
+            "{} faults in headers of segments or in the catalog, such as: {first}: what concerns \
+             the catalog is built anew by rehome store recover",
+            report.faults.len()
+        ));
+    }
+    let text = found.join("; ");
+    (!found.is_empty()).then(|| format!("{}: the store is damaged: {text}", path.display()))
 }
 
 /// Reads everything in a store and closes it.
@@ -147,6 +173,7 @@ fn check(store: Store, observe: Observe<'_>) -> Result<(CheckReport, String), Er
             });
         })
         .map_err(Error::chain)?;
+    let notes = store.notes();
     store.close().map_err(Error::chain)?;
     let mut text = format!(
         "{} contents ({}) of {} messages read: {} damaged, {} faults in the catalog",
@@ -160,7 +187,7 @@ fn check(store: Store, observe: Observe<'_>) -> Result<(CheckReport, String), Er
         write!(text, "\n  {} {} UID {}: {}", one.mailbox, one.folder, one.uid, one.cause)
             .expect("a String");
     }
-    Ok((report, text))
+    Ok((report, noted(text, &notes)))
 }
 
 /// The home server of a mailbox, as the two stores themselves say it: the move alone has no other
@@ -209,6 +236,15 @@ impl HomeDirectory for StatesAsDirectory {
     }
 }
 
+/// How fast a move may go, and when.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MovePace {
+    /// Contents move no faster than this.
+    pub bytes_per_second_max: Option<u64>,
+    /// The move rests while one of these holds.
+    pub pause_when: Vec<PauseCondition>,
+}
+
 /// Moves mailboxes from one store to another; all of them if none is named. The source keeps its
 /// copies, marked as moved.
 ///
@@ -220,20 +256,16 @@ pub fn move_mailboxes(
     from: &Path,
     to: &Path,
     mailboxes: &[String],
-    bytes_per_second_max: Option<u64>,
+    pace: &MovePace,
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
     let source = open(from)?;
-    let names = if mailboxes.is_empty() {
-        let all = source.mailboxes().map_err(Error::chain)?;
-        all.into_iter().map(|mailbox| mailbox.name).collect()
-    } else {
-        named(&source, from, mailboxes)?
-    };
+    let names = named(&source, from, mailboxes)?;
     let target = open_or_create(to)?;
     let (from_name, to_name) = (shown(from), shown(to));
     let mut job = MoveJob::new(names.clone(), from_name.clone(), to_name.clone());
-    job.bytes_per_second_max = bytes_per_second_max;
+    job.bytes_per_second_max = pace.bytes_per_second_max;
+    job.pause = pause_when(&pace.pause_when, to, Arc::new(SystemClock));
     let mut directory =
         StatesAsDirectory { from: source.clone(), to: target.clone(), from_name, to_name };
     let report = bulk_move(
@@ -256,34 +288,18 @@ fn shown(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// The named mailboxes, all of which the store has.
-fn named(store: &Store, path: &Path, names: &[String]) -> Result<Vec<MailboxName>, Error> {
-    let mut found = Vec::new();
-    for name in names {
-        let name = MailboxName::try_from(name.as_str()).map_err(Error::bad_input)?;
-        if store.mailbox(&name).map_err(Error::chain)?.is_none() {
-            return Err(Error::BadInput {
-                message: format!(
-                    "{}: there is no mailbox \"{name}\"; see rehome store info",
-                    path.display()
-                ),
-            });
-        }
-        found.push(name);
-    }
-    Ok(found)
-}
-
 /// Passes on how far the move is.
 pub(crate) fn told(event: MoveEvent, observe: Observe<'_>) -> rehome_store::Flow {
-    let MoveEvent::Progress { bytes_done, bytes_total, .. } = event else {
-        return rehome_store::Flow::Continue;
+    let progress = |what: String, done, total, unit: &str| {
+        let unit = unit.to_owned();
+        Event::Progress { what, done, total, unit }
     };
-    flow(observe(Event::Progress {
-        what: "moving".to_owned(),
-        done: bytes_done,
-        total: bytes_total,
-        unit: "bytes".to_owned(),
+    flow(observe(match event {
+        MoveEvent::Progress { bytes_done, bytes_total, .. } => {
+            progress("moving".to_owned(), bytes_done, bytes_total, "bytes")
+        }
+        MoveEvent::Paused { reason } => progress(format!("resting, {reason}"), 0, 0, ""),
+        _ => return rehome_store::Flow::Continue,
     }))
 }
 
@@ -304,17 +320,23 @@ fn compare(
     let mut from = LocalSource::new(source.clone());
     let mut to = LocalTarget::new(target.clone());
     let mut messages = MessageCounts::default();
-    for name in names {
+    let mut digest_by_mailbox = BTreeMap::new();
+    let left_behind = |name: &MailboxName| report.left_behind.iter().any(|l| l.mailbox == *name);
+    // What stays behind is told as such: there is nothing to compare it with.
+    for name in names.iter().filter(|name| !left_behind(name)) {
         let found = compare_mailbox(&mut from, &mut to, name).map_err(Error::chain)?;
         messages.source += found.source;
         messages.target += found.target;
         messages.lost += found.lost;
         messages.altered += found.altered;
         messages.duplicated += found.duplicated;
+        let digest = to.digest(name).map_err(Error::chain)?;
+        digest_by_mailbox.insert(name.to_string(), digest.digest);
     }
     let statistics = target.statistics().map_err(Error::chain)?;
     let locks = report.moved.iter().map(|one| one.lock_ms).collect();
     let left = report.left_behind.iter();
+    let left = left.map(|one| format!("{} stays: {}", one.mailbox, one.reason));
     Ok(Summary {
         route: "move".to_owned(),
         mailboxes: names.len() as u64,
@@ -328,9 +350,10 @@ fn compare(
             .iter()
             .map(|one| (one.mailbox.to_string(), one.lock_ms))
             .collect(),
+        digest_by_mailbox,
         verified: report.left_behind.is_empty(),
         traffic: None,
-        notes: left.map(|one| format!("{} stays: {}", one.mailbox, one.reason)).collect(),
+        notes: left.chain(source.notes()).chain(target.notes()).collect(),
         report: None,
     })
 }

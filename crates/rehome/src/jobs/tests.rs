@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use rehome_store::{FolderName, Store};
 
 use super::{
-    ExportFormat, LogChange, RestoreRequest, archive_check, archive_extract, archive_list, backup,
-    export, import, move_mailboxes, open, restore, store_check, store_info, store_log,
-    store_recover,
+    ExportFormat, LogChange, MovePace, RestoreRequest, archive_check, archive_extract,
+    archive_list, backup, export, import, move_mailboxes, open, restore, store_check, store_info,
+    store_log, store_recover,
 };
 use crate::error::Error;
 use crate::testing::{append, image, letter, mailbox, quiet, rich_store, stop, write_tree};
@@ -50,7 +50,7 @@ fn request(scratch: &Path) -> RestoreRequest {
 }
 
 /// Both mailboxes of a rich store.
-fn images(path: &Path) -> Vec<Vec<String>> {
+pub(super) fn images(path: &Path) -> Vec<Vec<String>> {
     let store = open(path).expect("a store");
     let images = ["alice", "bob"].map(|name| image(&store, name)).into();
     store.close().expect("durable");
@@ -83,7 +83,12 @@ fn a_folder_that_is_no_store_is_refused_and_stays_as_it_was() {
         check(root, || backup(&path, &root.join("set"), &mut quiet), 65, &[name]);
         let to = root.join("out");
         check(root, || export(&path, &to, &[], ExportFormat::Eml, &mut quiet), 65, &[name]);
-        check(root, || move_mailboxes(&path, &to, &[], None, &mut quiet), 65, &[name]);
+        check(
+            root,
+            || move_mailboxes(&path, &to, &[], &MovePace::default(), &mut quiet),
+            65,
+            &[name],
+        );
         check(root, || archive_list(&path), 65, &[name]);
         check(root, || archive_check(&path, true, &mut quiet), 65, &[name]);
         check(root, || archive_extract(&path, &to, &mut quiet), 65, &[name]);
@@ -279,11 +284,13 @@ fn state(path: &Path, name: &str) -> String {
 fn every_mailbox_moves_and_moving_again_does_nothing() {
     let (_scratch, from, to) = two_stores();
     let before = images(&from);
-    let first = move_mailboxes(&from, &to, &[], None, &mut quiet).expect("two stores");
+    let first =
+        move_mailboxes(&from, &to, &[], &MovePace::default(), &mut quiet).expect("two stores");
     first.verdict().expect("nothing is lost");
     assert_eq!((first.mailboxes, first.messages.source, first.messages.target), (2, 6, 6));
     assert_eq!(images(&to), before);
-    let second = move_mailboxes(&from, &to, &[], None, &mut quiet).expect("a repetition");
+    let second =
+        move_mailboxes(&from, &to, &[], &MovePace::default(), &mut quiet).expect("a repetition");
     second.verdict().expect("nothing is lost");
     assert_eq!((second.messages, second.lock_ms.max), (first.messages, 0.0));
     assert_eq!(images(&to), before);
@@ -293,29 +300,30 @@ fn every_mailbox_moves_and_moving_again_does_nothing() {
 #[test]
 fn what_users_do_after_the_move_is_no_difference_when_it_is_repeated() {
     let (_scratch, from, to) = two_stores();
-    move_mailboxes(&from, &to, &[], None, &mut quiet).expect("two stores");
+    move_mailboxes(&from, &to, &[], &MovePace::default(), &mut quiet).expect("two stores");
     let store = open(&to).expect("a store");
     let alice = store.mailbox(&mailbox("alice")).expect("readable").expect("moved").id;
     append(&store, (alice, "INBOX"), &letter("new"), rehome_store::Flags::NONE);
     let inbox = store.folder(alice, &FolderName::inbox()).expect("readable").expect("there").id;
     store.expunge(alice, inbox, &[rehome_store::Uid(2)]).expect("it is there");
     store.close().expect("durable");
-    let again = move_mailboxes(&from, &to, &[], None, &mut quiet).expect("a repetition");
+    let again =
+        move_mailboxes(&from, &to, &[], &MovePace::default(), &mut quiet).expect("a repetition");
     again.verdict().expect("nothing is lost");
 }
 
 #[test]
 fn one_mailbox_moves_and_the_other_stays() {
     let (_scratch, from, to) = two_stores();
-    let summary =
-        move_mailboxes(&from, &to, &["bob".to_owned()], None, &mut quiet).expect("two stores");
+    let summary = move_mailboxes(&from, &to, &["bob".to_owned()], &MovePace::default(), &mut quiet)
+        .expect("two stores");
     summary.verdict().expect("nothing is lost");
     assert_eq!(
         (state(&from, "alice").as_str(), state(&to, "alice").as_str()),
         ("active", "absent")
     );
     assert_eq!(state(&to, "bob"), "active");
-    let rest = move_mailboxes(&from, &to, &[], None, &mut quiet).expect("the rest");
+    let rest = move_mailboxes(&from, &to, &[], &MovePace::default(), &mut quiet).expect("the rest");
     rest.verdict().expect("nothing is lost");
     assert_eq!(rest.mailboxes, 2);
 }
@@ -324,9 +332,10 @@ fn one_mailbox_moves_and_the_other_stays() {
 fn a_move_that_was_stopped_goes_on() {
     let (_scratch, from, to) = two_stores();
     let before = images(&from);
-    let error = move_mailboxes(&from, &to, &[], None, &mut stop).expect_err("it was stopped");
+    let error = move_mailboxes(&from, &to, &[], &MovePace::default(), &mut stop)
+        .expect_err("it was stopped");
     assert_eq!(error.exit_code(), 5, "{error}");
-    move_mailboxes(&from, &to, &[], None, &mut quiet)
+    move_mailboxes(&from, &to, &[], &MovePace::default(), &mut quiet)
         .expect("it goes on")
         .verdict()
         .expect("whole");
@@ -337,7 +346,8 @@ fn a_move_that_was_stopped_goes_on() {
 fn a_move_of_a_mailbox_that_is_not_there_makes_no_store() {
     let (scratch, from, to) = two_stores();
     let nobody = ["nobody".to_owned()];
-    let error = move_mailboxes(&from, &to, &nobody, None, &mut quiet).expect_err("no such mailbox");
+    let error = move_mailboxes(&from, &to, &nobody, &MovePace::default(), &mut quiet)
+        .expect_err("no such mailbox");
     assert_eq!(error.exit_code(), 65, "{error}");
     assert!(error.to_string().contains("nobody"), "{error}");
     assert_eq!(entries(scratch.path()), ["from"]);
@@ -352,7 +362,8 @@ fn another_mailbox_of_the_same_name_at_the_target_is_not_touched() {
     append(&store, (id, "INBOX"), &letter("somebody else's"), rehome_store::Flags::NONE);
     let before = image(&store, "alice");
     store.close().expect("durable");
-    let error = move_mailboxes(&from, &to, &[], None, &mut quiet).expect_err("two alices");
+    let error =
+        move_mailboxes(&from, &to, &[], &MovePace::default(), &mut quiet).expect_err("two alices");
     assert_eq!(error.exit_code(), 9, "{error}");
     assert_eq!(image(&open(&to).expect("a store"), "alice"), before);
     assert_eq!(state(&from, "alice"), "active");
@@ -364,7 +375,8 @@ fn a_mailbox_that_moved_away_is_left_out_of_a_backup_and_named() {
     let path = |name: &str| scratch.path().join(name);
     rich_store(&path("store")).close().expect("durable");
     let alice = ["alice".to_owned()];
-    move_mailboxes(&path("store"), &path("other"), &alice, None, &mut quiet).expect("moved");
+    move_mailboxes(&path("store"), &path("other"), &alice, &MovePace::default(), &mut quiet)
+        .expect("moved");
     let report = backup(&path("store"), &path("set"), &mut quiet).expect("a set");
     assert_eq!(report.document["mailboxes"], 1, "{report}");
     assert!(report.text.contains("left out: alice (moved to"), "{report}");

@@ -151,8 +151,8 @@ fn in_registry(world: &mut World<'_>, condition: &Condition) -> Seen {
     world.ensure_nodes_if_wanted()?;
     match condition {
         Condition::Tuned { group, .. } => {
-            let parameters = world.owner_registry(group)?.store_parameters().map_err(from_error)?;
-            if_true(parameters.fdatasync_us.is_some(), "measured on this machine", "not measured")
+            let settings = world.owner_registry(group)?.store_settings().map_err(from_error)?;
+            if_true(settings.measured.is_some(), "measured on this machine", "not measured")
         }
         Condition::RestoreMarkerSafe { group, part } => {
             let safe = world.marker_is_safe(group, *part)? || world.is_recovered(*part)?;

@@ -1,25 +1,20 @@
 //! Installing the server into its group: registry, resources, checkpoints, tuning.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
 
 use rehome_cluster::{CheckpointKey, KeyContent, ResourceConfig, ResourceKind};
-use rehome_executor::OperationError;
+use rehome_executor::{Flow, OperationError, Progress};
 use rehome_planner::{InstallMode, RegistryKey, Resource};
 use rehome_server::DirectoryOp;
-use rehome_store::{OpenOptions, Store};
+use rehome_store::{MeasureBounds, OpenOptions, Store, Tuning};
 
 use super::World;
 use super::checks::server_name;
+use super::group::Tell;
 use super::trouble::{Done, done, failed, for_a_person, from_error};
+use crate::machine;
 use crate::names::{self, CLAIM_PORT, SERVICES};
-use crate::registry::{Registry, Software, StoreParameters};
-
-/// Appends with which the disk's durable append is measured.
-const PROBES: usize = 64;
-/// Bytes of the file with which the disk's rate is measured.
-const PROBE_BYTES: usize = 16 << 20;
+use crate::registry::{Registry, Software};
 
 impl World<'_> {
     pub(super) fn node_registry(&self, node: &str) -> Registry {
@@ -154,17 +149,28 @@ impl World<'_> {
         )])
     }
 
-    pub(super) fn tune(&mut self, group: &str) -> Done {
+    /// Measures the machine of the group's disk; the settings travel with the group, and the store
+    /// uses them at its next opening.
+    pub(super) fn tune(&mut self, group: &str, tell: Tell<'_>) -> Done {
         let folder = self.work.shared();
-        let measured = measure(&folder)
-            .map_err(|error| failed(&folder.display().to_string(), error, "make room there"))?;
+        let (bounds, clock) = (MeasureBounds::brief(), Arc::clone(&self.session.clock));
+        let measured = machine::measure(&folder, bounds, &*clock, &mut |progress| {
+            let what = format!("measuring {}", progress.what);
+            let (done, total, unit) = (progress.done, progress.total, "measurements".to_owned());
+            match tell(Progress { what, done, total, unit }) {
+                Flow::Continue => rehome_store::Flow::Continue,
+                Flow::Stop => rehome_store::Flow::Stop,
+            }
+        });
+        let Tuning { settings, .. } = measured.map_err(from_error)?;
         let registry = self.owner_registry(group)?;
-        registry.set_store_parameters(&measured).map_err(from_error)?;
+        registry.set_store_settings(&settings).map_err(from_error)?;
+        let disk = settings.measured.map(|measured| measured.disk).unwrap_or_default();
         done([format!(
-            "a durable append takes {:.0} µs, a large file {:.0} MB/s; cache {} MiB",
-            measured.fdatasync_us.unwrap_or_default(),
-            measured.write_bytes_per_second.unwrap_or_default() / 1e6,
-            measured.cache_bytes >> 20
+            "a durable append takes {} µs, a large file {} MB/s; cache {} MiB",
+            disk.append_in_place.p50_us,
+            disk.write_direct_bytes_per_second / 1_000_000,
+            settings.cache_bytes >> 20
         )])
     }
 
@@ -304,37 +310,4 @@ fn service_resource(service: Resource) -> ResourceConfig {
         _ => vec![of(Resource::NetworkName), of(Resource::Disk)],
     };
     ResourceConfig::new(of(service), kind).depends_on(&needs.iter().collect::<Vec<_>>())
-}
-
-/// Measures a durable append and a large file in `folder`, and derives the store's parameters.
-fn measure(folder: &Path) -> std::io::Result<StoreParameters> {
-    let path = folder.join(".rehome-probe");
-    let mut file = std::fs::File::create(&path)?;
-    let mut times_us = Vec::new();
-    for _ in 0..PROBES {
-        let started = Instant::now();
-        file.write_all(&[0x5a; 4096])?;
-        file.sync_data()?;
-        times_us.push(started.elapsed().as_secs_f64() * 1e6);
-    }
-    let started = Instant::now();
-    file.write_all(&vec![0x5a; PROBE_BYTES])?;
-    file.sync_data()?;
-    let seconds = started.elapsed().as_secs_f64().max(1e-9);
-    std::fs::remove_file(&path)?;
-    times_us.sort_by(f64::total_cmp);
-    let bytes = f64::from(u32::try_from(PROBE_BYTES).expect("a small number"));
-    Ok(StoreParameters {
-        cache_bytes: cache_bytes(),
-        fdatasync_us: times_us.get(PROBES / 2).copied(),
-        write_bytes_per_second: Some(bytes / seconds),
-    })
-}
-
-/// A sixteenth of the memory, between 32 MiB and 1 GiB.
-fn cache_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
-    kib.map_or(64 << 20, |kib| (kib * 1024 / 16).clamp(32 << 20, 1 << 30))
 }

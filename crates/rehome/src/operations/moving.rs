@@ -1,5 +1,7 @@
 //! Moving mailboxes, public folders and roles from server to server while users work.
 
+use std::sync::Arc;
+
 use rehome_executor::{Flow, OperationError, Progress};
 use rehome_server::DirectoryOp;
 use rehome_site::Role;
@@ -11,6 +13,7 @@ use super::group::Tell;
 use super::remember;
 use super::trouble::{Done, done, failed, for_a_person, from_error, interrupted};
 use crate::memory::Memory;
+use crate::pause::pause_when;
 use crate::site_file::PUBLIC_MAILBOX;
 use crate::summary::LockTimes;
 
@@ -33,6 +36,8 @@ impl World<'_> {
         let mut directory = self.names.home_directory(from).map_err(from_error)?;
         let mut job = MoveJob::new(names, from, to);
         job.bytes_per_second_max = self.session.move_bytes_per_second_max;
+        let clock = Arc::clone(&self.session.clock);
+        job.pause = pause_when(&self.session.pause_when, &self.work.shared(), clock);
         let memory = &mut self.memory;
         let mut unwritten = None;
         let report = bulk_move(
@@ -146,14 +151,16 @@ fn keep_locks(memory: &mut Memory, event: &MoveEvent) -> Result<(), OperationErr
 
 /// Passes on how far the move is.
 fn pass(event: MoveEvent, tell: Tell<'_>) -> rehome_store::Flow {
-    let MoveEvent::Progress { bytes_done, bytes_total, .. } = event else {
-        return rehome_store::Flow::Continue;
+    let progress = |what: String, done, total, unit: &str| {
+        let unit = unit.to_owned();
+        Progress { what, done, total, unit }
     };
-    let progress = Progress {
-        what: "moving".to_owned(),
-        done: bytes_done,
-        total: bytes_total,
-        unit: "bytes".to_owned(),
+    let progress = match event {
+        MoveEvent::Progress { bytes_done, bytes_total, .. } => {
+            progress("moving".to_owned(), bytes_done, bytes_total, "bytes")
+        }
+        MoveEvent::Paused { reason } => progress(format!("resting, {reason}"), 0, 0, ""),
+        _ => return rehome_store::Flow::Continue,
     };
     match tell(progress) {
         Flow::Continue => rehome_store::Flow::Continue,

@@ -385,6 +385,7 @@ pub(super) fn summary(
         seconds,
         lock_ms: LockTimes::of(by_mailbox.values().copied().collect()),
         lock_ms_by_mailbox: by_mailbox,
+        digest_by_mailbox: BTreeMap::new(),
         verified: true,
         traffic,
         notes,

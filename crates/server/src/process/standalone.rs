@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rehome_log::SystemClock;
 use rehome_site::Directory;
-use rehome_store::Store;
+use rehome_store::{Store, StoreSettings};
 use serde_json::json;
 
 use super::attendant::{AttendantOptions, serve_attendant};
@@ -34,8 +34,8 @@ pub struct StandaloneOptions {
     pub create_directory: Option<Directory>,
     /// Make an empty store if there is none.
     pub create_store: bool,
-    /// Memory for the catalog's pages, in bytes.
-    pub cache_bytes: usize,
+    /// Settings in place of those in the store's folder.
+    pub settings: Option<StoreSettings>,
     /// The store service's registry keys.
     pub registry: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ impl StandaloneOptions {
             directory_folder: folder.join("directory"),
             create_directory: None,
             create_store: true,
-            cache_bytes: 64 << 20,
+            settings: None,
             registry: None,
         }
     }
@@ -145,7 +145,7 @@ impl StandaloneServer {
     ) -> Result<Result<Self, Ended>, ServerError> {
         let store_options = StoreServiceOptions {
             create: options.create_store,
-            cache_bytes: options.cache_bytes,
+            settings: options.settings.clone(),
             registry: options.registry.clone(),
             ..StoreServiceOptions::new(options.beside(), &options.store_folder)
         };

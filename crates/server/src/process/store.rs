@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use rehome_log::{Clock, SystemClock};
-use rehome_store::{Lease, OpenOptions, Store, StoreError};
+use rehome_store::{Lease, OpenOptions, Store, StoreError, StoreSettings};
 use serde_json::json;
 
 use super::control::{Control, Ended, Event, say};
@@ -28,8 +28,8 @@ pub struct StoreServiceOptions {
     pub create: bool,
     /// The cluster's fencing token; the store's epoch is at least this.
     pub epoch_token: u64,
-    /// Memory for the catalog's pages, in bytes.
-    pub cache_bytes: usize,
+    /// Settings in place of those in the store's folder.
+    pub settings: Option<StoreSettings>,
     /// The service's registry keys.
     pub registry: Option<PathBuf>,
     /// Commit only while the lines `lease <ms>` on standard input allow it.
@@ -45,7 +45,7 @@ impl StoreServiceOptions {
             folder: folder.into(),
             create: false,
             epoch_token: 0,
-            cache_bytes: 64 << 20,
+            settings: None,
             registry: None,
             leased: false,
         }
@@ -74,6 +74,7 @@ pub fn run_store(
         Opening::Open(store) => store,
         Opening::Ended(ended) => return Ok(ended),
     };
+    let notes = store.notes();
     let (mut listening, address) = serve_store(store.clone(), options, clock, control.signal())?;
     let ready = json!({
         "role": "store",
@@ -81,6 +82,7 @@ pub fn run_store(
         "address": address,
         "epoch": store.epoch(),
         "lsn": store.lsn(),
+        "notes": notes,
     });
     say(out, "ready", &ready)?;
     let ended = control.wait();
@@ -158,7 +160,7 @@ pub(super) fn open(
     let open_options = OpenOptions {
         owner: format!("{}, process {}", options.service.server, std::process::id()),
         epoch_token: options.epoch_token,
-        cache_bytes: options.cache_bytes,
+        settings: options.settings.clone(),
         restore_marker: marker,
         lease,
         // If nobody listens any more the process is ending.

@@ -88,6 +88,7 @@ impl StoreService {
                         folder: folder.name.clone(),
                         uid: message.uid,
                         content: message.content,
+                        extent: None,
                         cause,
                     });
                 }

@@ -6,7 +6,7 @@ use rehome_log::{Lsn, crc32c};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::StoreError;
+use crate::error::{CATALOG_REMEDY, StoreError};
 use crate::model::{
     ContentId, Extent, FolderId, FolderInfo, FolderName, MailboxId, MailboxInfo, MailboxName,
     MailboxState, Message, Modseq, Uid, UidValidity,
@@ -219,7 +219,7 @@ pub(crate) fn unpack<T: DeserializeOwned>(
     let damaged = |cause: &str| StoreError::Damaged {
         place: format!("row {key:02x?} of the catalog's table {}", table.name()),
         cause: cause.to_owned(),
-        remedy: "restore the store, or its catalog, from a backup",
+        remedy: CATALOG_REMEDY,
     };
     let Some((crc, fields)) = bytes.split_first_chunk::<CRC_SIZE>() else {
         return Err(damaged("it is too short"));

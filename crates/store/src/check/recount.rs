@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CheckReport, DamagedMessage};
+use super::{CheckReport, Damage, DamagedMessage};
 use crate::catalog::View;
 use crate::error::StoreError;
 use crate::model::{FolderId, FolderInfo, MailboxId, Message};
@@ -22,7 +22,7 @@ struct Counted {
 /// Counts the messages of every folder, and lists those with damaged content.
 pub(super) fn messages(
     view: &View,
-    damaged: &BTreeMap<u64, String>,
+    damaged: &BTreeMap<u64, Damage>,
     report: &mut CheckReport,
 ) -> Result<(), StoreError> {
     let mut current: Option<Counted> = None;
@@ -49,7 +49,10 @@ pub(super) fn messages(
             ));
         }
         match damaged.get(&number) {
-            Some(cause) => name_damaged(view, (mailbox, folder), &message, cause, report),
+            Some(damage) => {
+                report.damaged.push(name_damaged(view, (mailbox, folder), &message, damage)?);
+                Ok(())
+            }
             None => Ok(()),
         }
     })?;
@@ -59,27 +62,27 @@ pub(super) fn messages(
     totals(view, with_messages, removed, report)
 }
 
-fn name_damaged(
+/// Names the message that has a damaged content.
+pub(super) fn name_damaged(
     view: &View,
     at: (MailboxId, FolderId),
     message: &Message,
-    cause: &str,
-    report: &mut CheckReport,
-) -> Result<(), StoreError> {
+    damage: &Damage,
+) -> Result<DamagedMessage, StoreError> {
     let mailbox = view.mailbox(at.0)?.map_or_else(|| view.removed_mailbox(at.0), |m| Ok(Some(m)));
     let mailbox = mailbox?.ok_or(StoreError::NoSuchMailbox { mailbox: at.0 })?;
     let missing = StoreError::NoSuchFolder { mailbox: at.0, folder: at.1 };
     let folder = view.folder(at.0, at.1)?;
     let folder = folder.map_or_else(|| view.removed_folder(at.0, at.1), |f| Ok(Some(f)));
     let folder = folder?.ok_or(missing)?;
-    report.damaged.push(DamagedMessage {
+    Ok(DamagedMessage {
         mailbox: mailbox.name,
         folder: folder.name,
         uid: message.uid,
         content: message.content,
-        cause: cause.to_owned(),
-    });
-    Ok(())
+        extent: Some(damage.extent),
+        cause: damage.cause.clone(),
+    })
 }
 
 /// Compares the counters of a folder; returns how many messages it has if it was removed.

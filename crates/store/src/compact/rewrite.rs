@@ -115,14 +115,14 @@ impl Writer<'_> {
     }
 }
 
-fn begin(shared: &Shared) -> Result<PrivateSegment, StoreError> {
+pub(super) fn begin(shared: &Shared) -> Result<PrivateSegment, StoreError> {
     let (after, wall_us) = (shared.progress.acknowledged(), shared.clock.wall_us());
     let numbers = &shared.segment_numbers;
     let made = PrivateSegment::create(&shared.disk, numbers, shared.shape, after, wall_us);
     made.map_err(doing("making a segment to compact into"))
 }
 
-fn failed(id: u32, error: std::io::Error) -> StoreError {
+pub(super) fn failed(id: u32, error: std::io::Error) -> StoreError {
     let name = file_name(id);
     match error.kind() {
         std::io::ErrorKind::StorageFull => StoreError::DiskFull { place: name.to_string() },

@@ -2,6 +2,7 @@
 
 use crate::identity::Identity;
 use crate::record;
+use crate::settings::StoreSettings;
 use crate::transfer::{Begin, Frame, FrameWriter, TRANSFER_VERSION};
 use rehome_log::Lsn;
 
@@ -35,7 +36,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
              a.txt\u{1F}text/plain\u{1F}cid\u{1F}data"]),
         "settings" => {
             let identity = serde_json::to_vec(&Identity::new([7; 16]));
-            vec![identity.expect("an identity is plain text")]
+            let settings = serde_json::to_vec(&StoreSettings::default());
+            vec![
+                identity.expect("an identity is plain text"),
+                settings.expect("settings are plain text"),
+            ]
         }
         _ => vec![Vec::new()],
     }

@@ -2,13 +2,14 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use super::error::{MoveError, TransferError};
 use super::job::Mover;
+use super::pause::PauseWhen;
 use super::report::MoveEvent;
 use super::{MoveTarget, Offer};
 use crate::Flow;
+use crate::throttle::Throttle;
 use crate::transfer::{End, Frame, LeftBehind};
 
 /// Frames on their way; with runs of 4 MiB this is the memory between the two sides.
@@ -32,16 +33,18 @@ pub(super) struct Totals {
 enum Broken {
     Target(TransferError),
     Stopped,
+    Paused,
 }
 
 impl Mover<'_> {
     /// Carries everything that `offer` has and the target lacks; durable when it returns.
-    /// Returns the mailboxes that the source left out.
+    /// Returns the mailboxes that the source left out, or nothing if it was broken off because the
+    /// job must rest. Round 0 is inside a lock and never broken off.
     pub(super) fn carry(
         &mut self,
         offer: &Offer,
         round: u32,
-    ) -> Result<Vec<LeftBehind>, MoveError> {
+    ) -> Result<Option<Vec<LeftBehind>>, MoveError> {
         let wanted = self.wanted(offer)?;
         let chosen = || offer.contents.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
         let contents = chosen().count() as u64;
@@ -54,16 +57,21 @@ impl Mover<'_> {
             bytes,
         })?;
         self.totals.bytes_wanted += bytes;
-        let left = self.stream(offer, &wanted, bytes);
-        if left.is_err() {
+        let pause = self.job.pause.as_ref().filter(|_| round > 0);
+        let left = self.stream(offer, &wanted, bytes, pause);
+        if !matches!(left, Ok(Some(_))) {
             self.target.discard();
         }
-        let left = left?;
+        let Some(left) = left? else {
+            // The next round wants again what did not arrive.
+            self.totals.bytes_wanted = self.report.bytes_sent;
+            return Ok(None);
+        };
         self.report.contents_sent += contents;
         self.report.contents_present += offer.contents.len() as u64 - contents;
         let flushed = self.target.flush();
         flushed.map_err(|error| self.target_failed("making a round durable", error))?;
-        Ok(left)
+        Ok(Some(left))
     }
 
     /// Lets the source send and the target receive.
@@ -72,13 +80,15 @@ impl Mover<'_> {
         offer: &Offer,
         wanted: &[bool],
         bytes: u64,
-    ) -> Result<Vec<LeftBehind>, MoveError> {
+        pause: Option<&PauseWhen>,
+    ) -> Result<Option<Vec<LeftBehind>>, MoveError> {
         let source = &mut *self.source;
         let mut receiver = Receiver {
             target: &mut *self.target,
             observe: &mut *self.observe,
             report: &mut self.report,
             totals: &self.totals,
+            pause,
             throttle: self.job.bytes_per_second_max.map(Throttle::new),
             counts: End::default(),
             complete: false,
@@ -107,6 +117,7 @@ impl Mover<'_> {
         let (complete, left) = (receiver.complete, receiver.left);
         match received {
             Err(Broken::Stopped) => return Err(MoveError::Stopped),
+            Err(Broken::Paused) => return Ok(None),
             Err(Broken::Target(error)) => return Err(self.target_failed("receiving", error)),
             Ok(()) => {}
         }
@@ -114,7 +125,7 @@ impl Mover<'_> {
         if !complete {
             return Err(self.source_failed("sending", TransferError::Aborted));
         }
-        Ok(left)
+        Ok(Some(left))
     }
 }
 
@@ -124,6 +135,7 @@ struct Receiver<'a> {
     observe: &'a mut dyn FnMut(MoveEvent) -> Flow,
     report: &'a mut super::MoveReport,
     totals: &'a Totals,
+    pause: Option<&'a PauseWhen>,
     throttle: Option<Throttle>,
     counts: End,
     complete: bool,
@@ -132,6 +144,9 @@ struct Receiver<'a> {
 
 impl Receiver<'_> {
     fn take(&mut self, frame: Frame) -> Result<(), Broken> {
+        if self.pause.is_some_and(PauseWhen::holds) {
+            return Err(Broken::Paused);
+        }
         let before = self.counts;
         self.counts.count(&frame);
         match &frame {
@@ -145,7 +160,7 @@ impl Receiver<'_> {
         self.report.bytes_sent += bytes;
         self.report.rows_sent += rows;
         if let Some(throttle) = &mut self.throttle {
-            throttle.spent(bytes);
+            thread::sleep(throttle.spent(bytes));
         }
         if bytes + rows == 0 {
             return Ok(());
@@ -161,24 +176,5 @@ impl Receiver<'_> {
             Flow::Continue => Ok(()),
             Flow::Stop => Err(Broken::Stopped),
         }
-    }
-}
-
-/// Keeps the rate of one carry below a bound by waiting after each frame.
-struct Throttle {
-    bytes_per_second_max: u64,
-    bytes: u64,
-    begun: Instant,
-}
-
-impl Throttle {
-    fn new(bytes_per_second_max: u64) -> Self {
-        Self { bytes_per_second_max: bytes_per_second_max.max(1), bytes: 0, begun: Instant::now() }
-    }
-
-    fn spent(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        let due = Duration::from_secs_f64(self.bytes as f64 / self.bytes_per_second_max as f64);
-        thread::sleep(due.saturating_sub(self.begun.elapsed()));
     }
 }

@@ -86,7 +86,7 @@ impl Mover<'_> {
                     format!("{rows} changes were left for the lock, at most {most} allowed");
                 return Ok(Some(Attempt::BackedOut(reason)));
             }
-            if let Some(left) = self.carry(&offer, 0)?.pop() {
+            if let Some(left) = self.carry(&offer, 0)?.and_then(|mut left| left.pop()) {
                 return Ok(Some(Attempt::Left(left)));
             }
         }

@@ -4,6 +4,7 @@ use rehome_log::Clock;
 
 use super::carry::Totals;
 use super::error::{MoveError, TransferError};
+use super::pause::PauseWhen;
 use super::report::{LockTimes, MoveEvent, MoveReport};
 use super::{HomeDirectory, MoveSource, MoveTarget, Offer};
 use crate::{ContentId, Flow, MailboxInfo, MailboxName, Modseq};
@@ -31,6 +32,8 @@ pub struct MoveJob {
     pub part_messages_max: u64,
     /// Contents are sent no faster than this, in bytes a second.
     pub bytes_per_second_max: Option<u64>,
+    /// When nothing is to be carried; a cutover that has begun is brought to its end.
+    pub pause: Option<PauseWhen>,
 }
 
 impl MoveJob {
@@ -52,6 +55,7 @@ impl MoveJob {
             cutovers_max: 5,
             part_messages_max: 1_000_000,
             bytes_per_second_max: None,
+            pause: None,
         }
     }
 }
@@ -134,13 +138,16 @@ impl Mover<'_> {
     pub(super) fn carry_rounds(&mut self, names: &mut Vec<MailboxName>) -> Result<u32, MoveError> {
         let mut rounds = 0;
         while rounds < self.job.rounds_max && !names.is_empty() {
+            self.rest()?;
             let offer = self.offer(names)?;
             let begun = offer.mailboxes.iter().all(|(_, cursor)| cursor.is_some());
             if begun && offer.rows <= self.job.delta_rows_max {
                 break;
             }
+            // What has arrived when a carry is broken off for a pause is not sent again.
+            let Some(left) = self.carry(&offer, rounds + 1)? else { continue };
             rounds += 1;
-            for left in self.carry(&offer, rounds)? {
+            for left in left {
                 names.retain(|name| *name != left.mailbox);
                 self.leave_behind(left)?;
             }

@@ -34,6 +34,13 @@ pub enum MoveEvent {
         /// Mailboxes that the job has to move.
         mailboxes_total: usize,
     },
+    /// Nothing is carried as long as this holds; told again and again meanwhile.
+    Paused {
+        /// Why.
+        reason: String,
+    },
+    /// The move goes on after a pause.
+    Resumed,
     /// The source refuses writes to a mailbox from now on.
     Fenced {
         /// The mailbox.

@@ -108,7 +108,7 @@ impl Mover<'_> {
         let fenced = self.source.set_state(mailbox, &state);
         fenced.map_err(|error| self.source_failed("fencing a mailbox", error))?;
         let offer = self.offer(std::slice::from_ref(mailbox))?;
-        if let Some(left) = self.carry(&offer, 0)?.pop() {
+        if let Some(left) = self.carry(&offer, 0)?.and_then(|mut left| left.pop()) {
             let what = format!(
                 "the directory names {} as its home, and {} cannot give its last changes: {}; \
                  repair that message from a backup",

@@ -15,6 +15,7 @@ use crate::identity::{Identity, identity_name, name, read_json, remove_if_there,
 use crate::keeping;
 use crate::options::OpenOptions;
 use crate::segment::{self, Shape};
+use crate::settings::{Settled, settle};
 use crate::tree::{RedbTree, Tree};
 
 /// What a catalog was built from.
@@ -39,6 +40,7 @@ pub(crate) fn rebuild(
     let missing = || StoreError::NoStore { place: identity_name().to_string() };
     let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
     let store_id = identity.id()?;
+    let Settled { disk, options, notes } = settle(disk, options, true);
     let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, options.epoch_token)?;
     if read_json::<crate::identity::Restore>(&*disk, &restore_name())?.is_some() {
         let cause = "its catalog is built by opening it with the restore's marker".to_owned();
@@ -56,7 +58,7 @@ pub(crate) fn rebuild(
     let meta = View::new(tree.read()?).meta()?;
     let report = RebuildReport { base, damaged_bases, until: meta.applied, old_catalog };
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
-    let parts = Parts { disk, clock, options, shape, tree, log, log_policy, ownership };
+    let parts = Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership };
     Ok((Engine::start(parts, &meta, next_segment), report))
 }
 

@@ -1,5 +1,6 @@
 //! The tree in a redb file, with keys of fixed width where they have one.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use redb::{
@@ -10,7 +11,7 @@ use rehome_log::{Disk, FileId};
 
 use super::backend::DiskBackend;
 use super::{Commit, Scan, Table, Tree, TreeRead, TreeWrite, VisitRow, Work};
-use crate::error::{StoreError, doing};
+use crate::error::{CATALOG_REMEDY, StoreError, doing};
 
 type Row = &'static [u8];
 type Fixed<const N: usize> = &'static [u8; N];
@@ -32,9 +33,37 @@ fn even_out(disk: &dyn Disk, file: FileId) -> std::io::Result<()> {
     if even == len { Ok(()) } else { disk.set_len(file, even) }
 }
 
-/// Names what failed.
+/// Names what failed. Damage is told apart: the catalog can be built anew.
 fn at<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
-    move |error| StoreError::Catalog { doing, source: Box::new(error.into()) }
+    move |error| match error.into() {
+        redb::Error::Corrupted(cause) => StoreError::Damaged {
+            place: "mail.redb".to_owned(),
+            cause: format!("{doing} failed: {cause}"),
+            remedy: CATALOG_REMEDY,
+        },
+        redb::Error::Io(source) if source.kind() == std::io::ErrorKind::InvalidData => {
+            StoreError::Damaged {
+                place: "mail.redb".to_owned(),
+                cause: format!("{doing} failed: {source}"),
+                remedy: CATALOG_REMEDY,
+            }
+        }
+        other => StoreError::Catalog { doing, source: Box::new(other) },
+    }
+}
+
+/// Calls redb. Of some damaged pages it makes a panic; here that is damage like any other.
+fn guarded<T>(
+    doing: &'static str,
+    call: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        Err(StoreError::Damaged {
+            place: "mail.redb".to_owned(),
+            cause: format!("{doing} failed: a page is not what it should be"),
+            remedy: CATALOG_REMEDY,
+        })
+    })
 }
 
 fn definition<K: redb::Key + 'static>(table: Table) -> TableDefinition<'static, K, Row> {
@@ -123,7 +152,8 @@ impl RedbTree {
         let mut builder = Builder::new();
         builder.set_cache_size(cache_bytes);
         let backend = DiskBackend::new(disk, file);
-        let database = builder.create_with_backend(backend).map_err(at("opening its file"))?;
+        let opened = || builder.create_with_backend(backend).map_err(at("opening its file"));
+        let database = guarded("opening its file", opened)?;
         let tree = RedbTree { database };
         tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
         Ok(tree)
@@ -190,8 +220,10 @@ impl RedbRead {
 impl TreeRead for RedbRead {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         with_table!(AnyRead, self.table(table)?, |open, sized| {
-            let row = open.get(sized(key)).map_err(at("reading a row"))?;
-            Ok(row.map(|row| row.value().to_vec()))
+            guarded("reading a row", || {
+                let row = open.get(sized(key)).map_err(at("reading a row"))?;
+                Ok(row.map(|row| row.value().to_vec()))
+            })
         })
     }
 
@@ -214,8 +246,10 @@ fn scan_table<'k, K: redb::Key + 'static>(
     to: K::SelfType<'k>,
     visit: &mut VisitRow<'_>,
 ) -> Result<(), StoreError> {
-    for row in table.range::<K::SelfType<'k>>(from..=to).map_err(at("reading rows"))? {
-        let (key, value) = row.map_err(at("reading rows"))?;
+    let doing = "reading rows";
+    let range = || table.range::<K::SelfType<'k>>(from..=to).map_err(at(doing));
+    let mut rows = guarded(doing, range)?;
+    while let Some((key, value)) = guarded(doing, || rows.next().transpose().map_err(at(doing)))? {
         if visit(K::as_bytes(&key.value()).as_ref(), value.value())? == Scan::Stop {
             break;
         }
@@ -241,22 +275,28 @@ impl<'t> RedbWrite<'t> {
 impl TreeWrite for RedbWrite<'_> {
     fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         with_table!(AnyWrite, self.table(table)?, |open, sized| {
-            let row = open.get(sized(key)).map_err(at("reading a row"))?;
-            Ok(row.map(|row| row.value().to_vec()))
+            guarded("reading a row", || {
+                let row = open.get(sized(key)).map_err(at("reading a row"))?;
+                Ok(row.map(|row| row.value().to_vec()))
+            })
         })
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         with_table!(AnyWrite, self.table(table)?, |open, sized| {
-            open.insert(sized(key), value).map_err(at("writing a row"))?;
-            Ok(())
+            guarded("writing a row", || {
+                open.insert(sized(key), value).map_err(at("writing a row"))?;
+                Ok(())
+            })
         })
     }
 
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
         with_table!(AnyWrite, self.table(table)?, |open, sized| {
-            open.remove(sized(key)).map_err(at("removing a row"))?;
-            Ok(())
+            guarded("removing a row", || {
+                open.remove(sized(key)).map_err(at("removing a row"))?;
+                Ok(())
+            })
         })
     }
 }

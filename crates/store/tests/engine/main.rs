@@ -14,6 +14,8 @@ mod receive;
 mod restore;
 mod retain;
 mod script;
+mod scrub;
+mod settings;
 mod subscribe;
 mod support;
 mod threads;
