@@ -234,6 +234,9 @@ pub(crate) struct MoveArgs {
     pub(crate) mailbox: Vec<String>,
     #[command(flatten)]
     pub(crate) rate: RateArgs,
+    /// Read scattered contents with so many threads at once. Default: the source store's setting.
+    #[arg(long, value_name = "THREADS", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) lanes: Option<u8>,
 }
 
 #[derive(Debug, Args)]

@@ -34,7 +34,8 @@ pub struct OpenOptions {
     pub log_generations_ahead: usize,
     /// How transfers and compaction write the segments of their own.
     pub copy_method: CopyMethod,
-    /// How many threads read the source of a move.
+    /// How many threads read the source of a move where its contents lie scattered. One cannot read
+    /// them as fast as a disk writes them, and more than two have nothing to do on one disk.
     pub move_lanes: u32,
     /// Settings to be used in place of those in the store's folder.
     pub settings: Option<StoreSettings>,
@@ -112,7 +113,7 @@ impl Default for OpenOptions {
             log_generation_bytes: 16 << 20,
             log_generations_ahead: 3,
             copy_method: CopyMethod::Direct,
-            move_lanes: 1,
+            move_lanes: 2,
             settings: None,
             retention_seconds: 14 * 24 * 60 * 60,
             grace_seconds: 24 * 60 * 60,

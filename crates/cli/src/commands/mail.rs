@@ -36,7 +36,11 @@ pub(crate) fn export(args: &ExportArgs, view: &mut View, json: bool) -> Result<(
 pub(crate) fn move_mailboxes(args: &MoveArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let observe = &mut |event| view.show(&event);
     let RateArgs { rate, pause_when } = &args.rate;
-    let pace = MovePace { bytes_per_second_max: *rate, pause_when: pause_when.clone() };
+    let pace = MovePace {
+        bytes_per_second_max: *rate,
+        lanes: args.lanes.map(usize::from),
+        pause_when: pause_when.clone(),
+    };
     let summary = jobs::move_mailboxes(&args.from, &args.to, &args.mailbox, &pace, observe)?;
     view.end();
     answer(json, &summary, &summary.to_string())?;

@@ -241,6 +241,8 @@ impl HomeDirectory for StatesAsDirectory {
 pub struct MovePace {
     /// Contents move no faster than this.
     pub bytes_per_second_max: Option<u64>,
+    /// So many threads read scattered contents, in place of what the source's settings say.
+    pub lanes: Option<usize>,
     /// The move rests while one of these holds.
     pub pause_when: Vec<PauseCondition>,
 }
@@ -268,8 +270,12 @@ pub fn move_mailboxes(
     job.pause = pause_when(&pace.pause_when, to, Arc::new(SystemClock));
     let mut directory =
         StatesAsDirectory { from: source.clone(), to: target.clone(), from_name, to_name };
+    let mut sending = LocalSource::new(source.clone());
+    if let Some(lanes) = pace.lanes {
+        sending = sending.with_lanes(lanes);
+    }
     let report = bulk_move(
-        &mut LocalSource::new(source.clone()),
+        &mut sending,
         &mut LocalTarget::new(target.clone()),
         &mut directory,
         &job,

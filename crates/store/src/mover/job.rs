@@ -53,7 +53,7 @@ impl MoveJob {
             lock_rows_max: 1024,
             lock_ms_max: 1000,
             cutovers_max: 5,
-            part_messages_max: 1_000_000,
+            part_messages_max: 250_000,
             bytes_per_second_max: None,
             pause: None,
         }

@@ -68,11 +68,12 @@ impl Segments {
         checked(buf, segment, offset)
     }
 
-    /// The records of `extents` in the stretches of a load, one after the other, each checked.
+    /// The records in the stretches of a load, one after the other, each checked; `extent_of` says
+    /// where the record of a number lies.
     pub(crate) fn load(
         &self,
         load: &[Stretch],
-        extents: &[Extent],
+        extent_of: &dyn Fn(usize) -> Extent,
     ) -> Result<ContentRun, StoreError> {
         let len = load.iter().map(|stretch| stretch.len as usize).sum();
         let mut buf = self.pool.take(len);
@@ -80,8 +81,8 @@ impl Segments {
         for stretch in load {
             let into = &mut buf.as_mut_slice()[at..at + stretch.len as usize];
             self.fill(stretch.segment, stretch.offset, into)?;
-            let records = &extents[stretch.records.clone()];
-            offsets.extend(records.iter().map(|one| (at + within(one, stretch), *one)));
+            let records = stretch.records.clone().map(extent_of);
+            offsets.extend(records.map(|one| (at + within(&one, stretch), one)));
             at += stretch.len as usize;
         }
         ContentRun::picked(buf, offsets.iter().map(|(offset, _)| *offset)).map_err(|bad| {

@@ -15,14 +15,14 @@ pub(crate) struct Stretch {
     pub(crate) segment: u32,
     pub(crate) offset: u64,
     pub(crate) len: u32,
-    /// The records, as indices into the extents.
+    /// The records, by their numbers in the row of extents.
     pub(crate) records: Range<usize>,
 }
 
 /// Joins extents, which come sorted by segment and offset, to stretches.
-pub(crate) fn stretches(extents: &[Extent]) -> Vec<Stretch> {
+pub(crate) fn stretches(extents: impl IntoIterator<Item = Extent>) -> Vec<Stretch> {
     let mut stretches: Vec<Stretch> = Vec::new();
-    for (index, extent) in extents.iter().enumerate() {
+    for (index, extent) in extents.into_iter().enumerate() {
         let end = extent.offset + u64::from(extent.len);
         if let Some(stretch) = stretches.last_mut() {
             let gap = extent.offset.checked_sub(stretch.offset + u64::from(stretch.len));
@@ -35,7 +35,7 @@ pub(crate) fn stretches(extents: &[Extent]) -> Vec<Stretch> {
                 continue;
             }
         }
-        let Extent { segment, offset, len } = *extent;
+        let Extent { segment, offset, len } = extent;
         stretches.push(Stretch { segment, offset, len, records: index..index + 1 });
     }
     stretches
@@ -69,7 +69,7 @@ mod tests {
     fn check(extents: &[(u32, u64, u32)], expected: &[(u32, u64, u32)], in_loads: &[usize]) {
         let extents: Vec<Extent> =
             extents.iter().map(|&(segment, offset, len)| Extent { segment, offset, len }).collect();
-        let joined = stretches(&extents);
+        let joined = stretches(extents.iter().copied());
         let found: Vec<_> = joined.iter().map(|one| (one.segment, one.offset, one.len)).collect();
         assert_eq!(found, expected);
         let covered: Vec<usize> = joined.iter().flat_map(|one| one.records.clone()).collect();

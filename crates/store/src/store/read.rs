@@ -181,6 +181,9 @@ impl Store {
     ///
     /// [`StoreError::Damaged`], [`StoreError::Io`], [`StoreError::Closed`].
     pub fn read_records(&self, extents: &[Extent]) -> Result<ContentRun, StoreError> {
-        self.engine.shared()?.segments.load(&stretches(extents), extents)
+        self.engine
+            .shared()?
+            .segments
+            .load(&stretches(extents.iter().copied()), &|index| extents[index])
     }
 }

@@ -14,14 +14,13 @@ use crate::mover::{MoveSource, Offer};
 use crate::segment::{loads, stretches};
 use crate::transfer::{Begin, End, Frame, LeftBehind, MailboxDigest, TRANSFER_VERSION};
 use crate::{
-    ContentId, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq, Snapshot,
-    Store,
+    ContentId, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq, Snapshot, Store,
 };
 
 /// A store of this process that mailboxes leave.
 pub struct LocalSource {
     store: Store,
-    lanes: usize,
+    lanes: Option<usize>,
     offered: Option<Offered>,
 }
 
@@ -48,13 +47,14 @@ impl LocalSource {
     /// Makes a store the source of moves.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, lanes: lanes::usual(), offered: None }
+        Self { store, lanes: None, offered: None }
     }
 
-    /// Reads contents with so many threads at once, at least one.
+    /// Reads contents that lie scattered with so many threads at once, at least one, in place of what
+    /// the store was opened with.
     #[must_use]
     pub fn with_lanes(self, lanes: usize) -> Self {
-        Self { lanes: lanes.max(1), ..self }
+        Self { lanes: Some(lanes.max(1)), ..self }
     }
 }
 
@@ -90,6 +90,8 @@ impl MoveSource for LocalSource {
             return Err(stale());
         }
         let store_id = self.store.id();
+        let shared = self.store.shared().map_err(TransferError::store("read contents"))?;
+        let lanes = self.lanes.unwrap_or(shared.options.move_lanes as usize);
         let mut counts = End::default();
         let mut counted = |frame: Frame| {
             counts.count(&frame);
@@ -98,7 +100,7 @@ impl MoveSource for LocalSource {
         counted(Frame::Begin(Begin { version: TRANSFER_VERSION, store_id, lsn: offer.lsn }))?;
         let mut sending = Sending {
             store: &self.store,
-            lanes: self.lanes,
+            lanes,
             lost: &mut offered.lost,
             rows: RowSender::all(&offered.snapshot, &offered.mailboxes)?,
             sink: &mut counted,
@@ -132,17 +134,14 @@ impl Sending<'_> {
         wanted: &[bool],
         parts: &[Part],
     ) -> Result<(), TransferError> {
-        let chosen = offer.contents.iter().zip(wanted).enumerate().filter(|(_, (_, want))| **want);
-        let (mut ids, mut extents, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, ((id, extent), _)) in chosen {
-            ids.push(*id);
-            extents.push(*extent);
-            places.push(place);
-        }
-        let stretches = stretches(&extents);
+        // There may be millions: their places in the offer say everything about them.
+        let places = wanted.iter().enumerate().filter(|(_, want)| **want);
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        let extent_of = |index: usize| offer.contents[places[index]].1;
+        let stretches = stretches((0..places.len()).map(extent_of));
         let shared = self.store.shared().map_err(TransferError::store("read contents"))?;
         let loads = loads(&stretches).collect();
-        let reading = Reading { segments: &shared.segments, loads, extents: &extents };
+        let reading = Reading { segments: &shared.segments, loads, extent_of: &extent_of };
         let mut parts = parts.iter().peekable();
         reading.read(self.lanes, &mut |load, loaded| {
             let (first, last) = (load.first(), load.last());
@@ -151,7 +150,7 @@ impl Sending<'_> {
             let end = records.end;
             match loaded {
                 Ok(content) => (self.sink)(Frame::Content(content))?,
-                Err(_) => self.singly(&ids[records.clone()], &extents[records])?,
+                Err(_) => self.singly(offer, &places[records])?,
             }
             // All rows follow after the last load.
             let Some(next) = places.get(end) else { return Ok(()) };
@@ -163,8 +162,8 @@ impl Sending<'_> {
     }
 
     /// Sends record by record what could not be read as one load.
-    fn singly(&mut self, ids: &[ContentId], extents: &[Extent]) -> Result<(), TransferError> {
-        for (id, extent) in ids.iter().zip(extents) {
+    fn singly(&mut self, offer: &Offer, places: &[usize]) -> Result<(), TransferError> {
+        for (id, extent) in places.iter().map(|place| &offer.contents[*place]) {
             match self.store.read_records(std::slice::from_ref(extent)) {
                 Ok(content) => (self.sink)(Frame::Content(content))?,
                 Err(error) => {

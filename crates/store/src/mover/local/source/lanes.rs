@@ -1,6 +1,5 @@
 //! Reading contents with several threads at once, and handing them over in order.
 
-use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -17,9 +16,6 @@ const SINGLE_LOADS_MAX: usize = 2;
 /// Longer stretches than this on average are read by one lane: the disk is read through in order
 /// then, and several readers would only disturb the kernel's reading ahead.
 const SCATTERED_BYTES_MAX: u64 = 256 << 10;
-/// Lanes that a source has if nobody says how many: one cannot read scattered records as fast as
-/// a disk writes them, and more than two have nothing to do on one disk.
-const LANES: usize = 2;
 
 /// A load as it was read.
 type Loaded = Result<ContentRun, StoreError>;
@@ -31,12 +27,8 @@ type Take<'a> = dyn FnMut(&[Stretch], Loaded) -> Result<(), TransferError> + 'a;
 pub(super) struct Reading<'a> {
     pub(super) segments: &'a Segments,
     pub(super) loads: Vec<&'a [Stretch]>,
-    pub(super) extents: &'a [Extent],
-}
-
-/// The lanes of a source that nobody told how many.
-pub(super) fn usual() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get).min(LANES)
+    /// Where the record of a number in the stretches lies.
+    pub(super) extent_of: &'a (dyn Fn(usize) -> Extent + Sync),
 }
 
 impl Reading<'_> {
@@ -98,7 +90,7 @@ impl<'a> Lane<'a> {
 
     /// Reads its next load, and tells the disk what comes after it.
     fn read(&mut self, load: &[Stretch]) -> Loaded {
-        let Reading { segments, loads, extents } = self.reading;
+        let Reading { segments, loads, extent_of } = self.reading;
         while self.ahead_bytes < AHEAD_BYTES / self.step as u64
             && let Some(next) = loads.get(self.untold)
         {
@@ -107,7 +99,7 @@ impl<'a> Lane<'a> {
             self.ahead_bytes += bytes(next);
         }
         self.ahead_bytes = self.ahead_bytes.saturating_sub(bytes(load));
-        segments.load(load, extents)
+        segments.load(load, extent_of)
     }
 }
 

@@ -34,12 +34,18 @@ struct Need {
     modseq: Modseq,
 }
 
-/// A content that is needed.
+/// A content that is needed. There may be millions: 56 bytes each, and they become the offer's
+/// contents without a copy beside them.
 struct Place {
-    number: u64,
     content: ContentId,
     extent: Extent,
-    part: usize,
+    number: u64,
+}
+
+/// In which part a content is sent, by its number.
+struct Numbered {
+    number: u64,
+    part: u32,
 }
 
 impl<'a> Survey<'a> {
@@ -97,10 +103,10 @@ impl<'a> Survey<'a> {
         self.needs.sort_unstable_by_key(|need| need.number);
         let mut places = self.places(mailboxes)?;
         places.sort_unstable_by_key(|place| place.extent);
-        let ends = divide(&mut places);
-        let contents = places.iter().map(|place| (place.content, place.extent)).collect();
-        places.sort_unstable_by_key(|place| place.number);
-        let until = self.until(&places, ends.len());
+        let (ends, mut numbered) = divide(&places);
+        let contents = places.into_iter().map(|place| (place.content, place.extent)).collect();
+        numbered.sort_unstable_by_key(|one| one.number);
+        let until = self.until(&numbered, ends.len());
         let parts = ends.into_iter().zip(until).map(|(end, until)| Part { end, until }).collect();
         Ok((contents, parts, self.lost))
     }
@@ -108,17 +114,17 @@ impl<'a> Survey<'a> {
     /// Finds the needed contents, by number.
     fn places(&mut self, mailboxes: &[(MailboxInfo, Modseq)]) -> Result<Vec<Place>, TransferError> {
         let failed = TransferError::store("find a content");
-        let mut numbers: Vec<u64> = self.needs.iter().map(|need| need.number).collect();
-        numbers.dedup();
-        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+        let (Some(first), Some(last)) = (self.needs.first(), self.needs.last()) else {
             return Ok(Vec::new());
         };
+        let (first, last) = (first.number, last.number);
+        let count = numbers(&self.needs).count();
         let view = self.snapshot.view();
-        let mut places = Vec::with_capacity(numbers.len());
-        let place = |number, content, extent| Place { number, content, extent, part: 0 };
-        if (last - first) / SCAN_SHARE <= numbers.len() as u64 {
-            let mut wanted = numbers.iter().copied().peekable();
-            view.contents(*first, &mut |number, row| {
+        let mut places = Vec::with_capacity(count);
+        let place = |number, content, extent| Place { number, content, extent };
+        if (last - first) / SCAN_SHARE <= count as u64 {
+            let mut wanted = numbers(&self.needs).peekable();
+            view.contents(first, &mut |number, row| {
                 while wanted.next_if(|wanted| *wanted < number).is_some() {}
                 if wanted.next_if_eq(&number).is_some() {
                     places.push(place(number, row.content, row.extent));
@@ -127,15 +133,15 @@ impl<'a> Survey<'a> {
             })
             .map_err(failed)?;
         } else {
-            for number in &numbers {
-                let row = view.content(*number).map_err(&failed)?;
-                places.extend(row.map(|row| place(*number, row.content, row.extent)));
+            for number in numbers(&self.needs) {
+                let row = view.content(number).map_err(&failed)?;
+                places.extend(row.map(|row| place(number, row.content, row.extent)));
             }
         }
-        if places.len() < numbers.len() {
+        if places.len() < count {
             let found: HashSet<u64> = places.iter().map(|place| place.number).collect();
-            numbers.retain(|number| !found.contains(number));
-            self.lose_all(&numbers.into_iter().collect(), mailboxes)?;
+            let lost = numbers(&self.needs).filter(|number| !found.contains(number)).collect();
+            self.lose_all(&lost, mailboxes)?;
         }
         Ok(places)
     }
@@ -160,14 +166,14 @@ impl<'a> Survey<'a> {
     }
 
     /// For each part and mailbox the highest modseq below the first row that needs a later part.
-    fn until(&self, places: &[Place], parts: usize) -> Vec<Vec<Modseq>> {
+    fn until(&self, numbered: &[Numbered], parts: usize) -> Vec<Vec<Modseq>> {
         let all = Modseq(u64::MAX);
         let mut until = vec![vec![all; self.mailboxes as usize]; parts];
-        let mut places = places.iter().peekable();
+        let mut numbered = numbered.iter().peekable();
         for need in &self.needs {
-            while places.next_if(|place| place.number < need.number).is_some() {}
-            let place = places.peek().filter(|place| place.number == need.number);
-            let Some(part) = place.map(|place| place.part) else { continue };
+            while numbered.next_if(|one| one.number < need.number).is_some() {}
+            let one = numbered.peek().filter(|one| one.number == need.number);
+            let Some(part) = one.map(|one| one.part as usize) else { continue };
             if part > 0 {
                 let bound = &mut until[part - 1][need.mailbox as usize];
                 *bound = (*bound).min(Modseq(need.modseq.0.saturating_sub(1)));
@@ -183,19 +189,30 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Divides contents, which are in the order of the disk, into parts; returns where each ends.
-fn divide(places: &mut [Place]) -> Vec<usize> {
-    let (mut ends, mut bytes) = (Vec::new(), 0);
-    for (index, place) in places.iter_mut().enumerate() {
+/// The numbers that are needed, each once; needs come sorted by number.
+fn numbers(needs: &[Need]) -> impl Iterator<Item = u64> {
+    let mut before = None;
+    needs
+        .iter()
+        .map(|need| need.number)
+        .filter(move |number| before.replace(*number) != Some(*number))
+}
+
+/// Divides contents, which are in the order of the disk, into parts; returns where each ends, and
+/// in which part each content is.
+fn divide(places: &[Place]) -> (Vec<usize>, Vec<Numbered>) {
+    let (mut ends, mut bytes, mut part) = (Vec::new(), 0, 0);
+    let mut numbered = Vec::with_capacity(places.len());
+    for (index, place) in places.iter().enumerate() {
         if bytes >= PART_BYTES {
             ends.push(index);
-            bytes = 0;
+            (bytes, part) = (0, part + 1);
         }
-        place.part = ends.len();
+        numbered.push(Numbered { number: place.number, part });
         bytes += u64::from(place.extent.len);
     }
     if !places.is_empty() {
         ends.push(places.len());
     }
-    ends
+    (ends, numbered)
 }
