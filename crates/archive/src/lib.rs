@@ -43,4 +43,6 @@ pub use salvage::{Salvage, salvage};
 pub use set::{BackupInfo, BackupState, Set};
 pub use stream::{StreamInfo, StreamReader};
 pub use target::{DiskTarget, PipeTarget, SourceFile, Target, TargetFile};
+#[cfg(feature = "s3")]
+pub use target::{S3Options, S3Target};
 pub use writer::{BackupWriter, WriterOptions};

@@ -2,10 +2,14 @@
 
 mod disk;
 mod pipe;
+#[cfg(feature = "s3")]
+mod s3;
 pub(crate) mod section;
 
 pub use disk::DiskTarget;
 pub use pipe::PipeTarget;
+#[cfg(feature = "s3")]
+pub use s3::{S3Options, S3Target};
 
 use std::io;
 

@@ -121,7 +121,8 @@ fn copy(
 
 fn compare(files: &mut Files<'_>, target: &dyn Target, name: &str) -> Result<(), ArchiveError> {
     let file = target.open(name).map_err(ArchiveError::target(name, "open it"))?;
-    let other = || ArchiveError::file_damaged(name, "it is there, with other bytes than the pipe's");
+    let other =
+        || ArchiveError::file_damaged(name, "it is there, with other bytes than the pipe's");
     let (mut piece, mut there) = (vec![0; PIECE_SIZE], vec![0; PIECE_SIZE]);
     let mut offset = 0;
     loop {

@@ -103,8 +103,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_of_a_header_is_noticed() {
-        let kinds =
-            [SectionKind::Begin, SectionKind::Bytes, SectionKind::End, SectionKind::Close];
+        let kinds = [SectionKind::Begin, SectionKind::Bytes, SectionKind::End, SectionKind::Close];
         for kind in kinds {
             let head = SectionHead { kind, len: 4, sequence: 7 };
             let header = head.encode(b"SETx");
