@@ -2,16 +2,16 @@
 
 mod archive;
 mod mail;
+mod pipe;
 mod store;
 
 pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, backup, restore};
 pub use mail::{ExportFormat, export, import};
+pub use pipe::{archive_check_pipe, archive_unpack, backup_to_pipe, restore_from_pipe};
 pub use store::{move_mailboxes, store_check, store_compact, store_info, store_recover};
 
 use std::path::Path;
-use std::sync::Arc;
 
-use rehome_log::RealDisk;
 use rehome_store::{OpenOptions, Store, StoreError};
 
 use crate::error::Error;
@@ -69,11 +69,6 @@ fn store_error(path: &Path, error: StoreError) -> Error {
         | StoreError::RestoreInProgress { .. } => Error::BadInput { message },
         _ => Error::NeedsHuman { message },
     }
-}
-
-/// The archive set at a path.
-fn target(path: &Path) -> Arc<rehome_archive::DiskTarget> {
-    Arc::new(rehome_archive::DiskTarget::new(Arc::new(RealDisk::new(path))))
 }
 
 /// What this crate's observers say, as the store's.

@@ -23,6 +23,7 @@ mod migrate;
 mod names;
 mod operations;
 mod outline;
+mod place;
 mod planning;
 mod process;
 mod registry;

@@ -159,15 +159,11 @@ impl Bucket {
         let completed =
             self.worker.run(async move { store.complete_multipart(&to, &id, parts).await })?;
         let Err(error) = completed else { return Ok(()) };
-        let error = io_error(error);
-        // An upload that is gone was completed by a request whose answer got lost.
-        if error.kind() != io::ErrorKind::NotFound && is_certain(&error) {
-            return Err(error);
-        }
-        match self.outcome(path, len, hash)? {
-            Outcome::Ours => Ok(()),
-            Outcome::Other => Err(io::ErrorKind::AlreadyExists.into()),
-            Outcome::Missing => Err(error),
+        // Whatever it says: the upload may have been completed by a request whose answer got lost.
+        match self.outcome(path, len, hash) {
+            Ok(Outcome::Ours) => Ok(()),
+            Ok(Outcome::Other) => Err(io::ErrorKind::AlreadyExists.into()),
+            Ok(Outcome::Missing) | Err(_) => Err(io_error(error)),
         }
     }
 
