@@ -9,3 +9,4 @@ mod targets;
 
 mod bucket;
 mod failing;
+mod program;

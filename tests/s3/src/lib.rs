@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -70,6 +70,7 @@ impl Rule {
 struct State {
     rules: Mutex<Vec<Rule>>,
     requests: Mutex<Vec<String>>,
+    came: Condvar,
 }
 
 /// A server with one bucket in a folder of its own. It ends when it is dropped.
@@ -134,6 +135,13 @@ impl Server {
         lock(&self.state.requests).clone()
     }
 
+    /// Waits until `count` requests have come in all.
+    pub fn wait_for(&self, count: usize) {
+        let requests = lock(&self.state.requests);
+        let few = |requests: &mut Vec<String>| requests.len() < count;
+        drop(self.state.came.wait_while(requests, few).unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// The folder in which the bucket's objects are.
     #[must_use]
     pub fn objects(&self) -> PathBuf {
@@ -180,6 +188,7 @@ async fn answer(
     let said = format!("{} {path}", request.method());
     let fault = lock(&state.rules).iter_mut().find_map(|rule| rule.take(&said));
     lock(&state.requests).push(said);
+    state.came.notify_all();
     let closed = || io::Error::other("the connection is closed");
     match fault {
         Some(Fault::Away) => return Err(closed()),
