@@ -20,7 +20,7 @@ pub(crate) struct Bucket {
 impl Bucket {
     pub(crate) fn new() -> Bucket {
         let server = Server::start().unwrap();
-        Bucket { server, prefix: "/some/set", retry_ms_max: 20_000, request_ms_max: 20_000 }
+        Bucket { server, prefix: "/some/set", retry_ms_max: 60_000, request_ms_max: 60_000 }
     }
 
     pub(crate) fn target(&self, nonce: &str) -> Arc<dyn Target> {

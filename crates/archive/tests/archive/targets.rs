@@ -57,10 +57,10 @@ pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// A truth with large contents: some volumes of it take several requests.
-pub(crate) fn large_truth() -> Truth {
+/// A truth with `count` contents of 3 MiB: the volume that holds them takes several requests.
+pub(crate) fn large_truth(count: u64) -> Truth {
     let mut truth = truth(2, 3, 200);
-    for seed in 0..5 {
+    for seed in 0..count {
         let body = noise(seed, 3 << 20);
         truth.contents.push((ContentId::of(&body), vec![0], body));
     }
@@ -75,13 +75,14 @@ pub(crate) fn a_backup_in_many_volumes_comes_back(place: &dyn Place) {
 }
 
 pub(crate) fn a_large_backup_comes_back(place: &dyn Place) {
-    let truth = large_truth();
+    let truth = large_truth(4);
     back_up(place, &truth, 1 << 30);
     check(place, &truth, 1);
 }
 
 pub(crate) fn a_writer_that_stops_leaves_nothing_that_counts(place: &dyn Place) {
-    let truth = large_truth();
+    // More than a writer keeps in memory before it writes.
+    let truth = large_truth(8);
     let mut writer = BackupWriter::begin(place.writer(), header(), options(1 << 30)).unwrap();
     for outline in &truth.mailboxes {
         writer.outline(outline).unwrap();

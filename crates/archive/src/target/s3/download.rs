@@ -50,14 +50,13 @@ impl Window {
         len
     }
 
-    /// How many bytes to fetch at `offset` when `needed` are asked for.
-    fn plan(&mut self, offset: u64, needed: u64, size_bytes: u64) -> u64 {
-        if offset != self.end() {
-            self.run_begin = offset;
-        }
-        let ahead = (offset - self.run_begin) / AHEAD_PART;
+    /// The run to which a read at `offset` belongs, by where it began, and how many bytes to fetch
+    /// when `needed` are asked for. The window stays as it is until they came.
+    fn plan(&self, offset: u64, needed: u64, size_bytes: u64) -> (u64, u64) {
+        let run_begin = if offset == self.end() { self.run_begin } else { offset };
+        let ahead = offset.saturating_sub(run_begin) / AHEAD_PART;
         let len = needed.max(ahead.clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX));
-        len.min(size_bytes - offset)
+        (run_begin, len.min(size_bytes - offset))
     }
 }
 
@@ -83,9 +82,9 @@ impl SourceFile for Download {
             return Ok(());
         }
         let (at, needed) = (offset + have as u64, len - have as u64);
-        let fetched = window.plan(at, needed, self.size_bytes);
-        window.bytes = self.bucket.read(&self.path, at..at + fetched)?;
-        window.begin = at;
+        let (run_begin, fetched) = window.plan(at, needed, self.size_bytes);
+        let bytes = self.bucket.read(&self.path, at..at + fetched)?;
+        *window = Window { run_begin, begin: at, bytes };
         match window.copy(at, &mut buf[have..]) {
             filled if filled == buf.len() - have => Ok(()),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -104,9 +103,10 @@ mod tests {
             let mut buf = vec![0; usize::try_from(*len).unwrap()];
             let have = window.copy(offset, &mut buf) as u64;
             if have < *len {
-                let planned = window.plan(offset + have, len - have, u64::MAX);
-                window.begin = offset + have;
-                window.bytes = vec![0; usize::try_from(planned).unwrap()];
+                let begin = offset + have;
+                let (run_begin, planned) = window.plan(begin, len - have, u64::MAX);
+                let bytes = vec![0; usize::try_from(planned).unwrap()];
+                *window = Window { run_begin, begin, bytes };
                 fetched += planned;
             }
             offset += len;
@@ -122,6 +122,8 @@ mod tests {
         let (asked, fetched) = run(&mut window, 1 << 30, &records);
         assert!(fetched >= asked);
         assert!(fetched * 8 <= asked * 9 + 8 * WINDOW_BYTES_MIN, "{fetched} for {asked}");
+        // A jump whose read fails changes nothing.
+        window.plan(u64::MAX / 2, 64, u64::MAX);
         let (asked, fetched) = run(&mut window, 5, &[64, 1000, 2000]);
         assert!(fetched == WINDOW_BYTES_MIN, "{fetched} for {asked} after a jump");
     }
