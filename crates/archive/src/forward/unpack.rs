@@ -101,13 +101,13 @@ fn copy(
     name: &str,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<(), ArchiveError> {
-    let mut file = match target.create(name) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return compare(files, target, name);
-        }
-        Err(error) => return Err(ArchiveError::target(name, "create it")(error)),
-    };
+    // To create a file that is there would leave an empty beginning of it in a folder.
+    match target.open(name) {
+        Ok(_) => return compare(files, target, name),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(ArchiveError::target(name, "open it")(error)),
+    }
+    let mut file = target.create(name).map_err(ArchiveError::target(name, "create it"))?;
     let mut piece = vec![0; PIECE_SIZE];
     loop {
         let len = files.read_full(&mut piece)?;
