@@ -33,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crates/cli", &["rehome"]),
     ("xtask", &["rehome"]),
     ("tests", &["rehome", "rehome-cli"]),
+    ("tests/s3", &["rehome-cli"]),
     ("fuzz", &["rehome-log", "rehome-store"]),
 ];
 

@@ -167,8 +167,13 @@ impl Catalog {
 
 /// `what` is wrong with the payload of `record`, although its hash is right.
 pub(crate) fn damage_in(volume: &VolumeFile, record: &Record, what: impl Into<String>) -> Damage {
+    damage_of(&volume.name, record, what)
+}
+
+/// The same for a record of the volume called `file`.
+pub(crate) fn damage_of(file: &str, record: &Record, what: impl Into<String>) -> Damage {
     Damage {
-        file: volume.name.clone(),
+        file: file.to_owned(),
         offset: record.offset,
         length: record.head.size_bytes(),
         record: Some(record.head.sequence),

@@ -5,7 +5,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BackupId, ContentId, StoreId};
+use crate::ids::{BackupId, ContentId, SetId, StoreId};
 use crate::record::RecordKind;
 
 /// A place in a set whose bytes are not what was written there.
@@ -60,6 +60,34 @@ pub enum ArchiveError {
          salvage reads the rest"
     )]
     Damaged(Damage),
+    /// What comes out of the pipe is no backup.
+    #[error(
+        "the pipe does not carry a backup: it begins with other bytes; feed it with what \
+         `backup --to -` writes"
+    )]
+    NoPipe,
+    /// A pipe ended before the backup in it did.
+    #[error(
+        "the pipe ends at byte {offset}, in {place}: its writer stopped early or the bytes were \
+         cut off; nothing of it counts as a backup; send it again"
+    )]
+    PipeCut {
+        /// Bytes that came.
+        offset: u64,
+        /// What they end in.
+        place: String,
+    },
+    /// The target holds another set than the one that the backup in the pipe is of.
+    #[error(
+        "the backup in the pipe belongs to set {pipe}, the target holds set {target}; nothing was \
+         written; use another folder"
+    )]
+    OtherSet {
+        /// The set that the pipe's backup was made for.
+        pipe: SetId,
+        /// The set at the target.
+        target: SetId,
+    },
     /// Something was written by a later version in a way this one does not know.
     #[error(
         "{file}: format version {version}, this program reads up to {known}; use a newer program"

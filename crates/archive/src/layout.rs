@@ -16,7 +16,7 @@ pub(crate) const VERIFY: &str = "verify";
 /// The last file of a backup.
 pub(crate) const MANIFEST: &str = "MANIFEST";
 /// No manifest is larger.
-const MANIFEST_SIZE_MAX: u64 = 256 << 20;
+pub(crate) const MANIFEST_SIZE_MAX: u64 = 256 << 20;
 
 /// The name of a backup's folder below [`BASE`].
 pub(crate) fn folder_name(header: &BackupHeader, id: BackupId) -> String {

@@ -8,6 +8,7 @@ mod compress;
 mod error;
 mod fate;
 mod feature;
+mod forward;
 mod frame;
 mod ids;
 mod index;
@@ -30,6 +31,7 @@ pub use check::{CheckLevel, CheckReport, Progress};
 pub use error::{ArchiveError, Damage};
 pub use fate::{Fate, LostMessages, MailboxFate};
 pub use feature::{Feature, Features};
+pub use forward::{PipeReader, check_pipe, unpack_pipe};
 pub use ids::{BackupId, ContentId, IdParseError, SetId, StoreId};
 pub use manifest::{
     BackupHeader, BackupKind, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals,
@@ -40,5 +42,7 @@ pub use record::RecordKind;
 pub use salvage::{Salvage, salvage};
 pub use set::{BackupInfo, BackupState, Set};
 pub use stream::{StreamInfo, StreamReader};
-pub use target::{DiskTarget, SourceFile, Target, TargetFile};
+pub use target::{DiskTarget, PipeTarget, SourceFile, Target, TargetFile};
+#[cfg(feature = "s3")]
+pub use target::{S3Options, S3Target};
 pub use writer::{BackupWriter, WriterOptions};

@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../../../docs/format/archive.md")]
 
+mod forward;
 mod scan;
 
 pub(crate) use scan::{Identity, Scan, Scanned, VolumeFile};

@@ -12,7 +12,7 @@ use crate::text;
 /// The file's name.
 pub(crate) const NAME: &str = "SET";
 /// No `SET` is larger.
-const SIZE_MAX: u64 = 64 << 10;
+pub(crate) const SIZE_MAX: u64 = 64 << 10;
 
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl SetFile {
         }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let one_line = |text: &str| text.replace(char::is_control, " ");
         text::seal(format!(
             "MBARSET {FORMAT_VERSION}\nset {}\nstore {}\ncreated {}\nsoftware {}\n\
@@ -56,7 +56,7 @@ impl SetFile {
         ))
     }
 
-    fn decode(bytes: &[u8]) -> Result<SetFile, ArchiveError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<SetFile, ArchiveError> {
         let bad = |what: &str| ArchiveError::file_damaged(NAME, what);
         let text = text::unseal(NAME, bytes)?;
         let mut lines = text.lines();

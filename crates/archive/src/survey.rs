@@ -94,7 +94,7 @@ impl Survey {
             summary.records += 1;
             if summary.first_record.is_none() {
                 summary.first_record = Some(record.head.sequence);
-                match VolumeHead::decode(volume, &record) {
+                match VolumeHead::decode(&volume.name, &record) {
                     Ok(head) => summary.head = Some(head),
                     Err(ArchiveError::Damaged(damage)) => self.damage.push(damage),
                     Err(error) => {

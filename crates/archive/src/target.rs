@@ -1,15 +1,39 @@
 //! Where a set is kept: files that are written strictly forward and never rewritten.
 
 mod disk;
+mod pipe;
+#[cfg(feature = "s3")]
+mod s3;
+pub(crate) mod section;
 
 pub use disk::DiskTarget;
+pub use pipe::PipeTarget;
+#[cfg(feature = "s3")]
+pub use s3::{S3Options, S3Target};
 
 use std::io;
 
-/// A place that holds a set's files: a folder, later a bucket or a pipe.
+/// A place that holds a set's files: a folder, a bucket, a pipe.
 ///
 /// Names are relative, components joined by `/`.
 pub trait Target: Send + Sync {
+    /// Makes folder `dir` this writer's own, before it creates the first file in it. A target
+    /// whose [`Target::create`] keeps two running writers apart has nothing to do here.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` if another writer claimed it, running or not. Whatever the target says.
+    fn claim(&self, dir: &str) -> io::Result<()> {
+        let _nothing_to_do = dir;
+        Ok(())
+    }
+
+    /// Whether a file that is finished can be opened again. If not, nobody can look at a backup
+    /// before its manifest is written: whoever gets the bytes checks them.
+    fn reads_back(&self) -> bool {
+        true
+    }
+
     /// Starts file `name`. Nobody sees it under that name before it is finished.
     ///
     /// # Errors

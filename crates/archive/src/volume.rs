@@ -43,12 +43,13 @@ impl VolumeHead {
     /// Reads the first record of `volume`.
     pub(crate) fn read(volume: &VolumeFile) -> Result<VolumeHead, ArchiveError> {
         let record = volume.read(0).map_err(ArchiveError::Damaged)?;
-        VolumeHead::decode(volume, &record)
+        VolumeHead::decode(&volume.name, &record)
     }
 
-    pub(crate) fn decode(volume: &VolumeFile, record: &Record) -> Result<VolumeHead, ArchiveError> {
+    /// What the first record of the volume called `file` says.
+    pub(crate) fn decode(file: &str, record: &Record) -> Result<VolumeHead, ArchiveError> {
         let bad =
-            |what: String| ArchiveError::Damaged(crate::catalog::damage_in(volume, record, what));
+            |what: String| ArchiveError::Damaged(crate::catalog::damage_of(file, record, what));
         if record.head.kind != RecordKind::Volume {
             return Err(bad("the first record does not say what the volume is of".to_owned()));
         }
@@ -56,11 +57,11 @@ impl VolumeHead {
         let no_json = |error: serde_json::Error| bad(format!("it cannot be read: {error}"));
         let preamble: Preamble = serde_json::from_slice(&payload).map_err(no_json)?;
         if preamble.format > FORMAT_VERSION {
-            let file = volume.name.clone();
+            let file = file.to_owned();
             let (version, known) = (preamble.format, FORMAT_VERSION);
             return Err(ArchiveError::FutureVersion { file, version, known });
         }
-        preamble.features.may_read(&volume.name)?;
+        preamble.features.may_read(file)?;
         serde_json::from_slice(&payload).map_err(no_json)
     }
 }

@@ -225,7 +225,8 @@ impl BackupWriter {
     }
 
     /// Completes the backup: writes what is left, reads all volumes again and checks every hash,
-    /// keeps the report of that under `verify/`, and writes the manifest last.
+    /// keeps the report of that under `verify/`, and writes the manifest last. What goes into a
+    /// pipe cannot be read again; its reader checks it.
     ///
     /// # Errors
     ///
@@ -250,7 +251,7 @@ impl BackupWriter {
         }
         let (volumes, raw_bytes) = self.volumes.finish()?;
         let manifest = self.manifest(volumes, raw_bytes);
-        if self.verify {
+        if self.verify && self.target.reads_back() {
             let report = self.read_back(&manifest)?;
             let name = verify::report_name(self.head.header.wall_us, &report);
             let bytes =
@@ -260,6 +261,9 @@ impl BackupWriter {
         let name = format!("{}/{}", self.folder, layout::MANIFEST);
         let bytes = manifest.encode()?;
         write(&*self.target, &name, &bytes)?;
+        if !self.target.reads_back() {
+            return Ok(manifest);
+        }
         let read = read_small(&*self.target, &name, bytes.len() as u64);
         if read.map_err(ArchiveError::target(&name, "read it"))? != bytes {
             return Err(ArchiveError::file_damaged(&name, "it does not read back as written"));
@@ -461,8 +465,10 @@ fn claim(
             continue;
         }
         let folder = format!("{}/{name}", layout::BASE);
-        let begun =
-            VolumeWriter::begin(Arc::clone(target), folder.clone(), head.clone(), volume_bytes);
+        let claimed = target.claim(&folder).map_err(ArchiveError::target(&folder, "claim it"));
+        let begun = claimed.and_then(|()| {
+            VolumeWriter::begin(Arc::clone(target), folder.clone(), head.clone(), volume_bytes)
+        });
         match begun {
             // Somebody with the same header came in between.
             Err(ArchiveError::Busy { .. }) => {}

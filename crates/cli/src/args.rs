@@ -244,14 +244,15 @@ pub(crate) struct BackupArgs {
     /// The store.
     #[arg(long)]
     pub(crate) store: PathBuf,
-    /// The archive set; made if it does not exist.
+    /// The archive set: a folder or s3://BUCKET/PREFIX, made if it does not exist; or - for
+    /// standard output.
     #[arg(long)]
     pub(crate) to: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
-    /// The archive set.
+    /// The archive set: a folder or s3://BUCKET/PREFIX; or - for standard input.
     #[arg(long)]
     pub(crate) from: PathBuf,
     /// The store to make; must not exist, or be empty.
@@ -277,11 +278,20 @@ pub(crate) enum ArchiveCommand {
     },
     /// Read everything and compare every checksum.
     Check {
-        /// The archive set.
+        /// The archive set, or - for what `backup --to -` wrote.
         set: PathBuf,
         /// Also decompress and hash every message.
         #[arg(long)]
         deep: bool,
+    },
+    /// Lay a backup that comes out of a pipe into a set.
+    Unpack {
+        /// Standard input: -
+        #[arg(value_parser = ["-"])]
+        source: String,
+        /// The archive set; made if it does not exist.
+        #[arg(long)]
+        to: PathBuf,
     },
     /// Write the mail of a backup out as Maildir++ trees, without a server.
     Extract {

@@ -7,7 +7,7 @@ pub(crate) mod service;
 use rehome::Error;
 use serde::Serialize;
 
-use crate::view::{print, print_json};
+use crate::view::{print, print_json, say, say_json};
 
 /// Shows an answer: the document with `--json`, the text for people otherwise.
 fn answer<T: Serialize>(json: bool, document: &T, text: &str) -> Result<(), Error> {
@@ -15,6 +15,16 @@ fn answer<T: Serialize>(json: bool, document: &T, text: &str) -> Result<(), Erro
         print_json(document);
     } else {
         print(text);
+    }
+    Ok(())
+}
+
+/// Shows an answer on standard error, because standard output carries something else.
+fn answer_aside<T: Serialize>(json: bool, document: &T, text: &str) -> Result<(), Error> {
+    if json {
+        say_json(document);
+    } else {
+        say(text);
     }
     Ok(())
 }

@@ -44,6 +44,11 @@ impl View {
         if self.stop.load(Ordering::SeqCst) { Flow::Stop } else { Flow::Continue }
     }
 
+    /// Shows what happens for people even with `--json`: standard output carries something else.
+    pub(crate) fn keep_off_stdout(&mut self) {
+        self.json = false;
+    }
+
     /// Ends the bar.
     pub(crate) fn end(&mut self) {
         self.clear();
@@ -163,6 +168,14 @@ fn harmless(text: &str) -> Cow<'_, str> {
 pub(crate) fn print_json<T: Serialize>(value: &T) {
     match serde_json::to_string(value) {
         Ok(text) => drop(writeln!(std::io::stdout().lock(), "{text}")),
+        Err(error) => say(&format!("the answer cannot be written as JSON: {error}")),
+    }
+}
+
+/// Writes one line of JSON on standard error.
+pub(crate) fn say_json<T: Serialize>(value: &T) {
+    match serde_json::to_string(value) {
+        Ok(text) => say(&text),
         Err(error) => say(&format!("the answer cannot be written as JSON: {error}")),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rehome_archive::{
-    BackupHeader, BackupId, BackupKind, BackupWriter, CheckLevel, DiskTarget, Set, StoreId,
+    BackupHeader, BackupId, BackupKind, BackupWriter, CheckLevel, Set, StoreId, Target,
     WriterOptions,
 };
 use rehome_log::Lsn;
@@ -90,12 +90,24 @@ pub(crate) fn back_up(
     request: &BackupRequest,
     observe: Observe<'_>,
 ) -> Result<BackupReport, Error> {
+    let target = crate::place::target(&request.set)?;
+    back_up_into(target, source, mailboxes, request, observe)
+}
+
+/// The same into `target`, whatever the request says of the set.
+pub(crate) fn back_up_into(
+    target: Arc<dyn Target>,
+    source: &mut dyn MoveSource,
+    mailboxes: &[MailboxName],
+    request: &BackupRequest,
+    observe: Observe<'_>,
+) -> Result<BackupReport, Error> {
     let (at_home, left_out) = at_home(source, mailboxes)?;
     let everything: Vec<_> = at_home.into_iter().map(|name| (name, None)).collect();
     let offer = source.offer(&everything).map_err(Error::chain)?;
     let none = vec![false; offer.contents.len()];
     let all = vec![true; offer.contents.len()];
-    let mut sending = Sending::new(request, offer.lsn, offer.bytes, observe);
+    let mut sending = Sending::new(target, request, offer.lsn, offer.bytes, observe);
     let sent = source.send(&offer, &none, &mut |frame| sending.take_rows(frame));
     sending.judge(sent)?;
     sending.put_outline()?;
@@ -123,6 +135,7 @@ fn at_home(
 
 /// A backup on its way into the set.
 struct Sending<'a, 'o> {
+    target: Arc<dyn Target>,
     request: &'a BackupRequest,
     lsn: Lsn,
     writer: Option<BackupWriter>,
@@ -137,8 +150,15 @@ struct Sending<'a, 'o> {
 }
 
 impl<'a, 'o> Sending<'a, 'o> {
-    fn new(request: &'a BackupRequest, lsn: Lsn, total: u64, observe: Observe<'o>) -> Self {
+    fn new(
+        target: Arc<dyn Target>,
+        request: &'a BackupRequest,
+        lsn: Lsn,
+        total: u64,
+        observe: Observe<'o>,
+    ) -> Self {
         Sending {
+            target,
             request,
             lsn,
             writer: None,
@@ -200,7 +220,7 @@ impl<'a, 'o> Sending<'a, 'o> {
             software: concat!("rehome ", env!("CARGO_PKG_VERSION")).to_owned(),
             account: self.request.account.clone(),
         };
-        let target = Arc::new(DiskTarget::at(&self.request.set));
+        let target = Arc::clone(&self.target);
         let writer = BackupWriter::begin(target, header, WriterOptions::default());
         self.writer = Some(writer.map_err(Error::chain)?);
         Ok(())
@@ -295,7 +315,7 @@ pub(crate) fn check(
     deep: bool,
     observe: Observe<'_>,
 ) -> Result<String, Error> {
-    let set = Set::open(Arc::new(DiskTarget::at(set))).map_err(Error::chain)?;
+    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
     let id: BackupId = id.parse().map_err(Error::bad_input)?;
     let level = if deep { CheckLevel::Deep } else { CheckLevel::Hashes };
     let report = set

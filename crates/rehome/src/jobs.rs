@@ -4,6 +4,7 @@ mod archive;
 mod digest;
 mod log;
 mod mail;
+mod pipe;
 mod place;
 mod scrub;
 mod store;
@@ -13,13 +14,13 @@ pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, 
 pub use digest::{maildir_digest, store_digest};
 pub use log::{LogChange, store_log};
 pub use mail::{ExportFormat, export, import};
+pub use pipe::{archive_check_pipe, archive_unpack, backup_to_pipe, restore_from_pipe};
 pub use place::{PlaceRequest, store_place};
 pub use scrub::{ScrubRequest, store_scrub};
 pub use store::{MovePace, move_mailboxes, store_check, store_compact, store_info, store_recover};
 pub use tune::{TuneRequest, store_tune};
 
 use std::path::Path;
-use std::sync::Arc;
 
 use rehome_log::RealDisk;
 use rehome_store::{MailboxName, OpenOptions, Store, StoreError};
@@ -115,11 +116,6 @@ fn store_error(path: &Path, error: StoreError) -> Error {
         | StoreError::RestoreInProgress { .. } => Error::BadInput { message },
         _ => Error::NeedsHuman { message },
     }
-}
-
-/// The archive set at a path.
-fn target(path: &Path) -> Arc<rehome_archive::DiskTarget> {
-    Arc::new(rehome_archive::DiskTarget::new(Arc::new(RealDisk::new(path))))
 }
 
 /// What this crate's observers say, as the store's.

@@ -27,6 +27,7 @@ mod names;
 mod operations;
 mod outline;
 mod pause;
+mod place;
 mod planning;
 mod process;
 mod registry;

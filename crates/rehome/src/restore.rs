@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_archive::{Backup, BackupId, ContentId, DiskTarget, MailboxOutline, Set};
+use rehome_archive::{ArchiveError, Backup, BackupId, Content, ContentId, MailboxOutline, Set};
 use rehome_log::{RealDisk, SystemClock};
 use rehome_site::Directory;
 use rehome_store::{OpenOptions, RestoreWriter};
@@ -19,7 +19,7 @@ use crate::serve::mark_restored;
 
 /// Opens a backup of a set.
 pub(crate) fn open(set: &Path, id: &str) -> Result<Backup, Error> {
-    let set = Set::open(Arc::new(DiskTarget::at(set))).map_err(Error::chain)?;
+    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
     let id: BackupId = id.parse().map_err(Error::bad_input)?;
     set.backup(id).map_err(Error::chain)
 }
@@ -48,8 +48,20 @@ impl Chosen {
     /// [`Error::BadInput`] if the backup has no such mailbox; [`Error::NeedsHuman`] if its
     /// outlines cannot be read.
     pub(crate) fn of(backup: &Backup, only: Option<&str>) -> Result<Self, Error> {
+        Chosen::of_outlines(backup.outlines(), only)
+    }
+
+    /// The same of a backup's outlines.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chosen::of`].
+    pub(crate) fn of_outlines(
+        all: impl Iterator<Item = Result<(u32, MailboxOutline), ArchiveError>>,
+        only: Option<&str>,
+    ) -> Result<Self, Error> {
         let (mut outlines, mut others) = (Vec::new(), Vec::new());
-        for outline in backup.outlines() {
+        for outline in all {
             let (_, outline) = outline.map_err(Error::chain)?;
             match only {
                 Some(only) if only != outline.name => others.push(outline.name),
@@ -111,6 +123,14 @@ pub(crate) fn store(
     Ok(format!("{} mailboxes and {} messages laid down", amount.mailboxes, amount.messages))
 }
 
+/// What a restore reads beside the outlines.
+pub(crate) struct Source<'a> {
+    /// The store that the backup is of.
+    pub(crate) store_id: Option<[u8; 16]>,
+    /// Contents, the chosen ones among them. An error says that the backup cannot be trusted.
+    pub(crate) contents: &'a mut dyn Iterator<Item = Result<Content, ArchiveError>>,
+}
+
 /// Lays the chosen part of a backup down.
 pub(crate) fn lay_down(
     backup: &Backup,
@@ -119,10 +139,23 @@ pub(crate) fn lay_down(
     marker: &Path,
     observe: Observe<'_>,
 ) -> Result<(), Error> {
+    let store_id = backup.manifest().map(|manifest| manifest.header.store_id.0);
+    let source = Source { store_id, contents: &mut backup.contents() };
+    lay_down_from(source, chosen, target, marker, observe)
+}
+
+/// Lays the chosen part of what `source` gives down.
+pub(crate) fn lay_down_from(
+    source: Source<'_>,
+    chosen: Chosen,
+    target: &Path,
+    marker: &Path,
+    observe: Observe<'_>,
+) -> Result<(), Error> {
     set_aside(target)?;
     let options = OpenOptions {
         owner: "restore".to_owned(),
-        store_id: backup.manifest().map(|manifest| manifest.header.store_id.0),
+        store_id: source.store_id,
         ..OpenOptions::default()
     };
     std::fs::create_dir_all(target)
@@ -130,7 +163,7 @@ pub(crate) fn lay_down(
     let (disk, clock) = (Arc::new(RealDisk::new(target)), Arc::new(SystemClock));
     let mut writer = RestoreWriter::create(disk, clock, options).map_err(Error::chain)?;
     let (mut done, total) = (0, chosen.amount().content_bytes);
-    for content in backup.contents() {
+    for content in source.contents {
         let content = content.map_err(Error::chain)?;
         if !chosen.contents.contains_key(&content.id) {
             continue;

@@ -336,11 +336,11 @@ mod tests {
         check("\"version\":1", "\"version\":0", &["version is 0"]);
         check("rehome-settings", "other", &["other"]);
         check("\"direct\"", "\"sideways\"", &["sideways"]);
-        check("\"move_lanes\":1", "\"move_lanes\":1000", &["move_lanes", "from 1 to 64"]);
-        check("\"move_lanes\":1", "\"move_lane\":1", &["move_lane"]);
+        check("\"move_lanes\":2", "\"move_lanes\":1000", &["move_lanes", "from 1 to 64"]);
+        check("\"move_lanes\":2", "\"move_lane\":1", &["move_lane"]);
         check("\"cache_bytes\":67108864", "\"cache_bytes\":-1", &["-1"]);
         check("16777216", "1048577", &["multiple of 8"]);
-        check("\"move_lanes\":1", "\"move_lanes\":1,\"log_folder\":\"x\"", &["absolute"]);
+        check("\"move_lanes\":2", "\"move_lanes\":1,\"log_folder\":\"x\"", &["absolute"]);
         check("{", "", &[]);
     }
 

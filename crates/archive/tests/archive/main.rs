@@ -4,8 +4,11 @@
 mod damage;
 mod faults;
 mod fixture;
+mod folder;
 mod golden;
 mod hostile;
+mod pipe;
 mod refusals;
 mod round_trip;
 mod salvage;
+mod targets;

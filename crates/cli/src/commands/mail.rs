@@ -1,11 +1,14 @@
 //! The verbs that work on one store or one archive set.
 
+use std::io::IsTerminal as _;
+use std::path::Path;
+
 use rehome::Error;
 use rehome::jobs::{
     self, ExportFormat, MovePace, PlaceRequest, RestoreRequest, ScrubRequest, TuneRequest,
 };
 
-use super::answer;
+use super::{answer, answer_aside};
 use crate::args::{
     ArchiveCommand, BackupArgs, DigestArgs, ExportArgs, FormatArg, ImportArgs, MoveArgs, PlaceArgs,
     RateArgs, RestoreArgs, ScrubArgs, StoreCommand, TuneArgs,
@@ -47,10 +50,33 @@ pub(crate) fn move_mailboxes(args: &MoveArgs, view: &mut View, json: bool) -> Re
     summary.verdict()
 }
 
+/// Whether a backup goes through standard input or output.
+fn is_pipe(place: &Path) -> bool {
+    place == Path::new("-")
+}
+
 pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    if is_pipe(&args.to) {
+        return backup_to_pipe(&args.store, view, json);
+    }
     let report = jobs::backup(&args.store, &args.to, &mut |event| view.show(&event))?;
     view.end();
     answer(json, &report, &report.to_string())
+}
+
+/// Everything that is said goes to standard error: standard output is the backup.
+fn backup_to_pipe(store: &Path, view: &mut View, json: bool) -> Result<(), Error> {
+    let stdout = std::io::stdout();
+    if stdout.is_terminal() {
+        return Err(Error::BadInput {
+            message: "standard output is a terminal; send the backup into a file or a program"
+                .to_owned(),
+        });
+    }
+    view.keep_off_stdout();
+    let report = jobs::backup_to_pipe(store, stdout, &mut |event| view.show(&event))?;
+    view.end();
+    answer_aside(json, &report, &report.to_string())
 }
 
 pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result<(), Error> {
@@ -61,7 +87,12 @@ pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result
         backup: args.backup.clone(),
         dry_run: args.dry_run,
     };
-    let report = jobs::restore(&request, &mut |event| view.show(&event))?;
+    let observe = &mut |event| view.show(&event);
+    let report = if is_pipe(&request.set) {
+        jobs::restore_from_pipe(&request, std::io::stdin().lock(), observe)?
+    } else {
+        jobs::restore(&request, observe)?
+    };
     view.end();
     answer(json, &report, &report.to_string())
 }
@@ -70,6 +101,12 @@ pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> 
     let observe = &mut |event| view.show(&event);
     let report = match command {
         ArchiveCommand::List { set } => jobs::archive_list(set)?,
+        ArchiveCommand::Check { set, deep } if is_pipe(set) => {
+            jobs::archive_check_pipe(std::io::stdin().lock(), *deep, observe)?
+        }
+        ArchiveCommand::Unpack { source: _, to } => {
+            jobs::archive_unpack(std::io::stdin().lock(), to, observe)?
+        }
         ArchiveCommand::Check { set, deep } => jobs::archive_check(set, *deep, observe)?,
         ArchiveCommand::Extract { set, to } => jobs::archive_extract(set, to, observe)?,
     };

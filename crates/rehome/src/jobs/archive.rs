@@ -3,17 +3,18 @@
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rehome_archive::{Backup, BackupId, BackupInfo, BackupState, Set};
+use rehome_archive::{BackupId, BackupInfo, BackupState, Set, Target};
 use rehome_log::{Clock as _, SystemClock};
 use rehome_store::{LocalSource, OpenOptions, RestoreMarker, Store};
 
-use super::{expect_free, open, target};
+use super::{expect_free, open};
 use crate::backup::{self, BackupRequest};
 use crate::error::Error;
 use crate::event::Observe;
 use crate::report::JobReport;
-use crate::restore::{self as restoring, Chosen};
+use crate::restore::{self as restoring, Amount, Chosen, Source};
 use crate::summary::bytes;
 
 /// Backs a store up into an archive set, which is made if it does not exist.
@@ -22,18 +23,28 @@ use crate::summary::bytes;
 ///
 /// [`Error::BadInput`] if there is no store; [`Error::Interrupted`] if `observe` says so.
 pub fn backup(store: &Path, set: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+    super::require(store)?;
+    back_up_store(store, crate::place::target(set)?, observe)
+}
+
+/// Backs a store up into `target`.
+pub(super) fn back_up_store(
+    store: &Path,
+    target: Arc<dyn Target>,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
     let open = open(store)?;
     let names = open.mailboxes().map_err(Error::chain)?;
     let names: Vec<_> = names.into_iter().map(|mailbox| mailbox.name).collect();
     let request = BackupRequest {
-        set: set.to_owned(),
+        set: PathBuf::new(),
         account: account(),
         directory: None,
         copy: false,
         wall_us: SystemClock.wall_us(),
     };
     let mut source = LocalSource::new(open.clone());
-    let report = backup::back_up(&mut source, &names, &request, observe)?;
+    let report = backup::back_up_into(target, &mut source, &names, &request, observe)?;
     drop(source);
     open.close().map_err(Error::chain)?;
     JobReport::good(&report, report.to_string())
@@ -49,7 +60,7 @@ fn account() -> String {
 
 /// Opens an archive set that exists.
 fn open_set(set: &Path) -> Result<Set, Error> {
-    Set::open(target(set))
+    Set::open(crate::place::target(set)?)
         .map_err(|error| Error::bad_input(format!("{}: {}", set.display(), Error::refused(error))))
 }
 
@@ -154,24 +165,42 @@ pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobRepo
     let document = serde_json::json!({
         "backup": id, "restored": !request.dry_run, "amount": amount,
     });
-    let text = format!(
-        "{} mailboxes, {} messages, {} from backup {id} to {}",
-        amount.mailboxes,
-        amount.messages,
-        bytes(amount.content_bytes),
-        request.store.display()
-    );
+    let text = amount_text(amount, &id, &request.store);
     if request.dry_run {
         return JobReport::good(&document, format!("would restore {text}"));
     }
     let scratch = beside(&request.store, "restoring")?;
-    lay_down(&backup, chosen, &scratch, observe)?;
-    into_place(&scratch, &request.store)?;
+    let store_id = backup.manifest().map(|manifest| manifest.header.store_id.0);
+    let source = Source { store_id, contents: &mut backup.contents() };
+    lay_down_beside(source, chosen, &scratch, &request.store, observe)?;
     JobReport::good(&document, format!("restored {text}"))
 }
 
+/// How much is restored from where to where.
+pub(super) fn amount_text(amount: Amount, id: &str, store: &Path) -> String {
+    format!(
+        "{} mailboxes, {} messages, {} from backup {id} to {}",
+        amount.mailboxes,
+        amount.messages,
+        bytes(amount.content_bytes),
+        store.display()
+    )
+}
+
+/// Makes a store at `scratch` and gives it its place when it is whole.
+pub(super) fn lay_down_beside(
+    source: Source<'_>,
+    chosen: Chosen,
+    scratch: &Path,
+    store: &Path,
+    observe: Observe<'_>,
+) -> Result<(), Error> {
+    lay_down(source, chosen, scratch, observe)?;
+    into_place(scratch, store)
+}
+
 /// A path in the same folder whose name begins with that of `path`.
-fn beside(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
+pub(super) fn beside(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
     let whole = std::path::absolute(path).map_err(Error::bad_input)?;
     let mut name = whole.file_name().map(ToOwned::to_owned).ok_or_else(|| {
         let shown = path.display();
@@ -183,13 +212,13 @@ fn beside(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
 
 /// Makes a store of a part of a backup; a failure leaves nothing of it.
 fn lay_down(
-    backup: &Backup,
+    source: Source<'_>,
     chosen: Chosen,
     store: &Path,
     observe: Observe<'_>,
 ) -> Result<(), Error> {
     let marker = beside(store, "marker")?;
-    let made = restoring::lay_down(backup, chosen, store, &marker, observe)
+    let made = restoring::lay_down_from(source, chosen, store, &marker, observe)
         .and_then(|()| recover(store, &marker));
     made.map_err(|error| match std::fs::remove_dir_all(store) {
         Err(left) if left.kind() != ErrorKind::NotFound => Error::needs_human(format!(
@@ -256,7 +285,9 @@ pub fn archive_extract(set: &Path, to: &Path, observe: Observe<'_>) -> Result<Jo
     let backup = restoring::open(set, &id)?;
     // The export knows every rule of Maildir++, and it reads from a store: a passing one.
     let scratch = beside(to, "extracting")?;
-    lay_down(&backup, Chosen::of(&backup, None)?, &scratch, observe)?;
+    let store_id = backup.manifest().map(|manifest| manifest.header.store_id.0);
+    let source = Source { store_id, contents: &mut backup.contents() };
+    lay_down(source, Chosen::of(&backup, None)?, &scratch, observe)?;
     let report = super::export(&scratch, to, &[], super::ExportFormat::Maildir, observe);
     std::fs::remove_dir_all(&scratch)
         .map_err(|error| Error::needs_human(format!("{}: {error}", scratch.display())))?;
