@@ -128,9 +128,15 @@ impl PrivateSegment {
         Ok(())
     }
 
-    /// Ends the segment with its footer; the file is durable when this returns, and its name once
-    /// [`sync_names`] has returned after that.
+    /// Ends the segment with its footer; file and name are durable when this returns.
     pub(crate) fn finish(&self) -> io::Result<()> {
+        self.end()?;
+        sync_names(&*self.disk)
+    }
+
+    /// Ends the segment with its footer; the file is durable when this returns, and its name only
+    /// once [`sync_names`] has returned after that.
+    pub(crate) fn end(&self) -> io::Result<()> {
         let at = self.end.next_multiple_of(FOOTER_SIZE as u64);
         let footer = self.shape.footer(self.id, self.end, self.records.len() as u64, self.crc.0);
         self.write(at, AlignedBuf::copy_of(&footer).as_slice())?;
@@ -153,7 +159,7 @@ impl PrivateSegment {
     }
 }
 
-/// Makes the names of all segments durable that were finished before.
+/// Makes the names of all segments durable that were ended before.
 pub(crate) fn sync_names(disk: &dyn Disk) -> io::Result<()> {
     disk.sync_dir(&folder()).map_err(not_full)
 }

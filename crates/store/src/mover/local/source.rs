@@ -50,8 +50,8 @@ impl LocalSource {
         Self { store, lanes: None, offered: None }
     }
 
-    /// Reads contents that lie scattered with so many threads at once, at least one, in place of what
-    /// the store was opened with.
+    /// Reads contents that lie scattered with so many threads at once, at least one, in place of
+    /// what the store was opened with.
     #[must_use]
     pub fn with_lanes(self, lanes: usize) -> Self {
         Self { lanes: Some(lanes.max(1)), ..self }

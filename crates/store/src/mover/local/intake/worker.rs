@@ -132,7 +132,7 @@ impl Batch<'_> {
         }
         self.bytes += step.bytes();
         if let Step::Segment(segment, _) = &step {
-            segment.finish().map_err(|error| failed("ending", segment.id(), error))?;
+            segment.end().map_err(|error| failed("ending", segment.id(), error))?;
         }
         self.steps.push(step);
         let full = self.bytes >= BATCH_BYTES_MAX || self.begun.elapsed() >= BATCH_TIME_MAX;
