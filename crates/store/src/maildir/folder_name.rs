@@ -58,16 +58,21 @@ fn name_one(disk: &str, taken: &mut HashSet<String>) -> Named {
     let wished = parts.map(component_from_disk).collect::<Vec<_>>().join("/");
     let hash = blake3::hash(disk.as_bytes()).to_hex();
     let substitute = format!("unnamed-{}", &hash[..16]);
-    let numbered = (2..).map(|number| format!("{wished} ({number})")).take(9);
-    let candidates = std::iter::once(wished.clone()).chain(numbered).chain([substitute]);
-    for candidate in candidates {
-        let Ok(name) = FolderName::try_from(candidate.as_str()) else { continue };
-        if taken.insert(name.as_str().to_owned()) {
-            let exact = to_disk(name.as_str()) == disk;
-            return Named { name, disk_name: (!exact).then(|| disk.to_owned()) };
-        }
-    }
-    unreachable!("the substitute is a plain name with the hash of a name that comes once")
+    // Somebody may have given a folder the name of a substitute.
+    let mut candidates = numbered(&wished).take(10).chain(numbered(&substitute));
+    let name = candidates.find_map(|candidate| {
+        let name = FolderName::try_from(candidate.as_str()).ok()?;
+        taken.insert(name.as_str().to_owned()).then_some(name)
+    });
+    let name = name.expect("a substitute with some number is plain and free");
+    let exact = to_disk(name.as_str()) == disk;
+    Named { name, disk_name: (!exact).then(|| disk.to_owned()) }
+}
+
+/// A name, and the same with numbers behind it.
+fn numbered(name: &str) -> impl Iterator<Item = String> {
+    let behind = (2_u64..).map(move |number| format!("{name} ({number})"));
+    std::iter::once(name.to_owned()).chain(behind)
 }
 
 #[cfg(test)]
@@ -85,6 +90,16 @@ mod tests {
                 assert_eq!(to_disk(named.name.as_str()), *disk);
             }
         }
+    }
+
+    #[test]
+    fn a_folder_with_the_name_of_another_ones_substitute_harms_nobody() {
+        let bad = format!(".{}", "x".repeat(2000));
+        let substitute = format!("unnamed-{}", &blake3::hash(bad.as_bytes()).to_hex()[..16]);
+        check(
+            &[&format!(".{substitute}"), &bad],
+            &[(&substitute, None), (&format!("{substitute} (2)"), Some(&bad))],
+        );
     }
 
     #[test]

@@ -24,13 +24,15 @@ pub(crate) enum Contender {
     CopyAll,
     CopyHalf,
     CopyTree,
+    /// Two programs that read and write as many bytes past the page cache at the same time.
+    BothWays,
     Sqlite,
     Dovecot,
 }
 
 impl Contender {
     /// Those that every machine has.
-    pub(crate) const ALWAYS: [Contender; 8] = [
+    pub(crate) const ALWAYS: [Contender; 9] = [
         Contender::MoveAll,
         Contender::MoveAllBeside,
         Contender::CopyAll,
@@ -39,6 +41,7 @@ impl Contender {
         Contender::MoveOneByOne,
         Contender::CopyHalf,
         Contender::CopyTree,
+        Contender::BothWays,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -51,6 +54,7 @@ impl Contender {
             Contender::CopyAll => "cp + fsync, same bytes",
             Contender::CopyHalf => "cp + fsync, bytes of half",
             Contender::CopyTree => "cp -a of Maildirs + syncfs",
+            Contender::BothWays => "dd reads and dd writes, same bytes, at once",
             Contender::Sqlite => "SQLite insert .. select",
             Contender::Dovecot => "doveadm backup, mdbox to mdbox",
         }
@@ -60,6 +64,7 @@ impl Contender {
     pub(crate) fn caches(self) -> &'static [Cache] {
         match self {
             Contender::MoveAllBeside | Contender::Dovecot => &[Cache::Warm],
+            Contender::BothWays => &[Cache::Cold],
             _ => &Cache::BOTH,
         }
     }
@@ -158,6 +163,9 @@ fn timed(
         let (seconds, facts) = one_move(stage, contender, one_by_one, to)?;
         return Ok((seconds, Some(facts)));
     }
+    if contender == Contender::BothWays {
+        return Ok((both_ways(from, to)?, None));
+    }
     let begun = Instant::now();
     for command in &mut commands(stage, contender, from, to)? {
         disk::finish(command)?;
@@ -171,6 +179,25 @@ fn timed(
     let seconds = begun.elapsed().as_secs_f64();
     verify(stage, contender, to)?;
     Ok((seconds, None))
+}
+
+/// Reads a file and writes as many zeros to another, at the same time and past the page cache: what
+/// the disk alone needs for a copy that reads while it writes.
+fn both_ways(from: &Path, to: &Path) -> Result<f64, String> {
+    let len = fs::metadata(from).map_err(|error| format!("{}: {error}", from.display()))?.len();
+    let argument = |name: &str, path: &Path| format!("{name}={}", path.display());
+    let mut reading = Command::new("dd");
+    reading.args(["of=/dev/null", "bs=4M", "iflag=direct"]).arg(argument("if", from));
+    let mut writing = Command::new("dd");
+    writing.args(["if=/dev/zero", "bs=4M", "oflag=direct", "conv=fsync"]);
+    writing.arg(argument("of", &to.join("copy"))).arg(format!("count={}", len.div_ceil(4 << 20)));
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| disk::finish(&mut reading));
+        let written = disk::finish(&mut writing);
+        reader.join().map_err(|_| "dd's thread panicked".to_owned())?.and(written)
+    })?;
+    Ok(begun.elapsed().as_secs_f64())
 }
 
 /// Another process that syncs on the same disk all the time.
@@ -238,7 +265,7 @@ pub(crate) fn count_syncs(
 ) -> Result<Option<u64>, String> {
     match contender {
         Contender::CopyAll | Contender::CopyHalf => return Ok(Some(2)),
-        Contender::CopyTree => return Ok(Some(1)),
+        Contender::CopyTree | Contender::BothWays => return Ok(Some(1)),
         contender if contender.is_move() => return Ok(None),
         _ => {}
     }

@@ -138,7 +138,7 @@ impl Stage {
         self.scratch.join(match contender {
             Contender::MoveAll | Contender::MoveAllBeside | Contender::MoveHalf => "imported",
             Contender::MoveGathered | Contender::MoveOneByOne => "delivered",
-            Contender::CopyAll => "all.bytes",
+            Contender::CopyAll | Contender::BothWays => "all.bytes",
             Contender::CopyHalf => "half.bytes",
             Contender::CopyTree => "maildirs",
             Contender::Sqlite => "sqlite",
