@@ -19,15 +19,6 @@ pub enum CheckLevel {
     Deep,
 }
 
-/// How far a check or survey has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of volumes dealt with.
-    pub done_bytes: u64,
-    /// Bytes of all volumes.
-    pub total_bytes: u64,
-}
-
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {

@@ -28,10 +28,19 @@ pub struct Features {
 
 /// Bits of `ro_compat` known here.
 const RO_COMPAT_KNOWN: u64 = 0;
+/// The backup holds changes alone.
+const CHAIN: u8 = 0;
 /// Bits of `incompat` known here.
-const INCOMPAT_KNOWN: u64 = 0;
+const INCOMPAT_KNOWN: u64 = 1 << CHAIN;
 
 impl Features {
+    /// Adds the feature of backups that build upon others.
+    pub(crate) fn with_chain(mut self) -> Features {
+        let (name, since) = ("chain".to_owned(), "0.1.0".to_owned());
+        self.incompat.push(Feature { bit: CHAIN, name, since });
+        self
+    }
+
     /// # Errors
     ///
     /// [`ArchiveError::UnknownFeature`] if these features keep this program from reading.

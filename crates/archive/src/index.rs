@@ -1,9 +1,10 @@
 //! Index and trailer: the last records of a volume, which say where the others are.
 
 use crate::bytes::{Fields, Malformed, put_item, put_text, put_u32, put_u64};
-use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place, damage_in};
+use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place};
 use crate::error::Damage;
-use crate::record::{GRID, RecordKind, VolumeFile, record_size};
+use crate::kind::RecordKind;
+use crate::record::{GRID, VolumeFile, damage_in, record_size};
 
 const OUTLINE: u8 = 1;
 const CHUNK: u8 = 2;

@@ -1,44 +1,73 @@
 #![doc = include_str!("../README.md")]
 
-mod backup;
+// Lowest level first; a module names modules of lower levels only.
 mod bytes;
-mod catalog;
-mod check;
-mod compress;
-mod error;
-mod fate;
-mod feature;
-mod frame;
 mod ids;
-mod index;
-mod layout;
-mod manifest;
-mod outline;
-mod record;
-mod salvage;
-mod set;
-mod set_file;
-mod stream;
-mod survey;
+mod kind;
 mod target;
+
+mod chunk;
+mod error;
+mod frame;
+mod names;
+mod outline;
+
+mod cursors;
+mod feature;
+mod record;
 mod text;
-mod verify;
+
+mod catalog;
+mod compress;
+mod manifest;
+
+mod head;
+mod index;
+mod info;
+mod layout;
+mod set_file;
+
+mod chain;
+mod locate;
 mod volume;
+
+mod backup;
+mod plan;
+mod survey;
+
+mod fate;
+
+mod check;
+mod salvage;
+mod state;
+
+mod verify;
+
+mod set;
 mod writer;
-pub use backup::{Backup, Content, Contents, OutlineParts, Outlines};
-pub use check::{CheckLevel, CheckReport, Progress};
+
+#[cfg(test)]
+mod testing;
+
+pub use backup::{Backup, Content, Contents, OutlineParts, Outlines, StreamInfo, StreamReader};
+pub use check::{CheckLevel, CheckReport};
+pub use cursors::{Cursors, MailboxCursor};
 pub use error::{ArchiveError, Damage};
 pub use fate::{Fate, LostMessages, MailboxFate};
 pub use feature::{Feature, Features};
-pub use ids::{BackupId, ContentId, IdParseError, SetId, StoreId};
+pub use ids::{BackupId, ContentId, IdParseError, SegmentId, SetId, StoreId};
+pub use info::{BackupInfo, BackupState, LogInfo};
+pub use kind::{BackupKind, RecordKind};
 pub use manifest::{
-    BackupHeader, BackupKind, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals,
-    VolumeEntry,
+    BackupHeader, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals, VolumeEntry,
 };
-pub use outline::{FolderOutline, MailboxOutline, MessageOutline, OutlinePart};
-pub use record::RecordKind;
+pub use outline::{
+    ExpungeOutline, FolderOutline, MailboxOutline, MessageOutline, OutlineChanges, OutlinePart,
+};
+pub use plan::{BackupStep, Gap, LogStep, RestorePlan, Until, plan};
 pub use salvage::{Salvage, salvage};
-pub use set::{BackupInfo, BackupState, Set};
-pub use stream::{StreamInfo, StreamReader};
+pub use set::{Base, Set};
+pub use state::{State, StateContents};
+pub use survey::Progress;
 pub use target::{DiskTarget, SourceFile, Target, TargetFile};
 pub use writer::{BackupWriter, WriterOptions};

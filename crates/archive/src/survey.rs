@@ -2,16 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place, damage_in};
-use crate::check::Progress;
+use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place};
+use crate::chunk;
 use crate::error::{ArchiveError, Damage};
 use crate::frame::Frame;
+use crate::head::VolumeHead;
 use crate::ids::hex;
 use crate::index;
+use crate::kind::RecordKind;
 use crate::outline::decode_part;
-use crate::record::{FLAG_LAST, Record, RecordKind, Scanned, VolumeFile};
-use crate::stream;
-use crate::volume::VolumeHead;
+use crate::record::{FLAG_LAST, Record, Scanned, VolumeFile, damage_in};
+
+/// How far a check or survey has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of volumes dealt with.
+    pub done_bytes: u64,
+    /// Bytes of all volumes.
+    pub total_bytes: u64,
+}
 
 /// What a volume's headers add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,7 +167,7 @@ impl Survey {
             RecordKind::Data => return self.frame(record, place, part),
             RecordKind::Stream => {
                 let payload = record.payload()?;
-                let (name, chunk, _) = stream::decode_chunk(&payload)?;
+                let (name, chunk, _) = chunk::decode_chunk(&payload)?;
                 let last = record.head.flags & FLAG_LAST != 0;
                 part.chunks.push(ChunkEntry { place, name, chunk, last });
             }

@@ -2,81 +2,22 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place};
 use crate::compress::Packed;
 use crate::error::ArchiveError;
-use crate::feature::Features;
-use crate::ids::{BackupId, SetId, hex};
+use crate::head::VolumeHead;
+use crate::ids::hex;
 use crate::index;
-use crate::manifest::{BackupHeader, FORMAT_VERSION, VolumeEntry};
+use crate::kind::RecordKind;
+use crate::manifest::VolumeEntry;
+use crate::names::volume_name;
 use crate::record::{
-    self, CODEC_NONE, HEADER_SIZE, PAYLOAD_SIZE_MAX, RECORD_VERSION, Record, RecordHead,
-    RecordKind, VolumeFile, record_size,
+    self, CODEC_NONE, HEADER_SIZE, PAYLOAD_SIZE_MAX, RECORD_VERSION, RecordHead, record_size,
 };
 use crate::target::{Target, TargetFile};
 
 /// No volume is made larger than this unless a single record is.
 pub(crate) const VOLUME_SIZE_MAX: u64 = 1 << 30;
-
-/// The payload of a volume's first record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct VolumeHead {
-    pub(crate) format: u16,
-    pub(crate) features: Features,
-    pub(crate) set_id: SetId,
-    pub(crate) backup_id: BackupId,
-    pub(crate) volume: u16,
-    pub(crate) header: BackupHeader,
-}
-
-/// The part of it that every version can be asked for.
-#[derive(Deserialize)]
-struct Preamble {
-    format: u16,
-    #[serde(default)]
-    features: Features,
-}
-
-impl VolumeHead {
-    /// Reads the first record of `volume`.
-    pub(crate) fn read(volume: &VolumeFile) -> Result<VolumeHead, ArchiveError> {
-        let record = volume.read(0).map_err(ArchiveError::Damaged)?;
-        VolumeHead::decode(volume, &record)
-    }
-
-    pub(crate) fn decode(volume: &VolumeFile, record: &Record) -> Result<VolumeHead, ArchiveError> {
-        let bad =
-            |what: String| ArchiveError::Damaged(crate::catalog::damage_in(volume, record, what));
-        if record.head.kind != RecordKind::Volume {
-            return Err(bad("the first record does not say what the volume is of".to_owned()));
-        }
-        let payload = record.payload().map_err(bad)?;
-        let no_json = |error: serde_json::Error| bad(format!("it cannot be read: {error}"));
-        let preamble: Preamble = serde_json::from_slice(&payload).map_err(no_json)?;
-        if preamble.format > FORMAT_VERSION {
-            let file = volume.name.clone();
-            let (version, known) = (preamble.format, FORMAT_VERSION);
-            return Err(ArchiveError::FutureVersion { file, version, known });
-        }
-        preamble.features.may_read(&volume.name)?;
-        serde_json::from_slice(&payload).map_err(no_json)
-    }
-}
-
-/// A volume's file name.
-pub(crate) fn volume_name(number: u16) -> String {
-    format!("v{number:05}.mbar")
-}
-
-/// The number in a volume's file name, finished or not.
-pub(crate) fn volume_number(name: &str) -> Option<u16> {
-    let digits = name.strip_suffix(".part").unwrap_or(name);
-    let digits = digits.strip_prefix('v')?.strip_suffix(".mbar")?;
-    let plain = digits.len() == 5 && digits.bytes().all(|digit| digit.is_ascii_digit());
-    digits.parse().ok().filter(|_| plain)
-}
 
 /// What the index is to say of a record.
 pub(crate) enum Note {

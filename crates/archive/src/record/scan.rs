@@ -135,6 +135,18 @@ impl VolumeFile {
     }
 }
 
+/// `what` is wrong with the payload of `record`, although its hash is right.
+pub(crate) fn damage_in(volume: &VolumeFile, record: &Record, what: impl Into<String>) -> Damage {
+    Damage {
+        file: volume.name.clone(),
+        offset: record.offset,
+        length: record.head.size_bytes(),
+        record: Some(record.head.sequence),
+        kind: Some(record.head.kind),
+        what: what.into(),
+    }
+}
+
 /// What a scan comes upon.
 pub(crate) enum Scanned {
     Record(Record),

@@ -95,6 +95,7 @@ fn outline(mailbox: u32, rows: Vec<(ContentId, u64)>) -> MailboxOutline {
         subscriptions: vec!["INBOX".to_owned(), "Sent".to_owned()],
         highest_modseq: 900,
         folders: vec![folder("INBOX", inbox), folder("Sent", sent), folder("Empty", Vec::new())],
+        changes: None,
     }
 }
 

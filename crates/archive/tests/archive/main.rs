@@ -1,6 +1,7 @@
 //! Whole archives: written, damaged, interrupted, read.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod chains;
 mod damage;
 mod faults;
 mod fixture;
