@@ -11,7 +11,7 @@ pub use streams::{StreamInfo, StreamReader};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::catalog::{Catalog, Place};
+use crate::catalog::{Catalog, LogPlace, Place};
 use crate::error::{ArchiveError, Damage};
 use crate::frame::Frame;
 use crate::ids::ContentId;
@@ -133,6 +133,11 @@ impl Backup {
     #[must_use]
     pub fn holds(&self, id: &ContentId) -> bool {
         self.may_hold(id) && self.content(id).is_ok()
+    }
+
+    /// The LOG records of a segment, by LSN.
+    pub(crate) fn log_places(&self) -> &[LogPlace] {
+        &self.catalog().logs
     }
 
     /// The first bytes of the ids of all contents that indexes name.

@@ -1,5 +1,7 @@
 //! Where the records of a backup are.
 
+use rehome_log::Lsn;
+
 use crate::error::Damage;
 use crate::outline::OutlinePart;
 use crate::record::GRID;
@@ -72,6 +74,18 @@ pub(crate) struct ContentEntry {
     pub(crate) place: Place,
 }
 
+/// A LOG record of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogPlace {
+    pub(crate) place: Place,
+    /// The log record before its first one.
+    pub(crate) after: Lsn,
+    /// Its last log record.
+    pub(crate) last: Lsn,
+    pub(crate) first_wall_us: i64,
+    pub(crate) last_wall_us: i64,
+}
+
 /// Where the records of a backup are.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
@@ -81,6 +95,8 @@ pub(crate) struct Catalog {
     pub(crate) chunks: Vec<ChunkEntry>,
     /// By prefix.
     pub(crate) contents: Vec<ContentEntry>,
+    /// By LSN.
+    pub(crate) logs: Vec<LogPlace>,
     /// What could not be read for it.
     pub(crate) damage: Vec<Damage>,
 }
@@ -90,6 +106,7 @@ impl Catalog {
         self.outlines.append(&mut other.outlines);
         self.chunks.append(&mut other.chunks);
         self.contents.append(&mut other.contents);
+        self.logs.append(&mut other.logs);
         self.damage.append(&mut other.damage);
     }
 
@@ -100,6 +117,7 @@ impl Catalog {
         self.chunks.sort_by(|a, b| (&a.name, a.chunk, a.place).cmp(&(&b.name, b.chunk, b.place)));
         self.chunks.dedup_by(|a, b| a.name == b.name && a.chunk == b.chunk);
         self.contents.sort_unstable();
+        self.logs.sort_by_key(|entry| (entry.after, entry.place));
     }
 
     /// The frames that may hold contents whose ids begin with `prefix`.

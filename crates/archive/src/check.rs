@@ -19,6 +19,19 @@ pub enum CheckLevel {
     Deep,
 }
 
+/// What a check of the archived log found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReport {
+    /// Segments.
+    pub segments: u64,
+    /// Records whose hash was checked.
+    pub records: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Every place that is not as it was written.
+    pub damage: Vec<Damage>,
+}
+
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {

@@ -20,7 +20,7 @@ pub enum RecordKind {
     Index,
     /// Last record of a volume: where the index is.
     Trailer,
-    /// Log records. Reserved.
+    /// Log records.
     Log,
     /// Reed–Solomon parity. Reserved.
     Parity,

@@ -7,6 +7,7 @@ mod kind;
 mod target;
 
 mod chunk;
+mod entry;
 mod error;
 mod frame;
 mod names;
@@ -39,6 +40,7 @@ mod fate;
 
 mod check;
 mod salvage;
+mod segment;
 mod state;
 
 mod verify;
@@ -46,12 +48,16 @@ mod verify;
 mod set;
 mod writer;
 
+mod archiver;
+
 #[cfg(test)]
 mod testing;
 
+pub use archiver::{ArchiverOptions, LogArchiver};
 pub use backup::{Backup, Content, Contents, OutlineParts, Outlines, StreamInfo, StreamReader};
-pub use check::{CheckLevel, CheckReport};
+pub use check::{CheckLevel, CheckReport, LogReport};
 pub use cursors::{Cursors, MailboxCursor};
+pub use entry::LogEntry;
 pub use error::{ArchiveError, Damage};
 pub use fate::{Fate, LostMessages, MailboxFate};
 pub use feature::{Feature, Features};
@@ -66,6 +72,7 @@ pub use outline::{
 };
 pub use plan::{BackupStep, Gap, LogStep, RestorePlan, Until, plan};
 pub use salvage::{Salvage, salvage};
+pub use segment::{LogHeader, LogSegment, SegmentHead};
 pub use set::{Base, Set};
 pub use state::{State, StateContents};
 pub use survey::Progress;

@@ -1,7 +1,8 @@
 //! Finding the records of a backup: from the indexes, or by a scan.
 
-use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place};
+use crate::catalog::{Catalog, ChunkEntry, ContentEntry, LogPlace, OutlineEntry, Place};
 use crate::chunk;
+use crate::entry::decode_entries;
 use crate::error::Damage;
 use crate::frame::Frame;
 use crate::index;
@@ -55,6 +56,18 @@ fn note(catalog: &mut Catalog, record: &Record, place: Place) -> Result<(), Stri
             let (name, chunk, _) = chunk::decode_chunk(&payload)?;
             let last = record.head.flags & FLAG_LAST != 0;
             catalog.chunks.push(ChunkEntry { place, name, chunk, last });
+        }
+        RecordKind::Log => {
+            let (_, entries) = decode_entries(&record.payload()?)?;
+            if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+                catalog.logs.push(LogPlace {
+                    place,
+                    after: first.previous,
+                    last: last.lsn,
+                    first_wall_us: first.wall_us,
+                    last_wall_us: last.wall_us,
+                });
+            }
         }
         _ => {}
     }

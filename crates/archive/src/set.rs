@@ -1,6 +1,7 @@
 //! A set: the backups of one store.
 
 mod chains;
+mod logs;
 
 pub use chains::Base;
 

@@ -39,6 +39,12 @@ impl State {
         Ok(State { backups, mailboxes: mailboxes.into_values().collect() })
     }
 
+    /// What a single backup has, which may be damaged; no outline is read.
+    #[must_use]
+    pub fn of_one(backup: Backup) -> State {
+        State { backups: vec![backup], mailboxes: Vec::new() }
+    }
+
     /// The backups, the full one first.
     #[must_use]
     pub fn backups(&self) -> &[Backup] {

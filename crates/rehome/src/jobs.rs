@@ -1,11 +1,15 @@
 //! Work on one store or one archive set: import, export, move, backup, restore, checks.
 
 mod archive;
+mod drill;
 mod mail;
+mod restore;
 mod store;
 
-pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, backup, restore};
+pub use archive::{archive_check, archive_list, backup};
+pub use drill::{archive_drill, archive_salvage};
 pub use mail::{ExportFormat, export, import};
+pub use restore::{RestoreRequest, RestoreTo, archive_extract, restore};
 pub use store::{move_mailboxes, store_check, store_compact, store_info, store_recover};
 
 use std::path::Path;

@@ -7,6 +7,7 @@ mod faults;
 mod fixture;
 mod golden;
 mod hostile;
+mod logs;
 mod refusals;
 mod round_trip;
 mod salvage;

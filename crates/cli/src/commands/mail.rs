@@ -1,11 +1,14 @@
 //! The verbs that work on one store or one archive set.
 
+use std::path::PathBuf;
+
 use rehome::Error;
-use rehome::jobs::{self, ExportFormat, RestoreRequest};
+use rehome::jobs::{self, ExportFormat, RestoreRequest, RestoreTo};
+use rehome::parts::archive::BackupKind;
 
 use super::answer;
 use crate::args::{
-    ArchiveCommand, BackupArgs, ExportArgs, FormatArg, ImportArgs, MoveArgs, RestoreArgs,
+    ArchiveCommand, BackupArgs, ExportArgs, FormatArg, ImportArgs, KindArg, MoveArgs, RestoreArgs,
     StoreCommand,
 };
 use crate::view::View;
@@ -41,15 +44,28 @@ pub(crate) fn move_mailboxes(args: &MoveArgs, view: &mut View, json: bool) -> Re
 }
 
 pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(), Error> {
-    let report = jobs::backup(&args.store, &args.to, &mut |event| view.show(&event))?;
+    let kind = match args.kind {
+        KindArg::Full => BackupKind::Full,
+        KindArg::Differential => BackupKind::Differential,
+        KindArg::Incremental => BackupKind::Incremental,
+        KindArg::Copy => BackupKind::Copy,
+    };
+    let report = jobs::backup(&args.store, &args.to, kind, &mut |event| view.show(&event))?;
     view.end();
     answer(json, &report, &report.to_string())
 }
 
 pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let files = |path: &PathBuf, format| RestoreTo::Files(path.clone(), format);
+    let maildir = args.to_maildir.as_ref().map(|path| files(path, ExportFormat::Maildir));
+    let mbox = args.to_mbox.as_ref().map(|path| files(path, ExportFormat::Mbox));
+    let store = args.store.as_ref().map(|path| RestoreTo::Store(path.clone()));
     let request = RestoreRequest {
         set: args.from.clone(),
-        store: args.store.clone(),
+        to: store.or(maildir).or(mbox).expect("the command line has one of these"),
+        folder: args.folder.clone(),
+        message: args.message,
+        until: args.until.clone(),
         mailbox: args.mailbox.clone(),
         backup: args.backup.clone(),
         dry_run: args.dry_run,
@@ -65,6 +81,10 @@ pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> 
         ArchiveCommand::List { set } => jobs::archive_list(set)?,
         ArchiveCommand::Check { set, deep } => jobs::archive_check(set, *deep, observe)?,
         ArchiveCommand::Extract { set, to } => jobs::archive_extract(set, to, observe)?,
+        ArchiveCommand::Salvage { set, to, backup } => {
+            jobs::archive_salvage(set, backup.as_deref(), to, observe)?
+        }
+        ArchiveCommand::Drill { set, scratch } => jobs::archive_drill(set, scratch, observe)?,
     };
     view.end();
     answer(json, &report, &report.to_string())?;

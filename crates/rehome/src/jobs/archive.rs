@@ -1,27 +1,32 @@
-//! Backing a store up, looking at archive sets, restoring.
+//! Backing a store up and looking at archive sets.
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use rehome_archive::{Backup, BackupId, BackupInfo, BackupState, Set};
-use rehome_log::{Clock as _, SystemClock};
-use rehome_store::{LocalSource, OpenOptions, RestoreMarker, Store};
+use rehome_archive::{BackupInfo, BackupKind, BackupState, Set};
+use rehome_log::SystemClock;
+use rehome_store::LocalSource;
 
-use super::{expect_free, open, target};
+use super::{open, target};
 use crate::backup::{self, BackupRequest};
 use crate::error::Error;
 use crate::event::Observe;
 use crate::report::JobReport;
-use crate::restore::{self as restoring, Chosen};
 use crate::summary::bytes;
 
 /// Backs a store up into an archive set, which is made if it does not exist.
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if there is no store; [`Error::Interrupted`] if `observe` says so.
-pub fn backup(store: &Path, set: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+/// [`Error::BadInput`] if there is no store, or nothing that a backup of changes could build upon;
+/// [`Error::Interrupted`] if `observe` says so.
+pub fn backup(
+    store: &Path,
+    set: &Path,
+    kind: BackupKind,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
     let open = open(store)?;
     let names = open.mailboxes().map_err(Error::chain)?;
     let names: Vec<_> = names.into_iter().map(|mailbox| mailbox.name).collect();
@@ -29,8 +34,8 @@ pub fn backup(store: &Path, set: &Path, observe: Observe<'_>) -> Result<JobRepor
         set: set.to_owned(),
         account: account(),
         directory: None,
-        copy: false,
-        wall_us: SystemClock.wall_us(),
+        kind,
+        clock: Arc::new(SystemClock),
     };
     let mut source = LocalSource::new(open.clone());
     let report = backup::back_up(&mut source, &names, &request, observe)?;
@@ -40,7 +45,7 @@ pub fn backup(store: &Path, set: &Path, observe: Observe<'_>) -> Result<JobRepor
 }
 
 /// Who works at this terminal.
-fn account() -> String {
+pub(super) fn account() -> String {
     ["USER", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok())
@@ -48,7 +53,7 @@ fn account() -> String {
 }
 
 /// Opens an archive set that exists.
-fn open_set(set: &Path) -> Result<Set, Error> {
+pub(super) fn open_set(set: &Path) -> Result<Set, Error> {
     Set::open(target(set))
         .map_err(|error| Error::bad_input(format!("{}: {}", set.display(), Error::refused(error))))
 }
@@ -71,10 +76,17 @@ pub fn archive_list(set: &Path) -> Result<JobReport, Error> {
             "kind": one.kind,
             "lsn_end": one.lsn_end,
             "complete": one.state == BackupState::Complete,
+            "base": base_of(one),
             "manifest": one.manifest,
         }));
     }
     JobReport::good(&documents, text)
+}
+
+/// The backup that this one builds upon.
+fn base_of(one: &BackupInfo) -> Option<String> {
+    let base = one.manifest.as_ref()?.base.as_ref()?;
+    Some(base.backup_id.to_string())
 }
 
 fn backup_line(one: &BackupInfo) -> String {
@@ -93,7 +105,8 @@ fn backup_line(one: &BackupInfo) -> String {
             bytes(totals.stored_bytes)
         )
     });
-    format!("{} {:?} at {}: {state} {holds}", one.id, one.kind, one.lsn_end)
+    let upon = base_of(one).map_or_else(String::new, |base| format!(" upon {base}"));
+    format!("{} {}{upon} at {}: {state} {holds}", one.id, one.kind.word(), one.lsn_end)
 }
 
 /// Checks every complete backup of a set.
@@ -120,145 +133,4 @@ pub fn archive_check(set: &Path, deep: bool, observe: Observe<'_>) -> Result<Job
     let problem = (!problems.is_empty()).then(|| format!("not whole: {}", problems.join(", ")));
     let text = lines.join("\n");
     Ok(JobReport::good(&lines, text)?.with_problem(problem))
-}
-
-/// What is restored from where to where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RestoreRequest {
-    /// The archive set.
-    pub set: PathBuf,
-    /// The store to make.
-    pub store: PathBuf,
-    /// Only this mailbox.
-    pub mailbox: Option<String>,
-    /// The backup; the newest complete one when none is given.
-    pub backup: Option<String>,
-    /// Say what would be restored and touch nothing.
-    pub dry_run: bool,
-}
-
-/// Restores a store from a backup and lets it recover. The store is made beside its place and
-/// comes there whole: until then its place stays as it was.
-///
-/// # Errors
-///
-/// [`Error::BadInput`] if there is no such backup or mailbox, or the target is not empty;
-/// [`Error::Interrupted`] if `observe` says so: the same call begins again;
-/// [`Error::NeedsHuman`] if something of the backup cannot be read.
-pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobReport, Error> {
-    let id = choose(&request.set, request.backup.as_deref())?;
-    expect_free(&request.store, "a restore replaces nothing")?;
-    let backup = restoring::open(&request.set, &id)?;
-    let chosen = Chosen::of(&backup, request.mailbox.as_deref())?;
-    let amount = chosen.amount();
-    let document = serde_json::json!({
-        "backup": id, "restored": !request.dry_run, "amount": amount,
-    });
-    let text = format!(
-        "{} mailboxes, {} messages, {} from backup {id} to {}",
-        amount.mailboxes,
-        amount.messages,
-        bytes(amount.content_bytes),
-        request.store.display()
-    );
-    if request.dry_run {
-        return JobReport::good(&document, format!("would restore {text}"));
-    }
-    let scratch = beside(&request.store, "restoring")?;
-    lay_down(&backup, chosen, &scratch, observe)?;
-    into_place(&scratch, &request.store)?;
-    JobReport::good(&document, format!("restored {text}"))
-}
-
-/// A path in the same folder whose name begins with that of `path`.
-fn beside(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
-    let whole = std::path::absolute(path).map_err(Error::bad_input)?;
-    let mut name = whole.file_name().map(ToOwned::to_owned).ok_or_else(|| {
-        let shown = path.display();
-        Error::bad_input(format!("{shown}: this path has no name; give that of a folder"))
-    })?;
-    name.push(format!(".{suffix}"));
-    Ok(whole.with_file_name(name))
-}
-
-/// Makes a store of a part of a backup; a failure leaves nothing of it.
-fn lay_down(
-    backup: &Backup,
-    chosen: Chosen,
-    store: &Path,
-    observe: Observe<'_>,
-) -> Result<(), Error> {
-    let marker = beside(store, "marker")?;
-    let made = restoring::lay_down(backup, chosen, store, &marker, observe)
-        .and_then(|()| recover(store, &marker));
-    made.map_err(|error| match std::fs::remove_dir_all(store) {
-        Err(left) if left.kind() != ErrorKind::NotFound => Error::needs_human(format!(
-            "{error}; besides, the unfinished {} cannot be removed: {left}",
-            store.display()
-        )),
-        _ => error,
-    })
-}
-
-/// Opens a restored store with its marker, which ends the restore.
-fn recover(store: &Path, marker: &Path) -> Result<(), Error> {
-    let failed = |error| Error::needs_human(format!("{}: {error}", marker.display()));
-    let json = std::fs::read(marker).map_err(failed)?;
-    let proof: RestoreMarker = serde_json::from_slice(&json).map_err(Error::needs_human)?;
-    let options = OpenOptions { restore_marker: Some(proof), ..OpenOptions::default() };
-    Store::open_at(store, options).map_err(Error::chain)?.close().map_err(Error::chain)?;
-    std::fs::remove_file(marker).map_err(failed)
-}
-
-/// Gives a finished store its name, durably.
-fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
-    let attempt = || {
-        // On Unix the rename replaces an empty folder, and no other.
-        std::fs::rename(made, place)?;
-        let folder = made.parent().unwrap_or(Path::new("."));
-        std::fs::File::open(folder)?.sync_all()
-    };
-    attempt().map_err(|error| {
-        Error::needs_human(format!(
-            "{}: the restored store cannot take this place: {error}; it is whole in {}; rename it",
-            place.display(),
-            made.display()
-        ))
-    })
-}
-
-/// The backup with this id, or the newest complete one.
-fn choose(set: &Path, id: Option<&str>) -> Result<String, Error> {
-    let opened = open_set(set)?;
-    if let Some(id) = id {
-        let id: BackupId = id.parse().map_err(Error::bad_input)?;
-        return opened.backup(id).map(|_| id.to_string()).map_err(Error::refused);
-    }
-    let latest = opened.latest().map_err(Error::chain)?;
-    latest.map(|latest| latest.id.to_string()).ok_or_else(|| Error::BadInput {
-        message: format!(
-            "{}: the set has no complete backup; make one with rehome backup",
-            set.display()
-        ),
-    })
-}
-
-/// Writes the mail of the newest complete backup as Maildir++ trees.
-///
-/// # Errors
-///
-/// [`Error::BadInput`] if there is no such set or the folder is not empty;
-/// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if something of the backup
-/// cannot be read.
-pub fn archive_extract(set: &Path, to: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
-    let id = choose(set, None)?;
-    expect_free(to, "mail is not mixed with other files")?;
-    let backup = restoring::open(set, &id)?;
-    // The export knows every rule of Maildir++, and it reads from a store: a passing one.
-    let scratch = beside(to, "extracting")?;
-    lay_down(&backup, Chosen::of(&backup, None)?, &scratch, observe)?;
-    let report = super::export(&scratch, to, &[], super::ExportFormat::Maildir, observe);
-    std::fs::remove_dir_all(&scratch)
-        .map_err(|error| Error::needs_human(format!("{}: {error}", scratch.display())))?;
-    report
 }
