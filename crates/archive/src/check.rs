@@ -49,15 +49,20 @@ pub struct CheckReport {
     pub absent: u64,
     /// Every place that is not as it was written.
     pub damage: Vec<Damage>,
+    /// Places that are not as they were written, whose bytes came back from parity: nothing of
+    /// them is lost as long as parity is there. [`Set::repair`](crate::Set::repair) writes them
+    /// anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub healed: Vec<Damage>,
     /// The mailboxes that are not whole, those with absent contents too. Damage found at
     /// [`CheckLevel::Structure`] names none.
     pub mailboxes: Vec<MailboxFate>,
 }
 
 impl CheckReport {
-    /// Whether everything that the backup held when it was made is there.
+    /// Whether everything is as it was when the backup was made.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.damage.is_empty()
+        self.damage.is_empty() && self.healed.is_empty()
     }
 }

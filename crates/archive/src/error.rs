@@ -178,6 +178,15 @@ pub enum ArchiveError {
         /// What the record that was offered follows.
         offered: Lsn,
     },
+    /// Somebody holds a lease that keeps this from being done.
+    #[error(
+        "{file} says that the set is in use: restores and retention do not go together; nothing \
+         was touched; wait for it to end, or for the time in its name, or remove a stale one"
+    )]
+    Leased {
+        /// The lease, as the target names it.
+        file: String,
+    },
     /// The backup has no such content.
     #[error("backup holds no content {id}")]
     NoContent {

@@ -22,7 +22,7 @@ pub enum RecordKind {
     Trailer,
     /// Log records.
     Log,
-    /// Reed–Solomon parity. Reserved.
+    /// Reed–Solomon parity of a part of a volume.
     Parity,
     /// A kind of a later version; readers pass over it.
     Unknown(u8),

@@ -1,9 +1,10 @@
 //! Where things are in a set, by name.
 
 use crate::error::{ArchiveError, Damage};
+use crate::heal::HealingFile;
 use crate::ids::{BackupId, hex};
 use crate::manifest::{Manifest, VolumeEntry};
-use crate::names::{MANIFEST, volume_number};
+use crate::names::{MANIFEST, parity_name, volume_number};
 use crate::record::{Identity, VolumeFile};
 use crate::target::{Target, read_small};
 use crate::text;
@@ -40,7 +41,11 @@ pub(crate) fn open_volumes(
     let numbered = (0..).zip(&manifest.volumes);
     let open = |(number, entry): (u16, &VolumeEntry)| {
         let identity = Identity { tag: manifest.backup_id.tag(), volume: Some(number) };
-        VolumeFile::open(target, &format!("{folder}/{}", entry.file), Some(identity))
+        let volume = VolumeFile::open(target, &format!("{folder}/{}", entry.file), Some(identity))?;
+        if !manifest.features.has_parity() {
+            return Ok(volume);
+        }
+        Ok(with_parity(target, folder, &entry.file, volume, Some(entry.size_bytes)))
     };
     numbered.map(open).collect()
 }
@@ -55,6 +60,27 @@ pub(crate) fn find_volumes(
     let identity = Identity { tag: id.tag(), volume: None };
     let volumes = names.iter().filter(|name| volume_number(name).is_some());
     Ok(volumes
-        .map(|name| VolumeFile::open(target, &format!("{folder}/{name}"), Some(identity)))
+        .map(|name| {
+            let volume = VolumeFile::open(target, &format!("{folder}/{name}"), Some(identity))?;
+            Ok(with_parity(target, folder, name, volume, None))
+        })
         .collect())
+}
+
+/// The volume with its parity, if there is any; `size_bytes` is how many bytes were written.
+fn with_parity(
+    target: &dyn Target,
+    folder: &str,
+    file: &str,
+    volume: VolumeFile,
+    size_bytes: Option<u64>,
+) -> VolumeFile {
+    let (identity, number) = (volume.identity, volume_number(file));
+    let identity = identity.map(|identity| Identity { volume: number, ..identity });
+    match VolumeFile::open(target, &parity_name(folder, file), identity) {
+        Ok(parity) => {
+            volume.healing(|stored| Box::new(HealingFile::new(stored, parity, size_bytes)))
+        }
+        Err(_) => volume,
+    }
 }

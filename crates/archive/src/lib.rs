@@ -21,18 +21,22 @@ mod text;
 mod catalog;
 mod compress;
 mod manifest;
+mod parity;
 
 mod head;
+mod heal;
 mod index;
 mod info;
-mod layout;
 mod set_file;
 
 mod chain;
+mod layout;
 mod locate;
 mod volume;
 
 mod backup;
+mod expire;
+mod lease;
 mod plan;
 mod survey;
 
@@ -59,11 +63,13 @@ pub use check::{CheckLevel, CheckReport, LogReport};
 pub use cursors::{Cursors, MailboxCursor};
 pub use entry::LogEntry;
 pub use error::{ArchiveError, Damage};
+pub use expire::{ExpirePlan, ExpiredBackup, plan_expire};
 pub use fate::{Fate, LostMessages, MailboxFate};
 pub use feature::{Feature, Features};
 pub use ids::{BackupId, ContentId, IdParseError, SegmentId, SetId, StoreId};
 pub use info::{BackupInfo, BackupState, LogInfo};
 pub use kind::{BackupKind, RecordKind};
+pub use lease::{Lease, LeaseKind};
 pub use manifest::{
     BackupHeader, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals, VolumeEntry,
 };

@@ -9,6 +9,8 @@ use crate::kind::BackupKind;
 pub(crate) const BASE: &str = "base";
 /// Folder of the log segments.
 pub(crate) const LOG: &str = "log";
+/// Folder of the parity of backups.
+pub(crate) const PARITY: &str = "parity";
 /// Folder of the reports of checks.
 pub(crate) const VERIFY: &str = "verify";
 /// The last file of a backup.
@@ -38,6 +40,13 @@ pub(crate) fn parse_segment_name(name: &str) -> Option<(Lsn, Lsn, SegmentId)> {
     let lsn = |text| Some(Lsn::from_u64(u64::from_be_bytes(unhex(text)?)));
     let (after, last) = (lsn(after)?, lsn(last)?);
     (after < last).then_some((after, last, id.parse().ok()?))
+}
+
+/// The file with the parity of volume `file` in backup folder `folder`.
+pub(crate) fn parity_name(folder: &str, file: &str) -> String {
+    let folder = folder.rsplit('/').next().unwrap_or(folder);
+    let file = file.strip_suffix(".mbar").unwrap_or(file);
+    format!("{PARITY}/{folder}/{file}.mpar")
 }
 
 /// A volume's file name.

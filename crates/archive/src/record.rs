@@ -4,7 +4,7 @@
 
 mod scan;
 
-pub(crate) use scan::{Identity, Scan, Scanned, VolumeFile, damage_in};
+pub(crate) use scan::{Heal, Healed, Identity, Scan, Scanned, VolumeFile, damage_in};
 
 use crate::bytes::Fields;
 use crate::kind::RecordKind;

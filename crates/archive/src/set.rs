@@ -2,6 +2,8 @@
 
 mod chains;
 mod logs;
+mod repair;
+mod retention;
 
 pub use chains::Base;
 
@@ -192,7 +194,18 @@ impl Set {
         mailboxes.retain(|mailbox| mailbox.fate != crate::fate::Fate::Whole);
         let (records, contents, absent) = (0, salvage.contents, 0);
         let backup = id;
-        Ok(CheckReport { backup, level, bytes, records, contents, absent, damage, mailboxes })
+        let healed = Vec::new();
+        Ok(CheckReport {
+            backup,
+            level,
+            bytes,
+            records,
+            contents,
+            absent,
+            damage,
+            healed,
+            mailboxes,
+        })
     }
 
     /// Keeps `report` in the set under `verify/`.

@@ -58,13 +58,23 @@ impl Survey {
         deep: bool,
         observe: &mut dyn FnMut(Progress),
     ) -> Survey {
-        let sizes = volumes.iter().flatten().map(VolumeFile::size_bytes);
+        let volumes: Vec<_> = volumes.iter().map(Result::as_ref).collect();
+        Survey::of(&volumes, deep, observe)
+    }
+
+    /// The same, of volumes that are somebody else's.
+    pub(crate) fn of(
+        volumes: &[Result<&VolumeFile, &Damage>],
+        deep: bool,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Survey {
+        let sizes = volumes.iter().flatten().map(|volume| volume.size_bytes());
         let total_bytes = sizes.sum();
         let mut survey = Survey::default();
         for (number, volume) in (0..).zip(volumes) {
             match volume {
                 Err(damage) => {
-                    survey.damage.push(damage.clone());
+                    survey.damage.push((*damage).clone());
                     survey.volumes.push(VolumeSummary::default());
                 }
                 Ok(volume) => {

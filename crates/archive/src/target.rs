@@ -40,6 +40,17 @@ pub trait Target: Send + Sync {
     ///
     /// Whatever the target says.
     fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+
+    /// Removes finished file `name`, or one whose writer stopped; the folder may stay.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `Unsupported` if the target cannot take anything away, as without this method;
+    /// whatever the target says.
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let text = format!("{name}: files cannot be removed from this target");
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
 }
 
 /// A file being written. Dropped before [`TargetFile::finish`], it never gets its name.

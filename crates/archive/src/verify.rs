@@ -76,6 +76,7 @@ pub(crate) fn check_volumes(
     if level == CheckLevel::Hashes && !damage.is_empty() {
         survey = Survey::run(&volumes, true, observe);
     }
+    let healed = volumes.iter().flatten().flat_map(VolumeFile::healed).collect();
     let was_deep = level == CheckLevel::Deep || !damage.is_empty();
     report.bytes = survey.bytes;
     report.records = survey.records;
@@ -84,6 +85,7 @@ pub(crate) fn check_volumes(
         damage.extend(look_deeper(folder, volumes, &survey, manifest, elsewhere, &mut report));
     }
     report.damage = damage;
+    report.healed = healed;
     report
 }
 
@@ -96,6 +98,7 @@ fn empty_report(manifest: &Manifest, level: CheckLevel) -> CheckReport {
         contents: 0,
         absent: manifest.absent.len() as u64,
         damage: Vec::new(),
+        healed: Vec::new(),
         mailboxes: Vec::new(),
     }
 }
@@ -173,7 +176,7 @@ fn wrong_sizes(volumes: &[Result<VolumeFile, Damage>], manifest: &Manifest) -> V
     let pairs = volumes.iter().zip(&manifest.volumes);
     let wrong = pairs.filter_map(|(volume, entry)| {
         let volume = volume.as_ref().ok()?;
-        let (has, had) = (volume.size_bytes(), entry.size_bytes);
+        let (has, had) = (volume.stored_bytes(), entry.size_bytes);
         let what = format!("it has {has} bytes, {had} were written");
         (has != had).then(|| Damage::of_file(&volume.name, what))
     });

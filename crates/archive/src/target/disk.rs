@@ -79,6 +79,12 @@ impl Target for DiskTarget {
             listed => listed,
         }
     }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let name = file_name(name)?;
+        self.disk.remove(&name)?;
+        self.disk.sync_dir(&name.parent())
+    }
 }
 
 /// Bytes after which the kernel is told to start writing.

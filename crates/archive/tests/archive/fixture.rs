@@ -245,6 +245,11 @@ impl Target for Memory {
         Ok(())
     }
 
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let removed = self.files.lock().unwrap().remove(name);
+        removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
+    }
+
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
         let files = self.files.lock().unwrap();

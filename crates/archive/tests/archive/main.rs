@@ -8,6 +8,8 @@ mod fixture;
 mod golden;
 mod hostile;
 mod logs;
+mod parity;
 mod refusals;
+mod retention;
 mod round_trip;
 mod salvage;
