@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rehome_archive::{
     ArchiveError, BackupHeader, BackupId, BackupKind, BackupWriter, CheckLevel, ContentId, Cursors,
     ExpungeOutline, FolderOutline, MailboxOutline, Manifest, MessageOutline, OutlineChanges, Set,
-    SetId, Target, Until,
+    SetId, Target, Until, WriterOptions,
 };
 use rehome_log::{Lsn, SplitMix64};
 
@@ -178,12 +178,21 @@ impl Model {
         target: &Arc<dyn Target>,
         kind: BackupKind,
     ) -> Result<Manifest, ArchiveError> {
+        self.back_up_as(target, kind, options(4 << 10))
+    }
+
+    pub(crate) fn back_up_as(
+        &self,
+        target: &Arc<dyn Target>,
+        kind: BackupKind,
+        options: WriterOptions,
+    ) -> Result<Manifest, ArchiveError> {
         let base = match kind {
             BackupKind::Full | BackupKind::Copy => None,
             _ => Some(Set::open(Arc::clone(target))?.base_for(kind)?),
         };
         let (reference, cursors) = base.map(|base| (base.reference, base.cursors)).unzip();
-        let (header, options) = (self.header(kind), options(4 << 10));
+        let header = self.header(kind);
         let mut writer = BackupWriter::begin_upon(Arc::clone(target), header, reference, options)?;
         let mut contents: BTreeMap<ContentId, Vec<u32>> = BTreeMap::new();
         for name in self.mailboxes.keys() {
@@ -208,11 +217,16 @@ impl Model {
         writer.finish()
     }
 
+    /// What it holds, by name.
+    pub(crate) fn outlines(&self) -> Vec<MailboxOutline> {
+        self.mailboxes.values().cloned().collect()
+    }
+
     /// The state that `id` shows is this one, and every content is there.
     #[track_caller]
     pub(crate) fn check(&self, set: &Set, id: BackupId, context: &str) {
         let state = set.state(id, None).unwrap();
-        let expected: Vec<_> = self.mailboxes.values().cloned().collect();
+        let expected = self.outlines();
         assert_eq!(state.mailboxes(), expected, "{context}");
         let folders = expected.iter().flat_map(|outline| &outline.folders);
         let ids: HashSet<ContentId> =
