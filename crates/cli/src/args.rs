@@ -306,6 +306,9 @@ pub(crate) enum ArchiveCommand {
         /// Also decompress and hash every message.
         #[arg(long)]
         deep: bool,
+        /// First write anew what is damaged and parity brings back.
+        #[arg(long)]
+        repair: bool,
     },
     /// Write the mail of a backup out as Maildir++ trees, without a server.
     Extract {
@@ -326,6 +329,17 @@ pub(crate) enum ArchiveCommand {
         /// Which backup. Default: the newest, finished or not.
         #[arg(long)]
         backup: Option<String>,
+    },
+    /// Take away what nothing needs any more: whole backups, and none that another builds upon.
+    Expire {
+        /// The archive set.
+        set: PathBuf,
+        /// How many full backups stay.
+        #[arg(long, value_name = "COUNT")]
+        keep_full: usize,
+        /// Say what would go, and touch nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Restore into a scratch store, compare it with the outlines, and remove it again.
     Drill {

@@ -152,6 +152,11 @@ struct At {
     highest_modseq: Modseq,
 }
 
+/// How backups are written to a folder: a disk forgets now and then, so parity goes with them.
+fn options() -> WriterOptions {
+    WriterOptions { parity: true, ..WriterOptions::default() }
+}
+
 /// A backup on its way into the set.
 struct Sending<'a, 'o> {
     request: &'a BackupRequest,
@@ -240,7 +245,7 @@ impl<'a, 'o> Sending<'a, 'o> {
             account: self.request.account.clone(),
         };
         let target = Arc::new(DiskTarget::at(&self.request.set));
-        let (base, options) = (self.upon.reference(), WriterOptions::default());
+        let (base, options) = (self.upon.reference(), options());
         let writer = BackupWriter::begin_upon(target, header, base, options);
         let writer = self.writer.insert(writer.map_err(Error::chain)?);
         self.cursors.get_or_insert_with(|| Cursors::new(writer.set_id()));
@@ -394,7 +399,16 @@ pub(crate) fn check(
             report.records, report.contents
         ));
     }
-    let damage: Vec<String> = report.damage.iter().map(ToString::to_string).collect();
+    let damage: Vec<String> =
+        report.damage.iter().chain(&report.healed).map(ToString::to_string).collect();
+    if report.damage.is_empty() && report.absent == 0 {
+        let message = format!(
+            "backup {id} has damaged places and nothing is lost: parity brings them back; write \
+             them anew with rehome archive check --repair: {}",
+            damage.join("; ")
+        );
+        return Err(Error::Differences { message });
+    }
     Err(Error::Differences {
         message: format!(
             "backup {id} is not whole: {} contents were never there; {}",

@@ -6,7 +6,7 @@ mod mail;
 mod restore;
 mod store;
 
-pub use archive::{archive_check, archive_list, backup};
+pub use archive::{archive_check, archive_expire, archive_list, backup};
 pub use drill::{archive_drill, archive_salvage};
 pub use mail::{ExportFormat, export, import};
 pub use restore::{RestoreRequest, RestoreTo, archive_extract, restore};

@@ -79,7 +79,12 @@ pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> 
     let observe = &mut |event| view.show(&event);
     let report = match command {
         ArchiveCommand::List { set } => jobs::archive_list(set)?,
-        ArchiveCommand::Check { set, deep } => jobs::archive_check(set, *deep, observe)?,
+        ArchiveCommand::Check { set, deep, repair } => {
+            jobs::archive_check(set, *deep, *repair, observe)?
+        }
+        ArchiveCommand::Expire { set, keep_full, dry_run } => {
+            jobs::archive_expire(set, *keep_full, *dry_run)?
+        }
         ArchiveCommand::Extract { set, to } => jobs::archive_extract(set, to, observe)?,
         ArchiveCommand::Salvage { set, to, backup } => {
             jobs::archive_salvage(set, backup.as_deref(), to, observe)?

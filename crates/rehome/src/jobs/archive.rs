@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_archive::{BackupInfo, BackupKind, BackupState, Set};
-use rehome_log::SystemClock;
+use rehome_archive::{BackupInfo, BackupKind, BackupState, CheckLevel, Set};
+use rehome_log::{Clock as _, SystemClock};
 use rehome_store::LocalSource;
 
 use super::{open, target};
@@ -109,18 +109,32 @@ fn backup_line(one: &BackupInfo) -> String {
     format!("{} {}{upon} at {}: {state} {holds}", one.id, one.kind.word(), one.lsn_end)
 }
 
-/// Checks every complete backup of a set.
+/// Checks every complete backup of a set and its archived log; `repair` first writes volumes anew
+/// whose damage parity heals.
 ///
 /// # Errors
 ///
 /// [`Error::BadInput`] if there is no set. Damage is the report's problem.
-pub fn archive_check(set: &Path, deep: bool, observe: Observe<'_>) -> Result<JobReport, Error> {
+pub fn archive_check(
+    set: &Path,
+    deep: bool,
+    repair: bool,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
     let opened = open_set(set)?;
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
     for one in opened.list().map_err(Error::chain)? {
         if one.state == BackupState::Incomplete {
             lines.push(format!("{}: incomplete, not usable, not checked", one.id));
             continue;
+        }
+        if repair {
+            match opened.repair(one.id) {
+                Ok(files) => {
+                    lines.extend(files.iter().map(|file| format!("{}: wrote {file} anew", one.id)));
+                }
+                Err(error) => lines.push(format!("{}: not repaired: {error}", one.id)),
+            }
         }
         match backup::check(set, &one.id.to_string(), deep, observe) {
             Ok(text) => lines.push(format!("{}: {text}", one.id)),
@@ -130,7 +144,62 @@ pub fn archive_check(set: &Path, deep: bool, observe: Observe<'_>) -> Result<Job
             }
         }
     }
+    check_log(&opened, deep, &mut lines, &mut problems)?;
     let problem = (!problems.is_empty()).then(|| format!("not whole: {}", problems.join(", ")));
     let text = lines.join("\n");
     Ok(JobReport::good(&lines, text)?.with_problem(problem))
+}
+
+fn check_log(
+    set: &Set,
+    deep: bool,
+    lines: &mut Vec<String>,
+    problems: &mut Vec<String>,
+) -> Result<(), Error> {
+    let level = if deep { CheckLevel::Deep } else { CheckLevel::Hashes };
+    let report = set.check_logs(level, &mut |_| {}).map_err(Error::chain)?;
+    if report.segments > 0 {
+        lines.push(format!("log: {} segments, {} records", report.segments, report.records));
+    }
+    if !report.damage.is_empty() {
+        lines.extend(report.damage.iter().map(|damage| format!("log: {damage}")));
+        problems.push("the log".to_owned());
+    }
+    Ok(())
+}
+
+/// Takes away the backups and the log that nothing needs any more, where the newest `keep_full`
+/// full backups stay.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no set or no full backup in it, or a restore reads it.
+pub fn archive_expire(set: &Path, keep_full: usize, dry_run: bool) -> Result<JobReport, Error> {
+    let opened = open_set(set)?;
+    let plan = if dry_run {
+        opened.plan_expire(keep_full)
+    } else {
+        opened.expire(keep_full, &account(), SystemClock.wall_us())
+    };
+    let plan = plan.map_err(Error::refused)?;
+    let word = if dry_run { "would take away" } else { "took away" };
+    let mut text = format!(
+        "{word} {} backups and {} log segments; the oldest full backup kept is {}",
+        plan.backups.len(),
+        plan.logs.len(),
+        plan.oldest_kept
+    );
+    for one in &plan.backups {
+        let kind = one.kind.word();
+        write!(text, "\n  {} {kind} at {}, {}", one.id, one.lsn_end, bytes(one.stored_bytes))
+            .expect("a String");
+    }
+    for file in &plan.logs {
+        write!(text, "\n  {file}").expect("a String");
+    }
+    for reason in &plan.spared {
+        write!(text, "\n  stays: {reason}").expect("a String");
+    }
+    let document = serde_json::json!({ "expired": !dry_run, "plan": plan });
+    JobReport::good(&document, text)
 }

@@ -4,15 +4,19 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rehome_archive::{ArchiveError, BackupId, RestorePlan, Set, State, Until};
+use rehome_log::{Clock as _, SystemClock};
 use rehome_store::{OpenOptions, RestoreMarker, Store};
 
-use super::archive::open_set;
+use super::archive::{account, open_set};
 use super::{ExportFormat, expect_free};
 use crate::error::Error;
 use crate::event::Observe;
 use crate::report::JobReport;
 use crate::restore::{self as restoring, Amount, Chosen, Selection};
 use crate::summary::bytes;
+
+/// A restore keeps retention away for a day at most; then it has been killed, or is too slow.
+const LEASE_US: i64 = 24 * 3600 * 1_000_000;
 
 /// Where a restore puts what it restores.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,17 +75,32 @@ pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobRepo
     if request.dry_run {
         return JobReport::good(&document, format!("would restore {text}"));
     }
-    let scratch = beside(place, "restoring")?;
+    let now_us = SystemClock.wall_us();
+    let until_us = now_us.saturating_add(LEASE_US);
+    let lease = set.lease(&account(), now_us, until_us).map_err(Error::refused)?;
+    let made = make(&state, chosen, request, observe);
+    lease.release().map_err(Error::chain)?;
+    made?;
+    JobReport::good(&document, format!("restored {text}"))
+}
+
+/// Makes what was asked for.
+fn make(
+    state: &State,
+    chosen: Chosen,
+    request: &RestoreRequest,
+    observe: Observe<'_>,
+) -> Result<(), Error> {
     match &request.to {
         RestoreTo::Store(place) => {
-            lay_down(&state, chosen, &scratch, observe)?;
-            into_place(&scratch, place)?;
+            let scratch = beside(place, "restoring")?;
+            lay_down(state, chosen, &scratch, observe)?;
+            into_place(&scratch, place)
         }
         RestoreTo::Files(place, format) => {
-            write_files(&state, chosen, place, *format, observe)?;
+            write_files(state, chosen, place, *format, observe).map(|_| ())
         }
     }
-    JobReport::good(&document, format!("restored {text}"))
 }
 
 /// The moment that is asked for.

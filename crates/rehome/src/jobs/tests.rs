@@ -101,7 +101,7 @@ fn a_folder_that_is_no_store_is_refused_and_stays_as_it_was() {
         check(root, || export(&path, &to, &[], ExportFormat::Eml, &mut quiet), 65, &[name]);
         check(root, || move_mailboxes(&path, &to, &[], None, &mut quiet), 65, &[name]);
         check(root, || archive_list(&path), 65, &[name]);
-        check(root, || archive_check(&path, true, &mut quiet), 65, &[name]);
+        check(root, || archive_check(&path, true, false, &mut quiet), 65, &[name]);
         check(root, || archive_extract(&path, &to, &mut quiet), 65, &[name]);
     }
 }
@@ -268,7 +268,7 @@ fn restore_damaged(root: &Path) {
 fn a_damaged_byte_is_found_by_the_check_and_restores_nothing_wrong() {
     let scratch = backed_up();
     let set = scratch.path().join("set");
-    archive_check(&set, true, &mut quiet).expect("readable").verdict().expect("whole");
+    archive_check(&set, true, false, &mut quiet).expect("readable").verdict().expect("whole");
     let is_volume = |name: &Path| name.extension().is_some_and(|extension| extension == "mbar");
     let volume = files(&set).into_keys().find(|name| is_volume(name)).expect("a volume");
     let path = set.join(volume);
@@ -277,7 +277,7 @@ fn a_damaged_byte_is_found_by_the_check_and_restores_nothing_wrong() {
         let mut bytes = good.clone();
         bytes[good.len() * tenth / 10] ^= 1;
         std::fs::write(&path, &bytes).expect("writable");
-        let checked = archive_check(&set, true, &mut quiet).expect("the set can be read");
+        let checked = archive_check(&set, true, false, &mut quiet).expect("the set can be read");
         assert_eq!(checked.verdict().expect_err("it is damaged").exit_code(), 6);
         restore_damaged(scratch.path());
     }

@@ -7,7 +7,9 @@ use rehome_store::{FlagChange, Flags, FolderName, MailboxState, OpenOptions, Sto
 
 use super::{RestoreRequest, RestoreTo, restore};
 use crate::error::Error;
-use crate::jobs::{ExportFormat, archive_check, archive_drill, archive_salvage, backup};
+use crate::jobs::{
+    ExportFormat, archive_check, archive_drill, archive_expire, archive_salvage, backup,
+};
 use crate::testing::{append, folder, image, letter, mailbox, quiet, rich_store};
 
 /// Everything in a store, closed before and after.
@@ -117,7 +119,10 @@ fn each_backup_of_a_chain_restores_the_store_of_its_moment() {
         restore(&RestoreRequest { until: Some(lsn), ..one }, &mut quiet).expect("its moment");
         assert_eq!(images(&by_lsn), expected, "LSN of backup {number}");
     }
-    archive_check(&root.join("set"), true, &mut quiet).expect("readable").verdict().expect("whole");
+    archive_check(&root.join("set"), true, false, &mut quiet)
+        .expect("readable")
+        .verdict()
+        .expect("whole");
     let drill = archive_drill(&root.join("set"), &root.join("drill"), &mut quiet);
     drill.expect("restorable").verdict().expect("as the outlines say");
     assert!(!root.join("drill").exists() && !root.join("drill.drill").exists());
@@ -193,9 +198,52 @@ fn salvage_writes_what_is_left_and_names_what_is_lost() {
     let mut bad = bytes;
     bad[data + 80] ^= 1;
     std::fs::write(&volume, bad).expect("writable");
+    std::fs::remove_dir_all(set.join("parity")).expect("removable");
     let report = archive_salvage(&set, None, &root.join("left"), &mut quiet).expect("readable");
     assert_eq!(report.verdict().expect_err("something is lost").exit_code(), 6);
     assert!(report.text.contains("alice: ") && report.text.contains("UIDs"), "{report}");
+}
+
+#[test]
+fn a_flipped_bit_is_reported_loses_nothing_and_is_repaired() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let root = scratch.path();
+    let taken = chain(root);
+    let set = root.join("set");
+    for volume in files(&set).into_iter().filter(|path| path.ends_with("v00000.mbar")) {
+        let mut bytes = std::fs::read(&volume).expect("readable");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&volume, bytes).expect("writable");
+    }
+    let found = archive_check(&set, true, false, &mut quiet).expect("readable");
+    let found = found.verdict().expect_err("it is noticed");
+    assert_eq!(found.exit_code(), 6);
+    let (id, _, expected) = taken[3].clone();
+    let place = root.join("healed");
+    let one = RestoreRequest { backup: Some(id), ..request(root, RestoreTo::Store(place.clone())) };
+    restore(&one, &mut quiet).expect("parity brings it back");
+    assert_eq!(images(&place), expected);
+    archive_check(&set, true, true, &mut quiet).expect("readable").verdict().expect("repaired");
+    archive_check(&set, true, false, &mut quiet).expect("readable").verdict().expect("whole");
+}
+
+#[test]
+fn retention_keeps_what_can_still_be_restored() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let root = scratch.path();
+    chain(root);
+    let set = root.join("set");
+    let full = backup(&root.join("store"), &set, BackupKind::Full, &mut quiet).expect("a backup");
+    let before = files(&set).len();
+    let dry = archive_expire(&set, 1, true).expect("a set");
+    assert_eq!(files(&set).len(), before, "{dry}");
+    let done = archive_expire(&set, 1, false).expect("a set");
+    assert_eq!(done.document["plan"], dry.document["plan"]);
+    assert!(files(&set).len() < before, "{done}");
+    let place = root.join("again");
+    restore(&request(root, RestoreTo::Store(place.clone())), &mut quiet).expect("the full one");
+    assert_eq!(images(&place), images(&root.join("store")), "{full}");
 }
 
 #[test]
