@@ -50,8 +50,7 @@ pub struct CheckReport {
     /// Every place that is not as it was written.
     pub damage: Vec<Damage>,
     /// Places that are not as they were written, whose bytes came back from parity: nothing of
-    /// them is lost as long as parity is there. [`Set::repair`](crate::Set::repair) writes them
-    /// anew.
+    /// them is lost as long as parity is there. `Set::repair` writes them anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub healed: Vec<Damage>,
     /// The mailboxes that are not whole, those with absent contents too. Damage found at

@@ -1,8 +1,8 @@
 //! Parity: Reed–Solomon over stripes of a volume, in a file beside it.
 //!
-//! A group is 2 MiB of the volume and has 32 stripes of 64 KiB, the last one fewer; two more stripes
-//! are computed from them. So what lies in any two stripes of a group can be lost, and a lost run of
-//! 64 KiB touches at most two.
+//! A group is 2 MiB of the volume and has 32 stripes of 64 KiB, the last one fewer; two more
+//! stripes are computed from them. So what lies in any two stripes of a group can be lost, and a
+//! lost run of 64 KiB touches at most two.
 
 use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 

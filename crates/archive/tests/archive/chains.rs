@@ -63,50 +63,33 @@ impl Model {
             self.mailboxes.remove(&name);
             return;
         }
+        self.change(&name, random);
+    }
+
+    /// One random change of this mailbox.
+    fn change(&mut self, name: &str, random: &mut SplitMix64) {
+        let pick = |random: &mut SplitMix64, len: usize| {
+            usize::try_from(random.below(u64::try_from(len).unwrap())).unwrap()
+        };
         let seed = random.next_u64();
-        let mailbox = self.mailboxes.get_mut(&name).unwrap();
+        let mailbox = self.mailboxes.get_mut(name).unwrap();
         mailbox.highest_modseq += 1;
         let modseq = mailbox.highest_modseq;
         let at = pick(random, mailbox.folders.len());
         let messages = mailbox.folders[at].messages.len();
-        match random.below(10) {
-            0 if !mailbox.folders.iter().any(|one| one.name == format!("f{}", seed % 5)) => {
-                mailbox.folders.push(FolderOutline {
-                    name: format!("f{}", seed % 5),
-                    uidvalidity: 9,
-                    uidnext: 1,
-                    modseq,
-                    ..FolderOutline::default()
-                });
-            }
-            1 if at > 0 => {
-                let gone = mailbox.folders.remove(at);
-                let log = self.expunges.get_mut(&name).unwrap();
-                log.retain(|entry| entry.uid == 0 || entry.folder != gone.name);
-                log.push(ExpungeOutline { folder: gone.name, uid: 0, modseq });
-            }
-            2 if at > 0 => {
-                let to = format!("g{}", seed % 7);
-                if mailbox.folders.iter().any(|one| one.name == to) {
-                    return;
-                }
-                let folder = &mut mailbox.folders[at];
-                let from = std::mem::replace(&mut folder.name, to.clone());
-                folder.modseq = modseq;
-                let log = self.expunges.get_mut(&name).unwrap();
-                for entry in log.iter_mut().filter(|entry| entry.uid != 0 && entry.folder == from) {
-                    entry.folder.clone_from(&to);
-                }
-                log.push(ExpungeOutline { folder: from, uid: 0, modseq });
-                log.push(ExpungeOutline { folder: to, uid: 0, modseq });
-            }
+        let what = random.below(10);
+        if what < 3 && self.change_folders(name, (what, at, seed), modseq) {
+            return;
+        }
+        let mailbox = self.mailboxes.get_mut(name).unwrap();
+        match what {
             3 | 4 if messages > 0 => {
                 let folder = &mut mailbox.folders[at];
                 let message = pick(random, messages);
                 let uid = folder.messages.remove(message).uid;
                 let folder = folder.name.clone();
                 let entry = ExpungeOutline { folder, uid, modseq };
-                self.expunges.get_mut(&name).unwrap().push(entry);
+                self.expunges.get_mut(name).unwrap().push(entry);
             }
             5 | 6 if messages > 0 => {
                 let folder = &mut mailbox.folders[at];
@@ -133,6 +116,47 @@ impl Model {
                 folder.uidnext += 1;
             }
         }
+    }
+
+    /// Makes, removes or renames a folder; false if there is nothing to do.
+    fn change_folders(
+        &mut self,
+        name: &str,
+        (what, at, seed): (u64, usize, u64),
+        modseq: u64,
+    ) -> bool {
+        let mailbox = self.mailboxes.get_mut(name).unwrap();
+        let log = self.expunges.get_mut(name).unwrap();
+        let taken = |to: &String| mailbox.folders.iter().any(|one| one.name == *to);
+        let (made, renamed) = (format!("f{}", seed % 5), format!("g{}", seed % 7));
+        match what {
+            0 if !taken(&made) => {
+                mailbox.folders.push(FolderOutline {
+                    name: made,
+                    uidvalidity: 9,
+                    uidnext: 1,
+                    modseq,
+                    ..FolderOutline::default()
+                });
+            }
+            1 if at > 0 => {
+                let gone = mailbox.folders.remove(at);
+                log.retain(|entry| entry.uid == 0 || entry.folder != gone.name);
+                log.push(ExpungeOutline { folder: gone.name, uid: 0, modseq });
+            }
+            2 if at > 0 && !taken(&renamed) => {
+                let folder = &mut mailbox.folders[at];
+                let from = std::mem::replace(&mut folder.name, renamed.clone());
+                folder.modseq = modseq;
+                for entry in log.iter_mut().filter(|entry| entry.uid != 0 && entry.folder == from) {
+                    entry.folder.clone_from(&renamed);
+                }
+                log.push(ExpungeOutline { folder: from, uid: 0, modseq });
+                log.push(ExpungeOutline { folder: renamed, uid: 0, modseq });
+            }
+            _ => return false,
+        }
+        true
     }
 
     pub(crate) fn header(&self, kind: BackupKind) -> BackupHeader {
