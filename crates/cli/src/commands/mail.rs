@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rehome::Error;
 use rehome::jobs::{
-    self, ExportFormat, MovePace, PlaceRequest, RestoreRequest, RestoreTo, ScrubRequest, TuneRequest,
+    self, ExportFormat, MovePace, PlaceRequest, RestoreRequest, RestoreTo, ScrubRequest,
+    TuneRequest,
 };
 use rehome::parts::archive::BackupKind;
 

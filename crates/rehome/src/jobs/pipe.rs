@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_archive::{BackupKind, CheckLevel, PipeReader, PipeTarget, Progress, check_pipe, unpack_pipe};
+use rehome_archive::{
+    BackupKind, CheckLevel, PipeReader, PipeTarget, Progress, check_pipe, unpack_pipe,
+};
 
 use super::archive::back_up_store;
 use super::expect_free;

@@ -232,7 +232,9 @@ fn describe(plan: &RestorePlan, amount: Amount, place: &Path) -> String {
         text.push_str(&format!("\n  log {after} to {until}: {file}, in the set, NOT replayed"));
     }
     if matches!(plan.until, Until::WallUs(_)) {
-        text.push_str("\n  no log of the time after it: what changed until the moment is NOT there");
+        text.push_str(
+            "\n  no log of the time after it: what changed until the moment is NOT there",
+        );
     }
     for gap in &plan.gaps {
         let to = gap.to.map_or_else(|| "the end".to_owned(), |to| to.to_string());

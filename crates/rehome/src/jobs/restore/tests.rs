@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rehome_archive::{
-    ArchiverOptions, BackupKind, DiskTarget, LogArchiver, LogEntry, LogHeader, Set,
+    ArchiverOptions, BackupKind, DiskTarget, LogArchiver, LogEntry, LogHeader, PipeTarget, Set,
+    Target as _,
 };
 use rehome_log::Lsn;
 use rehome_store::{FlagChange, Flags, FolderName, MailboxState, OpenOptions, Store, Uid};
@@ -13,6 +14,7 @@ use super::{RestoreRequest, RestoreTo, restore};
 use crate::error::Error;
 use crate::jobs::{
     ExportFormat, archive_check, archive_drill, archive_expire, archive_salvage, backup,
+    restore_from_pipe,
 };
 use crate::testing::{append, folder, image, letter, mailbox, quiet, rich_store};
 
@@ -315,4 +317,35 @@ fn a_moment_in_the_archived_log_is_refused_and_never_answered_with_an_earlier_on
         assert!(report.text.contains(words), "{report}");
         assert_eq!(images(&to), images(&root.join("store")));
     }
+}
+
+#[test]
+fn a_backup_of_changes_is_not_restored_from_a_pipe_that_has_no_base() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let root = scratch.path();
+    rich_store(&root.join("store")).close().expect("durable");
+    let set = root.join("set");
+    for kind in [BackupKind::Full, BackupKind::Incremental] {
+        backup(&root.join("store"), &set, kind, &mut quiet).expect("a set");
+    }
+    let path = root.join("pipe");
+    let pipe = PipeTarget::new(std::fs::File::create(&path).expect("writable"));
+    let mut names: Vec<PathBuf> = files(&set.join("base"));
+    names.retain(|name| name.to_string_lossy().contains("-incr"));
+    names.sort_by_key(|name| (name.ends_with("MANIFEST"), name.clone()));
+    assert_eq!(names.len(), 2, "{names:?}");
+    names.insert(0, set.join("SET"));
+    for name in names {
+        let below = name.strip_prefix(&set).expect("below").to_string_lossy();
+        let mut file = pipe.create(&below).expect("a file after the other");
+        file.append(&std::fs::read(&name).expect("readable")).expect("writable");
+        file.finish().expect("writable");
+    }
+    pipe.close().expect("writable");
+    let wanted = request(root, RestoreTo::Store(root.join("again")));
+    let source = std::fs::File::open(&path).expect("just written");
+    let refused = restore_from_pipe(&wanted, source, &mut quiet).expect_err("it has no base");
+    assert!(refused.to_string().contains("holds changes alone"), "{refused}");
+    assert_eq!(refused.exit_code(), 65);
+    assert!(!root.join("again").exists());
 }
