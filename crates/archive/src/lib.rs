@@ -4,6 +4,7 @@
 mod bytes;
 mod ids;
 mod kind;
+
 mod target;
 
 mod chunk;

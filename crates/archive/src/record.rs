@@ -7,6 +7,8 @@ mod scan;
 
 pub(crate) use scan::{Heal, Healed, Identity, Scan, Scanned, VolumeFile, damage_in, damage_of};
 
+pub(crate) use crate::bytes::GRID;
+
 use crate::bytes::Fields;
 use crate::kind::RecordKind;
 
@@ -14,8 +16,6 @@ use crate::kind::RecordKind;
 pub(crate) const MAGIC: [u8; 8] = *b"MBARREC1";
 /// Bytes of a header.
 pub(crate) const HEADER_SIZE: usize = 64;
-/// Records begin at multiples of this.
-pub(crate) const GRID: u64 = 64;
 /// The most bytes a payload may have, stored or raw.
 pub(crate) const PAYLOAD_SIZE_MAX: u32 = 512 << 20;
 /// The version of the records that this crate writes, and the highest that it reads.

@@ -43,11 +43,12 @@ pub fn archive_drill(set: &Path, scratch: &Path, observe: Observe<'_>) -> Result
         .map_err(|error| Error::needs_human(format!("{}: {error}", store.display())))?;
     let found = found?;
     let text = format!(
-        "drill of backup {id}: {} mailboxes and {} messages ({}) restored; {}",
+        "drill of backup {id}: {} mailboxes and {} messages ({}) restored; {}{}",
         amount.mailboxes,
         amount.messages,
         bytes(amount.content_bytes),
-        if found.is_empty() { "all as the outlines say" } else { "NOT as the outlines say" }
+        if found.is_empty() { "all as the outlines say" } else { "NOT as the outlines say" },
+        if plan.logs.is_empty() { "" } else { "; the archived log after it is NOT replayed" }
     );
     let document = serde_json::json!({
         "backup": id.to_string(), "amount": amount, "plan": plan, "differences": found,

@@ -116,8 +116,9 @@ fn tell(observe: Observe<'_>, what: &str, progress: Progress) {
     });
 }
 
-/// Restores from the backup that comes out of `source`, as [`restore`](super::restore()) does from a set; `request.set` is not looked at. Nothing counts as restored before the end of
-/// the pipe has said that everything came.
+/// Restores from the backup that comes out of `source`, as [`restore`](super::restore()) does from
+/// a set; `request.set` is not looked at. Nothing counts as restored before the end of the pipe has
+/// said that everything came.
 ///
 /// # Errors
 ///

@@ -82,8 +82,8 @@ pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobRepo
     let until = until(request.until.as_deref(), request.backup.as_deref())?;
     let plan = set.plan_restore(until).map_err(refused)?;
     expect_free(place, "a restore replaces nothing")?;
-    expect_reach(&request.set, &plan)?;
     expect_no_replay(&request.set, &plan)?;
+    expect_reach(&request.set, &plan)?;
     let (state, chosen) = choose(&set, &plan, request)?;
     let amount = chosen.amount();
     let document = serde_json::json!({
@@ -148,19 +148,18 @@ fn refused(error: ArchiveError) -> Error {
     }
 }
 
-/// The set reaches the moment.
+/// The set reaches the moment, if one is asked for. The newest backup needs no log.
 fn expect_reach(set: &Path, plan: &RestorePlan) -> Result<(), Error> {
-    if matches!(plan.until, Until::Latest | Until::WallUs(_)) && plan.logs.is_empty() {
+    if plan.until == Until::Latest {
         return Ok(());
     }
     let Some(gap) = plan.gaps.first() else { return Ok(()) };
     let to = gap.to.map_or_else(|| "the end".to_owned(), |to| to.to_string());
     Err(Error::bad_input(format!(
         "{}: the moment asked for needs the log from {} to {to}, which is not in the set; nothing \
-         was touched; restore until {}, or put the missing log there",
+         was touched; restore what a backup shows with --backup",
         set.display(),
-        gap.after,
-        plan.reaches
+        gap.after
     )))
 }
 
@@ -172,9 +171,9 @@ fn expect_no_replay(set: &Path, plan: &RestorePlan) -> Result<(), Error> {
     };
     let last = plan.backups.last().map(|step| step.id.to_string()).unwrap_or_default();
     Err(Error::bad_input(format!(
-        "{}: the moment asked for lies after backup {last}, in the archived log from {} on ({}), and \
-         this program cannot replay archived log yet; nothing was touched; restore the state of the \
-         backup with --backup {last}, or ask for a moment that a backup shows",
+        "{}: the moment asked for lies after backup {last}, in the archived log from {} on ({}), \
+         and this program cannot replay archived log yet; nothing was touched; restore the state \
+         of the backup with --backup {last}, or ask for a moment that a backup shows",
         set.display(),
         first.after,
         first.file
