@@ -113,6 +113,51 @@ fn crates_name_only_what_lies_below_them() {
     check("arrows go downwards only", findings);
 }
 
+/// The modules of a crate by level: groups of `mod` lines in its `lib.rs`, parted by empty lines,
+/// lowest first.
+fn module_levels(lib: &str) -> BTreeMap<&str, usize> {
+    let mut levels = BTreeMap::new();
+    let mut level = 0;
+    for line in lib.lines() {
+        if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+            levels.insert(name, level);
+        } else if line.is_empty() {
+            level += 1;
+        }
+    }
+    levels
+}
+
+/// The modules of its own crate that a source file names outside of its tests.
+fn own_modules(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    let end = |rest: &str| rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+    code.split("crate::").skip(1).map(move |rest| &rest[..end(rest).unwrap_or(rest.len())])
+}
+
+#[test]
+fn modules_of_the_archive_name_only_modules_of_lower_levels() {
+    let folder = root().join("crates/archive/src");
+    let lib = fs::read_to_string(folder.join("lib.rs")).expect("lib.rs");
+    let levels = module_levels(&lib);
+    assert!(levels.len() > 20 && levels["bytes"] < levels["writer"], "{levels:?}");
+    let mut paths = Vec::new();
+    files_below(&folder, ".rs", &mut paths);
+    let mut findings = Vec::new();
+    for path in paths {
+        let below = path.strip_prefix(&folder).expect("below").to_string_lossy().into_owned();
+        let own = below.split(['/', '.']).next().unwrap_or_default();
+        let Some(level) = levels.get(own) else { continue };
+        let text = fs::read_to_string(&path).expect("UTF-8 source");
+        for named in own_modules(&text).filter(|named| *named != own) {
+            if levels.get(named).is_none_or(|named| named >= level) {
+                findings.push(format!("{below} names {named}"));
+            }
+        }
+    }
+    check("modules name only lower ones", findings);
+}
+
 /// Collects the functions of a file with more code lines than allowed.
 struct LongFunctions<'a> {
     lines: Vec<&'a str>,

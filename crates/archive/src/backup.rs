@@ -2,20 +2,23 @@
 
 mod contents;
 mod outlines;
+mod streams;
 
 pub use contents::{Content, Contents};
 pub use outlines::{OutlineParts, Outlines};
+pub use streams::{StreamInfo, StreamReader};
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::catalog::{Catalog, Place, damage_in};
+use crate::catalog::{Catalog, LogPlace, Place};
 use crate::error::{ArchiveError, Damage};
 use crate::frame::Frame;
 use crate::ids::ContentId;
+use crate::kind::RecordKind;
+use crate::locate;
 use crate::manifest::Manifest;
-use crate::record::{Record, RecordKind, VolumeFile};
-use crate::stream::{StreamInfo, StreamReader};
+use crate::record::{Record, VolumeFile, damage_in};
 
 /// One backup, or what is left of it, for reading.
 ///
@@ -68,7 +71,12 @@ impl Backup {
     /// not whole; the others follow.
     #[must_use]
     pub fn outlines(&self) -> Outlines<'_> {
-        Outlines::new(self)
+        Outlines::new(self, None)
+    }
+
+    /// The same, of the mailbox called `only` alone if there is a name: no other outline is read.
+    pub(crate) fn outlines_of<'a>(&'a self, only: Option<&'a str>) -> Outlines<'a> {
+        Outlines::new(self, only)
     }
 
     /// The outlines, record by record, by mailbox and part; for mailboxes too large for memory,
@@ -116,6 +124,27 @@ impl Backup {
         Err(first_error.unwrap_or(ArchiveError::NoContent { id: *id }))
     }
 
+    /// Whether an index names a content whose id begins like this one.
+    pub(crate) fn may_hold(&self, id: &ContentId) -> bool {
+        self.catalog().frames(id.prefix()).next().is_some()
+    }
+
+    /// Whether it holds a content; the frame that should have it is read.
+    #[must_use]
+    pub fn holds(&self, id: &ContentId) -> bool {
+        self.may_hold(id) && self.content(id).is_ok()
+    }
+
+    /// The LOG records of a segment, by LSN.
+    pub(crate) fn log_places(&self) -> &[LogPlace] {
+        &self.catalog().logs
+    }
+
+    /// The first bytes of the ids of all contents that indexes name.
+    pub(crate) fn content_prefixes(&self) -> impl Iterator<Item = u64> + '_ {
+        self.catalog().contents.iter().map(|entry| entry.prefix)
+    }
+
     /// The named streams, by name.
     #[must_use]
     pub fn streams(&self) -> Vec<StreamInfo> {
@@ -150,7 +179,7 @@ impl Backup {
     }
 
     fn catalog(&self) -> &Catalog {
-        self.catalog.get_or_init(|| Catalog::load(&self.volumes))
+        self.catalog.get_or_init(|| locate::load(&self.volumes))
     }
 
     /// The record of kind `kind` at `place`.

@@ -1,5 +1,8 @@
 //! Fields and items of record payloads: little-endian numbers, counted texts, tagged items.
 
+/// Records and sections begin at multiples of this.
+pub(crate) const GRID: u64 = 64;
+
 /// The bytes are not what the format says; the text names the field.
 pub(crate) type Malformed = &'static str;
 

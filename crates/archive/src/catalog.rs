@@ -1,11 +1,10 @@
-//! Where the records of a backup are: read from the indexes, or found by a scan.
+//! Where the records of a backup are.
+
+use rehome_log::Lsn;
 
 use crate::error::Damage;
-use crate::frame::Frame;
-use crate::index;
-use crate::outline::{OutlinePart, decode_part};
-use crate::record::{FLAG_LAST, GRID, Record, RecordKind, Scanned, VolumeFile};
-use crate::stream;
+use crate::outline::OutlinePart;
+use crate::record::GRID;
 
 /// Where a record begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +74,18 @@ pub(crate) struct ContentEntry {
     pub(crate) place: Place,
 }
 
+/// A LOG record of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogPlace {
+    pub(crate) place: Place,
+    /// The log record before its first one.
+    pub(crate) after: Lsn,
+    /// Its last log record.
+    pub(crate) last: Lsn,
+    pub(crate) first_wall_us: i64,
+    pub(crate) last_wall_us: i64,
+}
+
 /// Where the records of a backup are.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
@@ -84,68 +95,19 @@ pub(crate) struct Catalog {
     pub(crate) chunks: Vec<ChunkEntry>,
     /// By prefix.
     pub(crate) contents: Vec<ContentEntry>,
+    /// By LSN.
+    pub(crate) logs: Vec<LogPlace>,
     /// What could not be read for it.
     pub(crate) damage: Vec<Damage>,
 }
 
 impl Catalog {
-    /// The catalog of `volumes`, from each one's index if that is whole, else by a scan.
-    pub(crate) fn load(volumes: &[Result<VolumeFile, Damage>]) -> Catalog {
-        let mut catalog = Catalog::default();
-        for (number, volume) in (0..).zip(volumes) {
-            match volume {
-                Err(damage) => catalog.damage.push(damage.clone()),
-                Ok(volume) => match index::read(volume, number) {
-                    Ok(part) => catalog.append(part),
-                    Err(_) => catalog.scan(volume, number),
-                },
-            }
-        }
-        catalog.sort();
-        catalog
-    }
-
     pub(crate) fn append(&mut self, mut other: Catalog) {
         self.outlines.append(&mut other.outlines);
         self.chunks.append(&mut other.chunks);
         self.contents.append(&mut other.contents);
+        self.logs.append(&mut other.logs);
         self.damage.append(&mut other.damage);
-    }
-
-    fn scan(&mut self, volume: &VolumeFile, number: u32) {
-        for scanned in volume.scan() {
-            match scanned {
-                Scanned::Damage(damage) => self.damage.push(damage),
-                Scanned::Record(record) => {
-                    if let Err(what) = self.note(&record, Place::new(number, record.offset)) {
-                        self.damage.push(damage_in(volume, &record, what));
-                    }
-                }
-            }
-        }
-    }
-
-    fn note(&mut self, record: &Record, place: Place) -> Result<(), String> {
-        match record.head.kind {
-            RecordKind::Outline => {
-                let part = decode_part(&record.payload()?)?;
-                self.outlines.push(OutlineEntry::of(place, &part));
-            }
-            RecordKind::Data => {
-                let frame = Frame::decode(record.payload()?)?;
-                for entry in &frame.entries {
-                    self.contents.push(ContentEntry { prefix: entry.id.prefix(), place });
-                }
-            }
-            RecordKind::Stream => {
-                let payload = record.payload()?;
-                let (name, chunk, _) = stream::decode_chunk(&payload)?;
-                let last = record.head.flags & FLAG_LAST != 0;
-                self.chunks.push(ChunkEntry { place, name, chunk, last });
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     /// Brings everything into order; a record that was found twice counts once.
@@ -155,6 +117,7 @@ impl Catalog {
         self.chunks.sort_by(|a, b| (&a.name, a.chunk, a.place).cmp(&(&b.name, b.chunk, b.place)));
         self.chunks.dedup_by(|a, b| a.name == b.name && a.chunk == b.chunk);
         self.contents.sort_unstable();
+        self.logs.sort_by_key(|entry| (entry.after, entry.place));
     }
 
     /// The frames that may hold contents whose ids begin with `prefix`.
@@ -162,22 +125,5 @@ impl Catalog {
         let start = self.contents.partition_point(|entry| entry.prefix < prefix);
         let entries = self.contents[start..].iter();
         entries.take_while(move |entry| entry.prefix == prefix).map(|entry| entry.place)
-    }
-}
-
-/// `what` is wrong with the payload of `record`, although its hash is right.
-pub(crate) fn damage_in(volume: &VolumeFile, record: &Record, what: impl Into<String>) -> Damage {
-    damage_of(&volume.name, record, what)
-}
-
-/// The same for a record of the volume called `file`.
-pub(crate) fn damage_of(file: &str, record: &Record, what: impl Into<String>) -> Damage {
-    Damage {
-        file: file.to_owned(),
-        offset: record.offset,
-        length: record.head.size_bytes(),
-        record: Some(record.head.sequence),
-        kind: Some(record.head.kind),
-        what: what.into(),
     }
 }

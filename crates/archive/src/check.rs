@@ -19,13 +19,17 @@ pub enum CheckLevel {
     Deep,
 }
 
-/// How far a check or survey has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of volumes dealt with.
-    pub done_bytes: u64,
-    /// Bytes of all volumes.
-    pub total_bytes: u64,
+/// What a check of the archived log found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReport {
+    /// Segments.
+    pub segments: u64,
+    /// Records whose hash was checked.
+    pub records: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Every place that is not as it was written.
+    pub damage: Vec<Damage>,
 }
 
 /// What a check found.
@@ -45,15 +49,19 @@ pub struct CheckReport {
     pub absent: u64,
     /// Every place that is not as it was written.
     pub damage: Vec<Damage>,
+    /// Places that are not as they were written, whose bytes came back from parity: nothing of
+    /// them is lost as long as parity is there. `Set::repair` writes them anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub healed: Vec<Damage>,
     /// The mailboxes that are not whole, those with absent contents too. Damage found at
     /// [`CheckLevel::Structure`] names none.
     pub mailboxes: Vec<MailboxFate>,
 }
 
 impl CheckReport {
-    /// Whether everything that the backup held when it was made is there.
+    /// Whether everything is as it was when the backup was made.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.damage.is_empty()
+        self.damage.is_empty() && self.healed.is_empty()
     }
 }

@@ -93,6 +93,11 @@ fn work(queue: &Mutex<Receiver<Job>>, level: i32) {
     }
 }
 
+/// Compresses `raw` on the caller's thread.
+pub(crate) fn compress(level: i32, raw: Vec<u8>) -> Packed {
+    pack(&mut Compressor::new(level).ok(), raw)
+}
+
 /// Compresses `raw` if that saves at least a 32nd; less is not worth decompressing it later.
 fn pack(compressor: &mut Option<Compressor<'_>>, raw: Vec<u8>) -> Packed {
     let raw_len = raw.len();

@@ -5,8 +5,10 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use rehome_log::Lsn;
+
 use crate::ids::{BackupId, ContentId, SetId, StoreId};
-use crate::record::RecordKind;
+use crate::kind::RecordKind;
 
 /// A place in a set whose bytes are not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +158,63 @@ pub enum ArchiveError {
         /// The backup.
         id: BackupId,
     },
+    /// A backup builds upon something that is not there as it was.
+    #[error(
+        "backup {backup} cannot be used: at {at}, {what}; use an older backup, \
+         or put the missing one back"
+    )]
+    BrokenChain {
+        /// The backup asked for.
+        backup: BackupId,
+        /// Where its chain does not hold.
+        at: BackupId,
+        /// What is wrong there.
+        what: String,
+    },
+    /// A differential or incremental backup has nothing to build upon.
+    #[error(
+        "there is no backup that a {kind} one could build upon{why}; nothing was written; \
+         make a full one first"
+    )]
+    NoBase {
+        /// The kind asked for.
+        kind: &'static str,
+        /// Why a backup that is there will not do.
+        why: String,
+    },
+    /// No backup shows the moment asked for or an earlier one.
+    #[error(
+        "no usable backup is as old as the moment asked for{}{}; nothing was touched; \
+         ask for a later moment",
+        describe_oldest(.oldest),
+        if reasons.is_empty() { String::new() } else { format!(" ({reasons})") }
+    )]
+    NothingToRestore {
+        /// The oldest usable backup and the state that it shows.
+        oldest: Option<(BackupId, Lsn)>,
+        /// Why older ones are not usable.
+        reasons: String,
+    },
+    /// Log records that were to be kept do not follow those that were kept before.
+    #[error(
+        "the log is archived up to {archived}, and {offered} was offered as the next one's \
+         predecessor; nothing of it was kept; make a full backup, or archive what lies between"
+    )]
+    LogGap {
+        /// The last log record that is archived.
+        archived: Lsn,
+        /// What the record that was offered follows.
+        offered: Lsn,
+    },
+    /// Somebody holds a lease that keeps this from being done.
+    #[error(
+        "{file} says that the set is in use: restores and retention do not go together; nothing \
+         was touched; wait for it to end, or for the time in its name, or remove a stale one"
+    )]
+    Leased {
+        /// The lease, as the target names it.
+        file: String,
+    },
     /// The backup has no such content.
     #[error("backup holds no content {id}")]
     NoContent {
@@ -231,6 +290,13 @@ pub enum ArchiveError {
         /// The first damage found.
         first: Damage,
     },
+}
+
+fn describe_oldest(oldest: &Option<(BackupId, Lsn)>) -> String {
+    match oldest {
+        None => String::new(),
+        Some((id, lsn)) => format!("; the oldest is {id}, which shows {lsn}"),
+    }
 }
 
 impl ArchiveError {

@@ -72,11 +72,13 @@ pub(crate) struct Fates {
 
 impl Fates {
     /// Works out the fates from a deep `survey` of `volumes`; `mailbox_count` is how many mailboxes
-    /// there were, and `absent` holds prefixes of contents that never were in the backup.
+    /// there were; `elsewhere` holds prefixes of contents, sorted, that are in what the backup
+    /// builds upon, and `absent` of those that never were in it.
     pub(crate) fn of(
         volumes: &[Result<VolumeFile, Damage>],
         survey: &Survey,
         mailbox_count: Option<u64>,
+        elsewhere: &[u64],
         absent: &HashSet<u64>,
     ) -> Fates {
         let mut unexplained = 0;
@@ -94,7 +96,10 @@ impl Fates {
         for entry in &survey.found.outlines {
             let Some(part) = read_part(volumes, entry) else { continue };
             let tally = mailboxes.entry(entry.mailbox).or_default();
-            unexplained += tally.note_part(&part, &survey.good, absent);
+            let is_there = |prefix: u64| {
+                [&survey.good, elsewhere].iter().any(|good| good.binary_search(&prefix).is_ok())
+            };
+            unexplained += tally.note_part(&part, &is_there, absent);
         }
         let mailboxes = mailboxes.into_iter().map(|(number, tally)| tally.fate(number)).collect();
         Fates { mailboxes, unexplained }
@@ -134,14 +139,19 @@ impl Tally {
     }
 
     /// Returns how many messages are lost that `absent` does not explain.
-    fn note_part(&mut self, part: &OutlinePart, good: &[u64], absent: &HashSet<u64>) -> u64 {
+    fn note_part(
+        &mut self,
+        part: &OutlinePart,
+        is_there: &dyn Fn(u64) -> bool,
+        absent: &HashSet<u64>,
+    ) -> u64 {
         self.name = Some(part.outline.name.clone());
         self.parts += 1;
         let mut unexplained = 0;
         for folder in &part.outline.folders {
             for message in &folder.messages {
                 let prefix = message.content.prefix();
-                if good.binary_search(&prefix).is_ok() {
+                if is_there(prefix) {
                     continue;
                 }
                 unexplained += u64::from(!absent.contains(&prefix));

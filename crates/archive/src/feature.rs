@@ -28,10 +28,33 @@ pub struct Features {
 
 /// Bits of `ro_compat` known here.
 const RO_COMPAT_KNOWN: u64 = 0;
+/// Bit of `compat`: the backup's volumes have parity.
+const PARITY: u8 = 0;
+/// The backup holds changes alone.
+const CHAIN: u8 = 0;
 /// Bits of `incompat` known here.
-const INCOMPAT_KNOWN: u64 = 0;
+const INCOMPAT_KNOWN: u64 = 1 << CHAIN;
 
 impl Features {
+    /// Adds the feature of backups whose volumes have parity.
+    pub(crate) fn with_parity(mut self) -> Features {
+        let (name, since) = ("parity".to_owned(), "0.1.0".to_owned());
+        self.compat.push(Feature { bit: PARITY, name, since });
+        self
+    }
+
+    /// Whether the volumes have parity.
+    pub(crate) fn has_parity(&self) -> bool {
+        self.compat.iter().any(|feature| feature.bit == PARITY)
+    }
+
+    /// Adds the feature of backups that build upon others.
+    pub(crate) fn with_chain(mut self) -> Features {
+        let (name, since) = ("chain".to_owned(), "0.1.0".to_owned());
+        self.incompat.push(Feature { bit: CHAIN, name, since });
+        self
+    }
+
     /// # Errors
     ///
     /// [`ArchiveError::UnknownFeature`] if these features keep this program from reading.

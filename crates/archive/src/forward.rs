@@ -12,17 +12,18 @@ pub use unpack::unpack_pipe;
 use std::io::Read;
 
 use crate::backup::Content;
-use crate::catalog::damage_of;
 use crate::error::{ArchiveError, Damage};
 use crate::forward::files::{Files, PIPE};
 use crate::frame::Frame;
+use crate::head::VolumeHead;
 use crate::ids::{BackupId, SetId, StoreId, hex};
-use crate::layout::{self, BASE, MANIFEST, MANIFEST_SIZE_MAX};
+use crate::kind::{BackupKind, RecordKind};
+use crate::layout::{self, MANIFEST_SIZE_MAX};
 use crate::manifest::{Manifest, VolumeEntry};
+use crate::names::{self, BASE, MANIFEST, volume_number};
 use crate::outline::{MailboxOutline, decode_part};
-use crate::record::{HEADER_SIZE, PAYLOAD_SIZE_MAX, Record, RecordHead, RecordKind};
+use crate::record::{HEADER_SIZE, PAYLOAD_SIZE_MAX, Record, RecordHead, damage_of};
 use crate::set_file::{self, SetFile};
-use crate::volume::{VolumeHead, volume_number};
 
 /// Bytes of a payload that are read at a time: a length that lies costs no more memory.
 const PIECE_SIZE: usize = 1 << 20;
@@ -38,6 +39,7 @@ pub struct PipeReader<'a> {
     set: SetFile,
     folder: String,
     id: BackupId,
+    kind: BackupKind,
     volume: Option<OpenVolume>,
     volumes: Vec<VolumeEntry>,
     sequence: u32,
@@ -84,6 +86,7 @@ impl<'a> PipeReader<'a> {
             set,
             folder: String::new(),
             id: BackupId([0; 8]),
+            kind: BackupKind::Full,
             volume: None,
             volumes: Vec::new(),
             sequence: 0,
@@ -107,6 +110,13 @@ impl<'a> PipeReader<'a> {
     #[must_use]
     pub fn id(&self) -> BackupId {
         self.id
+    }
+
+    /// Its kind. One of changes alone cannot be restored from the pipe, which has not what it
+    /// builds upon; [`unpack_pipe`] brings it there.
+    #[must_use]
+    pub fn kind(&self) -> BackupKind {
+        self.kind
     }
 
     /// The set that it was made for.
@@ -251,9 +261,9 @@ impl<'a> PipeReader<'a> {
         let Some((folder, file)) = parts.and_then(|rest| rest.split_once('/')) else {
             return Ok(());
         };
-        let Some((_, _, id)) = layout::parse_folder_name(folder) else { return Ok(()) };
+        let Some((_, kind, id)) = names::parse_folder_name(folder) else { return Ok(()) };
         if self.folder.is_empty() {
-            (self.folder, self.id) = (folder.to_owned(), id);
+            (self.folder, self.kind, self.id) = (folder.to_owned(), kind, id);
         } else if self.folder != folder {
             return Err(self.files.damaged("it carries two backups"));
         }
@@ -363,7 +373,8 @@ impl<'a> PipeReader<'a> {
         if volume.first_record.is_none() {
             volume.first_record = Some(sequence);
             let head = VolumeHead::decode(&name, &record)?;
-            if (head.backup_id, head.set_id) != (self.id, self.set.set_id) {
+            let found = (head.backup_id, head.set_id, head.header.kind);
+            if found != (self.id, self.set.set_id, self.kind) {
                 return Err(self.damaged(&record, "the volume is of another backup or set"));
             }
         }

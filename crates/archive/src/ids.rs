@@ -97,6 +97,10 @@ identifier!(
     BackupId, 8, "backup id"
 );
 identifier!(
+    /// Names a log segment within the sets of one store.
+    SegmentId, 8, "segment id"
+);
+identifier!(
     /// Names a backup set.
     SetId, 16, "set id"
 );
@@ -124,6 +128,13 @@ impl BackupId {
     /// What every record of this backup carries to tell it from records of others.
     pub(crate) fn tag(self) -> u32 {
         u32::from_be_bytes([self.0[0], self.0[1], self.0[2], self.0[3]])
+    }
+}
+
+impl SegmentId {
+    /// What every record of this segment carries to tell it from records of others.
+    pub(crate) fn tag(self) -> u32 {
+        BackupId(self.0).tag()
     }
 }
 

@@ -1,13 +1,17 @@
 //! Index and trailer: the last records of a volume, which say where the others are.
 
 use crate::bytes::{Fields, Malformed, put_item, put_text, put_u32, put_u64};
-use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place, damage_in};
+use rehome_log::Lsn;
+
+use crate::catalog::{Catalog, ChunkEntry, ContentEntry, LogPlace, OutlineEntry, Place};
 use crate::error::Damage;
-use crate::record::{GRID, RecordKind, VolumeFile, record_size};
+use crate::kind::RecordKind;
+use crate::record::{GRID, VolumeFile, damage_in, record_size};
 
 const OUTLINE: u8 = 1;
 const CHUNK: u8 = 2;
 const CONTENTS: u8 = 3;
+const LOG: u8 = 4;
 
 /// Contents in one item.
 const CONTENTS_COUNT: usize = 64 << 10;
@@ -54,6 +58,16 @@ pub(crate) fn encode(catalog: &mut Catalog) -> Vec<Vec<u8>> {
             }
         });
     }
+    for entry in &catalog.logs {
+        room(&mut payloads);
+        put_item(payloads.last_mut().expect("there is one"), LOG, |to| {
+            put_u32(to, entry.place.cell());
+            put_u64(to, entry.after.to_u64());
+            put_u64(to, entry.last.to_u64());
+            to.extend_from_slice(&entry.first_wall_us.to_le_bytes());
+            to.extend_from_slice(&entry.last_wall_us.to_le_bytes());
+        });
+    }
     payloads
 }
 
@@ -86,6 +100,13 @@ pub(crate) fn decode(
                     let place = Place::from_cell(volume, body.u32()?);
                     catalog.contents.push(ContentEntry { prefix, place });
                 }
+            }
+            LOG => {
+                let place = Place::from_cell(volume, body.u32()?);
+                let (after, last) = (Lsn::from_u64(body.u64()?), Lsn::from_u64(body.u64()?));
+                let first_wall_us = i64::from_le_bytes(body.array()?);
+                let last_wall_us = i64::from_le_bytes(body.array()?);
+                catalog.logs.push(LogPlace { place, after, last, first_wall_us, last_wall_us });
             }
             // Not wanted, or of a later version that lets it be ignored.
             _ => {}

@@ -1,47 +1,90 @@
 #![doc = include_str!("../README.md")]
 
-mod backup;
+// Lowest level first; a module names modules of lower levels only.
 mod bytes;
-mod catalog;
-mod check;
-mod compress;
-mod error;
-mod fate;
-mod feature;
-mod forward;
-mod frame;
 mod ids;
-mod index;
-mod layout;
-mod manifest;
-mod outline;
-mod record;
-mod salvage;
-mod set;
-mod set_file;
-mod stream;
-mod survey;
+mod kind;
+
 mod target;
+
+mod chunk;
+mod entry;
+mod error;
+mod frame;
+mod names;
+mod outline;
+
+mod cursors;
+mod feature;
+mod record;
 mod text;
-mod verify;
+
+mod catalog;
+mod compress;
+mod manifest;
+mod parity;
+
+mod head;
+mod heal;
+mod index;
+mod info;
+mod set_file;
+
+mod chain;
+mod layout;
+mod locate;
 mod volume;
+
+mod backup;
+mod expire;
+mod lease;
+mod plan;
+mod survey;
+
+mod fate;
+
+mod check;
+mod salvage;
+mod segment;
+mod state;
+
+mod verify;
+
+mod forward;
+mod set;
 mod writer;
-pub use backup::{Backup, Content, Contents, OutlineParts, Outlines};
-pub use check::{CheckLevel, CheckReport, Progress};
+
+mod archiver;
+
+#[cfg(test)]
+mod testing;
+
+pub use archiver::{ArchiverOptions, LogArchiver};
+pub use backup::{Backup, Content, Contents, OutlineParts, Outlines, StreamInfo, StreamReader};
+pub use check::{CheckLevel, CheckReport, LogReport};
+pub use cursors::{Cursors, MailboxCursor};
+pub use entry::LogEntry;
 pub use error::{ArchiveError, Damage};
+pub use expire::{ExpirePlan, ExpiredBackup, plan_expire};
 pub use fate::{Fate, LostMessages, MailboxFate};
 pub use feature::{Feature, Features};
 pub use forward::{PipeReader, check_pipe, unpack_pipe};
-pub use ids::{BackupId, ContentId, IdParseError, SetId, StoreId};
+pub use ids::{BackupId, ContentId, IdParseError, SegmentId, SetId, StoreId};
+pub use info::{BackupInfo, BackupState, LogInfo};
+pub use kind::{BackupKind, RecordKind};
+pub use lease::{Lease, LeaseKind};
 pub use manifest::{
-    BackupHeader, BackupKind, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals,
-    VolumeEntry,
+    BackupHeader, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals, VolumeEntry,
 };
-pub use outline::{FolderOutline, MailboxOutline, MessageOutline, OutlinePart};
-pub use record::RecordKind;
+pub use outline::{
+    ExpungeOutline, FolderOutline, MailboxOutline, MessageOutline, OutlineChanges, OutlinePart,
+};
+pub use plan::{BackupStep, Gap, LogStep, RestorePlan, Until, plan};
 pub use salvage::{Salvage, salvage};
-pub use set::{BackupInfo, BackupState, Set};
-pub use stream::{StreamInfo, StreamReader};
+pub use segment::{LogHeader, LogSegment, SegmentHead};
+pub use set::{Base, Set};
+pub use state::{State, StateContents};
+pub use survey::Progress;
 pub use target::{DiskTarget, PipeTarget, SourceFile, Target, TargetFile};
 #[cfg(feature = "s3")]
 pub use target::{S3Options, S3Target};

@@ -7,44 +7,12 @@ use rehome_log::Lsn;
 use crate::error::ArchiveError;
 use crate::feature::Features;
 use crate::ids::{BackupId, ContentId, SetId, StoreId};
+use crate::kind::BackupKind;
+use crate::names::volume_number;
 use crate::text;
-use crate::volume::volume_number;
 
 /// The version of the format that this crate writes, and the highest that it reads.
 pub const FORMAT_VERSION: u16 = 1;
-
-/// What a backup holds of its store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BackupKind {
-    /// Everything.
-    Full,
-    /// Everything, without being the base of later backups.
-    Copy,
-    /// What changed since the last full backup. Not written by this version.
-    Differential,
-    /// What changed since the backup before. Not written by this version.
-    Incremental,
-}
-
-impl BackupKind {
-    /// How the kind is called in a folder's name.
-    pub(crate) fn folder_word(self) -> &'static str {
-        match self {
-            BackupKind::Full => "full",
-            BackupKind::Copy => "copy",
-            BackupKind::Differential => "diff",
-            BackupKind::Incremental => "incr",
-        }
-    }
-
-    /// The kind that [`BackupKind::folder_word`] calls `word`.
-    pub(crate) fn from_folder_word(word: &str) -> Option<BackupKind> {
-        let kinds =
-            [BackupKind::Full, BackupKind::Copy, BackupKind::Differential, BackupKind::Incremental];
-        kinds.into_iter().find(|kind| kind.folder_word() == word)
-    }
-}
 
 /// What a backup is of, as its writer states it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,10 +145,6 @@ impl Manifest {
         }
         preamble.features.may_read(file)?;
         let manifest: Manifest = serde_json::from_str(json).map_err(bad)?;
-        if manifest.base.is_some() {
-            let what = "restoring a backup that builds upon another one".to_owned();
-            return Err(ArchiveError::Unsupported { what });
-        }
         let numbers = (0..=u32::from(u16::MAX)).map(Some).chain(std::iter::repeat(None));
         let named = manifest.volumes.iter().map(|entry| volume_number(&entry.file));
         if !named.zip(numbers).all(|(named, number)| named.map(u32::from) == number) {

@@ -2,8 +2,10 @@
 //!
 //! They come before the contents, so that an archive whose end is lost still names what it lost.
 
+mod apply;
 mod codec;
 
+pub(crate) use apply::apply;
 pub(crate) use codec::{EncodedPart, OutlineEncoder, decode_part};
 
 use std::collections::BTreeMap;
@@ -23,8 +25,33 @@ pub struct MailboxOutline {
     pub subscriptions: Vec<String>,
     /// The highest modification sequence number given out, on deleted things too.
     pub highest_modseq: u64,
-    /// Folders.
+    /// Folders; all of them in outlines of every kind.
     pub folders: Vec<FolderOutline>,
+    /// Present if the messages are those that changed since the backup's base alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<OutlineChanges>,
+}
+
+/// What makes an outline one of changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutlineChanges {
+    /// The base's highest modification sequence number of this mailbox: everything after it is
+    /// here.
+    pub since: u64,
+    /// What went, by modification sequence number.
+    pub expunges: Vec<ExpungeOutline>,
+}
+
+/// A message that went, or a folder that lost its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpungeOutline {
+    /// The folder, by the name that it has now.
+    pub folder: String,
+    /// The message's UID. 0 is the folder itself: it went; or, if a second entry with the same
+    /// number below follows, it got that entry's name.
+    pub uid: u32,
+    /// Modification sequence number of the change.
+    pub modseq: u64,
 }
 
 /// A folder of a mailbox.
@@ -91,6 +118,9 @@ impl MailboxOutline {
             last.messages.append(&mut same.messages);
         }
         self.folders.extend(folders);
+        if let (Some(changes), Some(mut more)) = (&mut self.changes, next.changes) {
+            changes.expunges.append(&mut more.expunges);
+        }
     }
 
     /// How many messages it names.

@@ -5,20 +5,17 @@
 mod forward;
 mod scan;
 
-pub(crate) use scan::{Identity, Scan, Scanned, VolumeFile};
+pub(crate) use scan::{Heal, Healed, Identity, Scan, Scanned, VolumeFile, damage_in, damage_of};
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+pub(crate) use crate::bytes::GRID;
 
 use crate::bytes::Fields;
+use crate::kind::RecordKind;
 
 /// How every record begins.
 pub(crate) const MAGIC: [u8; 8] = *b"MBARREC1";
 /// Bytes of a header.
 pub(crate) const HEADER_SIZE: usize = 64;
-/// Records begin at multiples of this.
-pub(crate) const GRID: u64 = 64;
 /// The most bytes a payload may have, stored or raw.
 pub(crate) const PAYLOAD_SIZE_MAX: u32 = 512 << 20;
 /// The version of the records that this crate writes, and the highest that it reads.
@@ -34,77 +31,6 @@ pub(crate) const CODEC_ZSTD: u8 = 1;
 const HASHED_SIZE: usize = 40;
 const HASH_SIZE: usize = HEADER_SIZE - HASHED_SIZE;
 const _: () = assert!(HEADER_SIZE as u64 == GRID && HASH_SIZE == 24);
-
-/// What a record holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RecordKind {
-    /// First record of a volume: what the volume belongs to.
-    Volume,
-    /// A mailbox's outline, or a part of it.
-    Outline,
-    /// Contents.
-    Data,
-    /// A piece of a named stream.
-    Stream,
-    /// Where the volume's records are.
-    Index,
-    /// Last record of a volume: where the index is.
-    Trailer,
-    /// Log records. Reserved.
-    Log,
-    /// Reed–Solomon parity. Reserved.
-    Parity,
-    /// A kind of a later version; readers pass over it.
-    Unknown(u8),
-}
-
-impl RecordKind {
-    fn to_u8(self) -> u8 {
-        match self {
-            RecordKind::Volume => 1,
-            RecordKind::Outline => 2,
-            RecordKind::Data => 3,
-            RecordKind::Stream => 4,
-            RecordKind::Index => 5,
-            RecordKind::Trailer => 6,
-            RecordKind::Log => 7,
-            RecordKind::Parity => 8,
-            RecordKind::Unknown(number) => number,
-        }
-    }
-
-    fn from_u8(number: u8) -> RecordKind {
-        match number {
-            1 => RecordKind::Volume,
-            2 => RecordKind::Outline,
-            3 => RecordKind::Data,
-            4 => RecordKind::Stream,
-            5 => RecordKind::Index,
-            6 => RecordKind::Trailer,
-            7 => RecordKind::Log,
-            8 => RecordKind::Parity,
-            _ => RecordKind::Unknown(number),
-        }
-    }
-}
-
-impl fmt::Display for RecordKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self {
-            RecordKind::Volume => "volume",
-            RecordKind::Outline => "outline",
-            RecordKind::Data => "data",
-            RecordKind::Stream => "stream",
-            RecordKind::Index => "index",
-            RecordKind::Trailer => "trailer",
-            RecordKind::Log => "log",
-            RecordKind::Parity => "parity",
-            RecordKind::Unknown(number) => return write!(f, "kind {number}"),
-        };
-        f.write_str(word)
-    }
-}
 
 /// A record's header, without magic and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

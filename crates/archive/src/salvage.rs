@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::backup::Backup;
-use crate::check::Progress;
 use crate::error::{ArchiveError, Damage};
 use crate::fate::{Fates, MailboxFate};
 use crate::manifest::{BackupHeader, Manifest};
 use crate::record::{Scanned, VolumeFile};
-use crate::survey::Survey;
+use crate::survey::{Progress, Survey};
 use crate::target::Target;
 
 /// What could be read of a backup, whatever became of it.
@@ -27,18 +26,20 @@ pub struct Salvage {
 }
 
 impl Salvage {
-    /// Surveys `volumes`, which are of one backup.
+    /// Surveys `volumes`, which are of one backup; contents whose ids begin with one of
+    /// `elsewhere`, sorted, are in what it builds upon.
     pub(crate) fn of(
         folder: &str,
         volumes: Vec<Result<VolumeFile, Damage>>,
         manifest: Option<Manifest>,
+        elsewhere: &[u64],
         observe: &mut dyn FnMut(Progress),
     ) -> Salvage {
         let mut survey = Survey::run(&volumes, true, observe);
         let count = manifest.as_ref().map(|manifest| manifest.totals.mailboxes);
         let absent: HashSet<u64> =
             manifest.iter().flat_map(|manifest| &manifest.absent).map(|id| id.prefix()).collect();
-        let mailboxes = Fates::of(&volumes, &survey, count, &absent).mailboxes;
+        let mailboxes = Fates::of(&volumes, &survey, count, elsewhere, &absent).mailboxes;
         let stated = manifest.as_ref().map(|manifest| manifest.header.clone());
         let mut heads = survey.volumes.iter_mut().filter_map(|volume| volume.head.take());
         let header = stated.or_else(|| heads.next().map(|head| head.header));
@@ -91,7 +92,7 @@ pub fn salvage(
     for (_, mut volumes) in backups {
         volumes.sort_by_key(|(number, _)| *number);
         let volumes = volumes.into_iter().map(|(_, volume)| Ok(volume)).collect();
-        let mut salvage = Salvage::of("salvage", volumes, None, observe);
+        let mut salvage = Salvage::of("salvage", volumes, None, &[], observe);
         salvage.damage.extend(unread.iter().cloned());
         salvaged.push(salvage);
     }

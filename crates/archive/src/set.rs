@@ -1,17 +1,28 @@
 //! A set: the backups of one store.
 
+mod chains;
+mod logs;
+mod repair;
+mod retention;
+
+pub use chains::Base;
+
 use std::sync::Arc;
 
 use rehome_log::Lsn;
 
 use crate::backup::Backup;
-use crate::check::{CheckLevel, CheckReport, Progress};
+use crate::check::{CheckLevel, CheckReport};
 use crate::error::{ArchiveError, Damage};
 use crate::ids::{BackupId, SetId, StoreId};
-use crate::layout::{self, BASE, MANIFEST};
-use crate::manifest::{BackupKind, Manifest};
+use crate::info::{BackupInfo, BackupState};
+use crate::kind::BackupKind;
+use crate::layout;
+use crate::manifest::Manifest;
+use crate::names::{self, BASE, MANIFEST};
 use crate::salvage::Salvage;
 use crate::set_file::{SetFile, write};
+use crate::survey::Progress;
 use crate::target::Target;
 use crate::verify;
 
@@ -19,37 +30,6 @@ use crate::verify;
 pub struct Set {
     target: Arc<dyn Target>,
     file: SetFile,
-}
-
-/// Whether a backup can be restored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BackupState {
-    /// It was finished.
-    Complete,
-    /// Its writer stopped before it was finished, or is still at work.
-    Incomplete,
-    /// It was finished, and this program cannot read its manifest.
-    Unreadable {
-        /// Why.
-        what: String,
-    },
-}
-
-/// A backup in a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackupInfo {
-    /// Its id.
-    pub id: BackupId,
-    /// Its folder, as the target names it.
-    pub folder: String,
-    /// Its kind.
-    pub kind: BackupKind,
-    /// The state of the store that it shows.
-    pub lsn_end: Lsn,
-    /// Whether it can be restored.
-    pub state: BackupState,
-    /// Its manifest, if it is complete.
-    pub manifest: Option<Manifest>,
 }
 
 impl Set {
@@ -87,7 +67,7 @@ impl Set {
         let names = self.target.list(BASE).map_err(ArchiveError::target(BASE, "list it"))?;
         let mut backups = Vec::new();
         for name in names {
-            if let Some((lsn_end, kind, id)) = layout::parse_folder_name(&name) {
+            if let Some((lsn_end, kind, id)) = names::parse_folder_name(&name) {
                 backups.push(self.info(format!("{BASE}/{name}"), lsn_end, kind, id)?);
             }
         }
@@ -104,20 +84,30 @@ impl Set {
         id: BackupId,
     ) -> Result<BackupInfo, ArchiveError> {
         let listed = self.target.list(&folder).map_err(ArchiveError::target(&folder, "list it"))?;
-        let (state, manifest) = if !listed.iter().any(|name| name == MANIFEST) {
+        let (state, read) = if !listed.iter().any(|name| name == MANIFEST) {
             (BackupState::Incomplete, None)
         } else {
-            match self.manifest(&folder, id) {
-                Ok(manifest) => (BackupState::Complete, Some(manifest)),
+            match self.read_manifest(&folder, id) {
+                Ok(read) => (BackupState::Complete, Some(read)),
                 Err(error) => (BackupState::Unreadable { what: error.to_string() }, None),
             }
         };
-        Ok(BackupInfo { id, folder, kind, lsn_end, state, manifest })
+        let (manifest, manifest_hash) = read.unzip();
+        Ok(BackupInfo { id, folder, kind, lsn_end, state, manifest, manifest_hash })
     }
 
     /// The manifest in `folder`, if it is of backup `id` of this set.
     fn manifest(&self, folder: &str, id: BackupId) -> Result<Manifest, ArchiveError> {
-        let manifest = layout::read_manifest(&*self.target, folder)?;
+        self.read_manifest(folder, id).map(|(manifest, _)| manifest)
+    }
+
+    /// The same, with its hash.
+    fn read_manifest(
+        &self,
+        folder: &str,
+        id: BackupId,
+    ) -> Result<(Manifest, String), ArchiveError> {
+        let (manifest, hash) = layout::read_manifest(&*self.target, folder)?;
         let is_ours = manifest.backup_id == id
             && manifest.set_id == self.file.set_id
             && manifest.header.store_id == self.file.store_id;
@@ -125,7 +115,7 @@ impl Set {
             let what = "it is the manifest of another backup or set";
             return Err(ArchiveError::file_damaged(&format!("{folder}/{MANIFEST}"), what));
         }
-        Ok(manifest)
+        Ok((manifest, hash))
     }
 
     /// The complete backup that shows the newest state, the one begun last if there are several.
@@ -147,8 +137,12 @@ impl Set {
     pub fn backup(&self, id: BackupId) -> Result<Backup, ArchiveError> {
         let folder = self.complete_folder(id)?;
         let manifest = self.manifest(&folder, id)?;
-        let volumes = layout::open_volumes(&*self.target, &folder, &manifest);
-        Ok(Backup::of_volumes(&folder, volumes, Some(manifest)))
+        Ok(self.open_backup(&folder, manifest))
+    }
+
+    fn open_backup(&self, folder: &str, manifest: Manifest) -> Backup {
+        let volumes = layout::open_volumes(&*self.target, folder, &manifest);
+        Backup::of_volumes(folder, volumes, Some(manifest))
     }
 
     /// Checks a complete backup. Damage is no error: it is in the report, with the mailboxes and
@@ -170,7 +164,11 @@ impl Set {
         match self.manifest(&folder, id) {
             Ok(manifest) => {
                 let target = &*self.target;
-                Ok(verify::check_volumes(target, &folder, &manifest, level, observe))
+                let (elsewhere, broken) = self.elsewhere(&manifest, level);
+                let mut report =
+                    verify::check_volumes(target, &folder, &manifest, level, &elsewhere, observe);
+                report.damage.extend(broken);
+                Ok(report)
             }
             Err(ArchiveError::Damaged(damage)) => {
                 self.check_without_manifest(&folder, id, level, damage, observe)
@@ -189,14 +187,25 @@ impl Set {
     ) -> Result<CheckReport, ArchiveError> {
         let volumes = layout::find_volumes(&*self.target, folder, id)?;
         let bytes = volumes.iter().flatten().map(|volume| volume.size_bytes()).sum();
-        let salvage = Salvage::of(folder, volumes, None, observe);
+        let salvage = Salvage::of(folder, volumes, None, &[], observe);
         let mut damage = vec![manifest_damage];
         damage.extend(salvage.damage);
         let mut mailboxes = salvage.mailboxes;
         mailboxes.retain(|mailbox| mailbox.fate != crate::fate::Fate::Whole);
         let (records, contents, absent) = (0, salvage.contents, 0);
         let backup = id;
-        Ok(CheckReport { backup, level, bytes, records, contents, absent, damage, mailboxes })
+        let healed = Vec::new();
+        Ok(CheckReport {
+            backup,
+            level,
+            bytes,
+            records,
+            contents,
+            absent,
+            damage,
+            healed,
+            mailboxes,
+        })
     }
 
     /// Keeps `report` in the set under `verify/`.
@@ -241,14 +250,41 @@ impl Set {
                 volumes.push(Err(Damage::of_file(&name, "the file is missing")));
             }
         }
-        Ok(Salvage::of(&folder, volumes, manifest, observe))
+        let based = manifest.as_ref();
+        let elsewhere = based.map(|manifest| self.elsewhere(manifest, CheckLevel::Deep).0);
+        Ok(Salvage::of(&folder, volumes, manifest, &elsewhere.unwrap_or_default(), observe))
+    }
+
+    /// What is in the backups that one builds upon: the first bytes of ids of contents, sorted, if
+    /// a check of this level may want them; and what is wrong with its chain.
+    fn elsewhere(&self, manifest: &Manifest, level: CheckLevel) -> (Vec<u64>, Option<Damage>) {
+        if manifest.base.is_none() {
+            return (Vec::new(), None);
+        }
+        let chain = match self.chain(manifest.backup_id) {
+            Ok(chain) => chain,
+            Err(error) => {
+                let folder = self.folder(manifest.backup_id).unwrap_or_default();
+                return (Vec::new(), Some(Damage::of_file(&folder, error.to_string())));
+            }
+        };
+        if level == CheckLevel::Structure {
+            return (Vec::new(), None);
+        }
+        let mut prefixes = Vec::new();
+        for info in chain.iter().filter(|info| info.id != manifest.backup_id) {
+            let Some(manifest) = &info.manifest else { continue };
+            let backup = self.open_backup(&info.folder, manifest.clone());
+            prefixes.extend(backup.content_prefixes());
+        }
+        prefixes.sort_unstable();
+        (prefixes, None)
     }
 
     fn folder(&self, id: BackupId) -> Result<String, ArchiveError> {
         let names = self.target.list(BASE).map_err(ArchiveError::target(BASE, "list it"))?;
-        let is_it = |name: &String| {
-            layout::parse_folder_name(name).is_some_and(|(_, _, found)| found == id)
-        };
+        let is_it =
+            |name: &String| names::parse_folder_name(name).is_some_and(|(_, _, found)| found == id);
         let name = names.into_iter().find(is_it).ok_or(ArchiveError::NoBackup { id })?;
         Ok(format!("{BASE}/{name}"))
     }

@@ -2,16 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place, damage_in};
-use crate::check::Progress;
+use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place};
+use crate::chunk;
 use crate::error::{ArchiveError, Damage};
 use crate::frame::Frame;
+use crate::head::VolumeHead;
 use crate::ids::hex;
 use crate::index;
+use crate::kind::RecordKind;
 use crate::outline::decode_part;
-use crate::record::{FLAG_LAST, Record, RecordKind, Scanned, VolumeFile};
-use crate::stream;
-use crate::volume::VolumeHead;
+use crate::record::{FLAG_LAST, Record, Scanned, VolumeFile, damage_in};
+
+/// How far a check or survey has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of volumes dealt with.
+    pub done_bytes: u64,
+    /// Bytes of all volumes.
+    pub total_bytes: u64,
+}
 
 /// What a volume's headers add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,13 +58,23 @@ impl Survey {
         deep: bool,
         observe: &mut dyn FnMut(Progress),
     ) -> Survey {
-        let sizes = volumes.iter().flatten().map(VolumeFile::size_bytes);
+        let volumes: Vec<_> = volumes.iter().map(Result::as_ref).collect();
+        Survey::of(&volumes, deep, observe)
+    }
+
+    /// The same, of volumes that are somebody else's.
+    pub(crate) fn of(
+        volumes: &[Result<&VolumeFile, &Damage>],
+        deep: bool,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Survey {
+        let sizes = volumes.iter().flatten().map(|volume| volume.size_bytes());
         let total_bytes = sizes.sum();
         let mut survey = Survey::default();
         for (number, volume) in (0..).zip(volumes) {
             match volume {
                 Err(damage) => {
-                    survey.damage.push(damage.clone());
+                    survey.damage.push((*damage).clone());
                     survey.volumes.push(VolumeSummary::default());
                 }
                 Ok(volume) => {
@@ -158,7 +177,7 @@ impl Survey {
             RecordKind::Data => return self.frame(record, place, part),
             RecordKind::Stream => {
                 let payload = record.payload()?;
-                let (name, chunk, _) = stream::decode_chunk(&payload)?;
+                let (name, chunk, _) = chunk::decode_chunk(&payload)?;
                 let last = record.head.flags & FLAG_LAST != 0;
                 part.chunks.push(ChunkEntry { place, name, chunk, last });
             }

@@ -34,6 +34,12 @@ pub trait Target: Send + Sync {
         true
     }
 
+    /// Whether parity is written beside volumes. Without it nothing here can be repaired: a pipe
+    /// takes one file at a time, and a bucket keeps its objects whole by itself.
+    fn takes_parity(&self) -> bool {
+        true
+    }
+
     /// Starts file `name`. Nobody sees it under that name before it is finished.
     ///
     /// # Errors
@@ -64,6 +70,18 @@ pub trait Target: Send + Sync {
     ///
     /// Whatever the target says.
     fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+
+    /// Removes finished file `name`, or one whose writer stopped; an empty folder may
+    /// stay or go.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `Unsupported` if the target cannot take anything away, as without this method;
+    /// whatever the target says.
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let text = format!("{name}: files cannot be removed from this target");
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
 }
 
 /// A file being written. Dropped before [`TargetFile::finish`], it never gets its name.

@@ -17,6 +17,12 @@ pub(crate) fn seal(mut text: String) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// The hash on the last line of a sealed text that was unsealed before.
+pub(crate) fn hash(sealed: &[u8]) -> String {
+    let line = sealed.get(sealed.len().saturating_sub(65)..).unwrap_or_default();
+    String::from_utf8_lossy(line).trim_end().to_owned()
+}
+
 /// `value` as JSON in the order of its fields, two blanks a level, with its hash line.
 pub(crate) fn seal_json<T: Serialize>(value: &T) -> Result<Vec<u8>, ArchiveError> {
     let mut json = serde_json::to_string_pretty(value)

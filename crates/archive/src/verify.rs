@@ -6,17 +6,18 @@ use std::io;
 use serde::Serialize;
 
 use crate::backup::Backup;
-use crate::check::{CheckLevel, CheckReport, Progress};
+use crate::check::{CheckLevel, CheckReport};
 use crate::error::{ArchiveError, Damage};
 use crate::fate::{Fate, Fates};
+use crate::head::VolumeHead;
 use crate::index;
-use crate::layout::{self, MANIFEST, VERIFY};
+use crate::layout;
 use crate::manifest::{FORMAT_VERSION, Manifest};
+use crate::names::{MANIFEST, VERIFY};
 use crate::record::VolumeFile;
-use crate::survey::Survey;
+use crate::survey::{Progress, Survey};
 use crate::target::Target;
 use crate::text;
-use crate::volume::VolumeHead;
 
 /// A kept report.
 #[derive(Serialize)]
@@ -48,12 +49,14 @@ pub(crate) fn encode(
     text::seal_json(&KeptReport { format, wall_us, account, whole, report })
 }
 
-/// Checks the volumes that `manifest` names, and the other files in `folder`.
+/// Checks the volumes that `manifest` names, and the other files in `folder`. Contents whose ids
+/// begin with one of `elsewhere`, sorted, are in what the backup builds upon.
 pub(crate) fn check_volumes(
     target: &dyn Target,
     folder: &str,
     manifest: &Manifest,
     level: CheckLevel,
+    elsewhere: &[u64],
     observe: &mut dyn FnMut(Progress),
 ) -> CheckReport {
     let volumes = layout::open_volumes(target, folder, manifest);
@@ -73,14 +76,16 @@ pub(crate) fn check_volumes(
     if level == CheckLevel::Hashes && !damage.is_empty() {
         survey = Survey::run(&volumes, true, observe);
     }
+    let healed = volumes.iter().flatten().flat_map(VolumeFile::healed).collect();
     let was_deep = level == CheckLevel::Deep || !damage.is_empty();
     report.bytes = survey.bytes;
     report.records = survey.records;
     report.contents = survey.good.len() as u64;
     if was_deep {
-        damage.extend(look_deeper(folder, volumes, &survey, manifest, &mut report));
+        damage.extend(look_deeper(folder, volumes, &survey, manifest, elsewhere, &mut report));
     }
     report.damage = damage;
+    report.healed = healed;
     report
 }
 
@@ -93,6 +98,7 @@ fn empty_report(manifest: &Manifest, level: CheckLevel) -> CheckReport {
         contents: 0,
         absent: manifest.absent.len() as u64,
         damage: Vec::new(),
+        healed: Vec::new(),
         mailboxes: Vec::new(),
     }
 }
@@ -103,11 +109,12 @@ fn look_deeper(
     volumes: Vec<Result<VolumeFile, Damage>>,
     survey: &Survey,
     manifest: &Manifest,
+    elsewhere: &[u64],
     report: &mut CheckReport,
 ) -> Vec<Damage> {
     let mut damage = Vec::new();
     let absent: HashSet<u64> = manifest.absent.iter().map(|id| id.prefix()).collect();
-    let fates = Fates::of(&volumes, survey, Some(manifest.totals.mailboxes), &absent);
+    let fates = Fates::of(&volumes, survey, Some(manifest.totals.mailboxes), elsewhere, &absent);
     let messages: u64 = fates.mailboxes.iter().map(|mailbox| mailbox.messages).sum();
     report.mailboxes = fates.mailboxes;
     report.mailboxes.retain(|mailbox| mailbox.fate != Fate::Whole);
@@ -169,7 +176,7 @@ fn wrong_sizes(volumes: &[Result<VolumeFile, Damage>], manifest: &Manifest) -> V
     let pairs = volumes.iter().zip(&manifest.volumes);
     let wrong = pairs.filter_map(|(volume, entry)| {
         let volume = volume.as_ref().ok()?;
-        let (has, had) = (volume.size_bytes(), entry.size_bytes);
+        let (has, had) = (volume.stored_bytes(), entry.size_bytes);
         let what = format!("it has {has} bytes, {had} were written");
         (has != had).then(|| Damage::of_file(&volume.name, what))
     });

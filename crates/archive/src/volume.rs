@@ -2,82 +2,23 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place};
 use crate::compress::Packed;
 use crate::error::ArchiveError;
-use crate::feature::Features;
-use crate::ids::{BackupId, SetId, hex};
+use crate::head::VolumeHead;
+use crate::ids::hex;
 use crate::index;
-use crate::manifest::{BackupHeader, FORMAT_VERSION, VolumeEntry};
+use crate::kind::RecordKind;
+use crate::manifest::VolumeEntry;
+use crate::names::{parity_name, volume_name};
+use crate::parity::{GROUP_SIZE, Group, parity_record};
 use crate::record::{
-    self, CODEC_NONE, HEADER_SIZE, PAYLOAD_SIZE_MAX, RECORD_VERSION, Record, RecordHead,
-    RecordKind, VolumeFile, record_size,
+    self, CODEC_NONE, HEADER_SIZE, PAYLOAD_SIZE_MAX, RECORD_VERSION, RecordHead, record_size,
 };
 use crate::target::{Target, TargetFile};
 
 /// No volume is made larger than this unless a single record is.
 pub(crate) const VOLUME_SIZE_MAX: u64 = 1 << 30;
-
-/// The payload of a volume's first record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct VolumeHead {
-    pub(crate) format: u16,
-    pub(crate) features: Features,
-    pub(crate) set_id: SetId,
-    pub(crate) backup_id: BackupId,
-    pub(crate) volume: u16,
-    pub(crate) header: BackupHeader,
-}
-
-/// The part of it that every version can be asked for.
-#[derive(Deserialize)]
-struct Preamble {
-    format: u16,
-    #[serde(default)]
-    features: Features,
-}
-
-impl VolumeHead {
-    /// Reads the first record of `volume`.
-    pub(crate) fn read(volume: &VolumeFile) -> Result<VolumeHead, ArchiveError> {
-        let record = volume.read(0).map_err(ArchiveError::Damaged)?;
-        VolumeHead::decode(&volume.name, &record)
-    }
-
-    /// What the first record of the volume called `file` says.
-    pub(crate) fn decode(file: &str, record: &Record) -> Result<VolumeHead, ArchiveError> {
-        let bad =
-            |what: String| ArchiveError::Damaged(crate::catalog::damage_of(file, record, what));
-        if record.head.kind != RecordKind::Volume {
-            return Err(bad("the first record does not say what the volume is of".to_owned()));
-        }
-        let payload = record.payload().map_err(bad)?;
-        let no_json = |error: serde_json::Error| bad(format!("it cannot be read: {error}"));
-        let preamble: Preamble = serde_json::from_slice(&payload).map_err(no_json)?;
-        if preamble.format > FORMAT_VERSION {
-            let file = file.to_owned();
-            let (version, known) = (preamble.format, FORMAT_VERSION);
-            return Err(ArchiveError::FutureVersion { file, version, known });
-        }
-        preamble.features.may_read(file)?;
-        serde_json::from_slice(&payload).map_err(no_json)
-    }
-}
-
-/// A volume's file name.
-pub(crate) fn volume_name(number: u16) -> String {
-    format!("v{number:05}.mbar")
-}
-
-/// The number in a volume's file name, finished or not.
-pub(crate) fn volume_number(name: &str) -> Option<u16> {
-    let digits = name.strip_suffix(".part").unwrap_or(name);
-    let digits = digits.strip_prefix('v')?.strip_suffix(".mbar")?;
-    let plain = digits.len() == 5 && digits.bytes().all(|digit| digit.is_ascii_digit());
-    digits.parse().ok().filter(|_| plain)
-}
 
 /// What the index is to say of a record.
 pub(crate) enum Note {
@@ -95,6 +36,43 @@ struct OpenVolume {
     records: u32,
     headers: blake3::Hasher,
     catalog: Catalog,
+    parity: Option<OpenParity>,
+}
+
+/// The parity of the volume being written.
+struct OpenParity {
+    name: String,
+    file: Box<dyn TargetFile>,
+    /// Bytes of the volume whose parity is not computed yet.
+    group: Vec<u8>,
+    number: u32,
+}
+
+impl OpenParity {
+    /// Takes bytes of the volume; writes the parity of each group that they complete.
+    fn take(&mut self, mut bytes: &[u8], head: &RecordHead) -> Result<(), ArchiveError> {
+        let whole = usize::try_from(GROUP_SIZE).unwrap_or(usize::MAX);
+        while !bytes.is_empty() {
+            let (more, rest) = bytes.split_at(bytes.len().min(whole - self.group.len()));
+            self.group.extend_from_slice(more);
+            bytes = rest;
+            if self.group.len() == whole {
+                self.put(head)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the parity of what is left of the volume.
+    fn put(&mut self, head: &RecordHead) -> Result<(), ArchiveError> {
+        let Some(group) = Group::of(&self.group) else { return Ok(()) };
+        let record = parity_record(&group, self.number, head.tag, head.volume, head.lsn);
+        let written = self.file.append(&record);
+        written.map_err(ArchiveError::target(&self.name, "write to it"))?;
+        self.group.clear();
+        self.number += 1;
+        Ok(())
+    }
 }
 
 /// Writes the volumes of one backup.
@@ -103,6 +81,7 @@ pub(crate) struct VolumeWriter {
     folder: String,
     head: VolumeHead,
     volume_bytes: u64,
+    parity: bool,
     sequence: u32,
     open: Option<OpenVolume>,
     finished: Vec<VolumeEntry>,
@@ -121,6 +100,7 @@ impl VolumeWriter {
         folder: String,
         head: VolumeHead,
         volume_bytes: u64,
+        parity: bool,
     ) -> Result<VolumeWriter, ArchiveError> {
         let volume_bytes = volume_bytes.min(VOLUME_SIZE_MAX);
         let (open, finished) = (None, Vec::new());
@@ -130,6 +110,7 @@ impl VolumeWriter {
             folder,
             head,
             volume_bytes,
+            parity,
             sequence,
             open,
             finished,
@@ -203,11 +184,24 @@ impl VolumeWriter {
             records: 0,
             headers: blake3::Hasher::new(),
             catalog: Catalog::default(),
+            parity: None,
         });
+        if self.parity {
+            self.open_parity(number)?;
+        }
         let no_json =
             |error: serde_json::Error| ArchiveError::Misuse { what: format!("no JSON: {error}") };
         let payload = serde_json::to_vec(&self.head).map_err(no_json)?;
         self.append(RecordKind::Volume, 0, &plain(payload))?;
+        Ok(())
+    }
+
+    fn open_parity(&mut self, number: u16) -> Result<(), ArchiveError> {
+        let name = parity_name(&self.folder, &volume_name(number));
+        let file = self.target.create(&name).map_err(ArchiveError::target(&name, "create it"))?;
+        if let Some(open) = &mut self.open {
+            open.parity = Some(OpenParity { name, file, group: Vec::new(), number: 0 });
+        }
         Ok(())
     }
 
@@ -222,7 +216,11 @@ impl VolumeWriter {
         }
         let trailer = index::encode_trailer(index_at, records);
         self.append(RecordKind::Trailer, 0, &plain(trailer))?;
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        if let Some(mut parity) = open.parity.take() {
+            parity.put(&self.plain_head())?;
+            parity.file.finish().map_err(ArchiveError::target(&parity.name, "finish it"))?;
+        }
         open.file.finish().map_err(ArchiveError::target(&open.name, "finish it"))?;
         self.finished.push(VolumeEntry {
             file: volume_name(self.head.volume),
@@ -232,6 +230,23 @@ impl VolumeWriter {
             root: hex(open.headers.finalize().as_bytes()),
         });
         Ok(())
+    }
+
+    /// The header of a record of this volume without a payload.
+    fn plain_head(&self) -> RecordHead {
+        RecordHead {
+            kind: RecordKind::Parity,
+            flags: 0,
+            codec: CODEC_NONE,
+            key_slot: 0,
+            version: RECORD_VERSION,
+            volume: self.head.volume,
+            sequence: 0,
+            tag: self.head.backup_id.tag(),
+            raw_len: 0,
+            stored_len: 0,
+            lsn: self.head.header.lsn_end.to_u64(),
+        }
     }
 
     /// Appends a record to the open volume and returns its offset.
@@ -252,19 +267,18 @@ impl VolumeWriter {
             kind,
             flags,
             codec: packed.codec,
-            key_slot: 0,
-            version: RECORD_VERSION,
-            volume: self.head.volume,
             sequence,
-            tag: self.head.backup_id.tag(),
             raw_len,
             stored_len,
-            lsn: self.head.header.lsn_end.to_u64(),
+            ..self.plain_head()
         };
         let bytes = record::encode(&head, &packed.stored);
         let open = self.open.as_mut().expect("callers open a volume first");
         open.file.append(&bytes).map_err(ArchiveError::target(&open.name, "write to it"))?;
         let offset = open.offset;
+        if let Some(parity) = &mut open.parity {
+            parity.take(&bytes, &head)?;
+        }
         open.headers.update(&bytes[..HEADER_SIZE]);
         open.offset += bytes.len() as u64;
         open.records += 1;

@@ -248,19 +248,52 @@ pub(crate) struct BackupArgs {
     /// standard output.
     #[arg(long)]
     pub(crate) to: PathBuf,
+    /// What it holds.
+    #[arg(long, value_enum, default_value = "full")]
+    pub(crate) kind: KindArg,
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    /// Everything.
+    Full,
+    /// What changed since the newest full one.
+    Differential,
+    /// What changed since the newest one that is no copy.
+    Incremental,
+    /// Everything; later ones do not build upon it.
+    Copy,
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("target").required(true))]
 pub(crate) struct RestoreArgs {
     /// The archive set: a folder or s3://BUCKET/PREFIX; or - for standard input.
     #[arg(long)]
     pub(crate) from: PathBuf,
     /// The store to make; must not exist, or be empty.
-    #[arg(long)]
-    pub(crate) store: PathBuf,
+    #[arg(long, group = "target")]
+    pub(crate) store: Option<PathBuf>,
+    /// A new or empty folder for Maildir++ trees.
+    #[arg(long, group = "target", value_name = "DIR")]
+    pub(crate) to_maildir: Option<PathBuf>,
+    /// A new or empty folder for mbox files.
+    #[arg(long, group = "target", value_name = "DIR")]
+    pub(crate) to_mbox: Option<PathBuf>,
     /// Only this mailbox.
     #[arg(long)]
     pub(crate) mailbox: Option<String>,
+    /// Only this folder of the mailbox.
+    #[arg(long, requires = "mailbox")]
+    pub(crate) folder: Option<String>,
+    /// Only the message with this UID.
+    #[arg(long, requires = "folder", value_name = "UID")]
+    pub(crate) message: Option<u32>,
+    /// The moment: a log position (0000000001:001000) or a time (2026-11-26T08:30:00Z). Default:
+    /// the newest.
+    #[arg(long, value_name = "LSN|TIME", conflicts_with = "backup")]
+    pub(crate) until: Option<String>,
     /// Which backup. Default: the newest complete one.
     #[arg(long)]
     pub(crate) backup: Option<String>,
@@ -283,6 +316,9 @@ pub(crate) enum ArchiveCommand {
         /// Also decompress and hash every message.
         #[arg(long)]
         deep: bool,
+        /// First write anew what is damaged and parity brings back.
+        #[arg(long)]
+        repair: bool,
     },
     /// Lay a backup that comes out of a pipe into a set.
     Unpack {
@@ -300,6 +336,37 @@ pub(crate) enum ArchiveCommand {
         /// A new or empty folder.
         #[arg(long)]
         to: PathBuf,
+    },
+    /// Write what a damaged or unfinished backup still has as Maildir++ trees, and name what is
+    /// lost.
+    Salvage {
+        /// The archive set.
+        set: PathBuf,
+        /// A new or empty folder.
+        #[arg(long)]
+        to: PathBuf,
+        /// Which backup. Default: the newest, finished or not.
+        #[arg(long)]
+        backup: Option<String>,
+    },
+    /// Take away what nothing needs any more: whole backups, and none that another builds upon.
+    Expire {
+        /// The archive set.
+        set: PathBuf,
+        /// How many full backups stay.
+        #[arg(long, value_name = "COUNT")]
+        keep_full: usize,
+        /// Say what would go, and touch nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Restore into a scratch store, compare it with the outlines, and remove it again.
+    Drill {
+        /// The archive set.
+        set: PathBuf,
+        /// A folder that does not exist; the scratch store is made beside it.
+        #[arg(long)]
+        scratch: PathBuf,
     },
 }
 

@@ -102,6 +102,25 @@ fn a_pipe_that_is_cut_or_damaged_restores_nothing() {
 }
 
 #[test]
+fn what_a_pipe_cannot_do_is_refused_and_nothing_is_made() {
+    let folder = scratch("refused");
+    let kind = |kind| ["backup", "--store", "store", "--to", "-", "--kind", kind];
+    for of_changes in ["incremental", "differential"] {
+        let out = check(&folder, &kind(of_changes), b"", 65);
+        assert!(out.stdout.is_empty(), "something was written");
+    }
+    let pipe = check(&folder, &kind("copy"), b"", 0).stdout;
+    let until = ["--until", "2026-11-26T08:30:00Z"];
+    let restore = [&["restore", "--from", "-", "--store", "again"][..], &until].concat();
+    check(&folder, &restore, &pipe, 65);
+    check(&folder, &["archive", "check", "-", "--repair"], &pipe, 65);
+    assert!(!folder.join("again").exists());
+    let mail = ["restore", "--from", "-", "--to-maildir", "mail"];
+    check(&folder, &mail, &pipe, 0);
+    assert!(folder.join("mail").read_dir().expect("mail").next().is_some());
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_backup_with_an_error() {
     let folder = scratch("gone");
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehome"));

@@ -213,6 +213,16 @@ pub trait Disk: Send + Sync {
     /// `NotFound` if there is none.
     fn remove(&self, name: &FileName) -> io::Result<()>;
 
+    /// Removes folder `dir`, which is empty. Nothing depends on it: a disk may let it stay.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the disk says, and that it is not empty.
+    fn remove_dir(&self, dir: &FileName) -> io::Result<()> {
+        let _stays = dir;
+        Ok(())
+    }
+
     /// The names in folder `dir`, files and folders, sorted.
     ///
     /// # Errors

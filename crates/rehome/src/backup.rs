@@ -1,17 +1,21 @@
-//! Sending a store into an archive set: outlines first, then every content once.
+//! Sending a store into an archive set: outlines first, then every content once. A backup of
+//! changes takes both from what the store knows to have changed; nothing else is looked at.
+
+mod upon;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rehome_archive::{
-    BackupHeader, BackupId, BackupKind, BackupWriter, CheckLevel, Set, StoreId, Target,
-    WriterOptions,
+    BackupHeader, BackupId, BackupKind, BackupWriter, CheckLevel, Cursors, MailboxOutline, Set,
+    StoreId, Target, WriterOptions,
 };
-use rehome_log::Lsn;
+use rehome_log::{Clock, Lsn};
 use rehome_site::Directory;
 use rehome_store::{
-    ContentId, Frame, IncomingMailbox, MailboxName, MailboxState, MoveSource, TransferError,
+    ContentId, Frame, IncomingMailbox, MailboxId, MailboxName, MailboxState, Modseq, MoveSource,
+    TransferError,
 };
 use serde::Serialize;
 
@@ -19,11 +23,12 @@ use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::outline::OutlineBuilder;
 
+use self::upon::Upon;
+
 /// The name of the stream with the directory.
 pub(crate) const DIRECTORY_STREAM: &str = "directory";
 
 /// What a backup is made of beside the store.
-#[derive(Debug)]
 pub(crate) struct BackupRequest {
     /// The archive set.
     pub(crate) set: PathBuf,
@@ -31,10 +36,10 @@ pub(crate) struct BackupRequest {
     pub(crate) account: String,
     /// The server's directory, if it is backed up too.
     pub(crate) directory: Option<Directory>,
-    /// Whether later backups may not build upon it.
-    pub(crate) copy: bool,
-    /// Now, in microseconds since 1970.
-    pub(crate) wall_us: i64,
+    /// Everything, or what changed; whether later ones may build upon it.
+    pub(crate) kind: BackupKind,
+    /// Says when the state that the backup shows was the present one.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What a backup holds.
@@ -42,6 +47,10 @@ pub(crate) struct BackupRequest {
 pub struct BackupReport {
     /// Its name in the set.
     pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// The backup that it builds upon.
+    pub base: Option<String>,
     /// The state of the store that it shows.
     pub lsn: u64,
     /// Mailboxes.
@@ -63,7 +72,8 @@ impl std::fmt::Display for BackupReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "backup {}: {} mailboxes, {} messages, {} contents of {} in {}",
+            "{} backup {}: {} mailboxes, {} messages, {} contents of {} in {}",
+            self.kind,
             self.id,
             self.mailboxes,
             self.messages,
@@ -71,6 +81,9 @@ impl std::fmt::Display for BackupReport {
             crate::summary::bytes(self.content_bytes),
             crate::summary::bytes(self.stored_bytes)
         )?;
+        if let Some(base) = &self.base {
+            write!(f, "; changes since backup {base}")?;
+        }
         if self.left_out.is_empty() {
             return Ok(());
         }
@@ -103,15 +116,23 @@ pub(crate) fn back_up_into(
     observe: Observe<'_>,
 ) -> Result<BackupReport, Error> {
     let (at_home, left_out) = at_home(source, mailboxes)?;
-    let everything: Vec<_> = at_home.into_iter().map(|name| (name, None)).collect();
-    let offer = source.offer(&everything).map_err(Error::chain)?;
+    let upon = Upon::of(&target, request.kind)?;
+    let since: Vec<_> =
+        at_home.iter().map(|(name, at)| (name.clone(), upon.since(name, *at))).collect();
+    let offer = source.offer(&since).map_err(Error::chain)?;
     let none = vec![false; offer.contents.len()];
-    let all = vec![true; offer.contents.len()];
-    let mut sending = Sending::new(target, request, offer.lsn, offer.bytes, observe);
+    let mut sending = Sending::new(target, request, upon, offer.lsn, observe);
+    sending.numbers = at_home.into_iter().map(|(name, at)| (name, at.number)).collect();
+    sending.since = since.into_iter().collect();
     let sent = source.send(&offer, &none, &mut |frame| sending.take_rows(frame));
     sending.judge(sent)?;
     sending.put_outline()?;
-    let sent = source.send(&offer, &all, &mut |frame| sending.take_contents(frame));
+    sending.leave_out_what_the_base_has()?;
+    let wanted = |(id, _): &(ContentId, _)| sending.owners.contains_key(id);
+    let wanted: Vec<bool> = offer.contents.iter().map(wanted).collect();
+    let pairs = offer.contents.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+    sending.total = pairs.map(|((_, extent), _)| u64::from(extent.len)).sum();
+    let sent = source.send(&offer, &wanted, &mut |frame| sending.take_contents(frame));
     sending.judge(sent)?;
     Ok(BackupReport { left_out, ..sending.finish()? })
 }
@@ -121,11 +142,14 @@ pub(crate) fn back_up_into(
 fn at_home(
     source: &mut dyn MoveSource,
     mailboxes: &[MailboxName],
-) -> Result<(Vec<MailboxName>, Vec<String>), Error> {
+) -> Result<(Vec<(MailboxName, At)>, Vec<String>), Error> {
     let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
     for name in mailboxes {
         match source.info(name).map_err(Error::chain)? {
-            Some(info) if info.state == MailboxState::Active => here.push(name.clone()),
+            Some(info) if info.state == MailboxState::Active => {
+                let at = At { number: info.id, highest_modseq: info.highest_modseq };
+                here.push((name.clone(), at));
+            }
             Some(info) => elsewhere.push(format!("{name} ({})", info.state)),
             None => elsewhere.push(format!("{name} (not there any more)")),
         }
@@ -133,10 +157,26 @@ fn at_home(
     Ok((here, elsewhere))
 }
 
+/// Where a mailbox's history is.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    number: MailboxId,
+    highest_modseq: Modseq,
+}
+
+/// How backups are written: a disk forgets now and then, so parity goes with them into a folder.
+fn options() -> WriterOptions {
+    WriterOptions { parity: true, ..WriterOptions::default() }
+}
+
 /// A backup on its way into the set.
 struct Sending<'a, 'o> {
     target: Arc<dyn Target>,
     request: &'a BackupRequest,
+    upon: Upon,
+    numbers: HashMap<MailboxName, MailboxId>,
+    since: HashMap<MailboxName, Option<Modseq>>,
+    cursors: Option<Cursors>,
     lsn: Lsn,
     writer: Option<BackupWriter>,
     /// The mailboxes that hold each content.
@@ -153,19 +193,23 @@ impl<'a, 'o> Sending<'a, 'o> {
     fn new(
         target: Arc<dyn Target>,
         request: &'a BackupRequest,
+        upon: Upon,
         lsn: Lsn,
-        total: u64,
         observe: Observe<'o>,
     ) -> Self {
         Sending {
             target,
             request,
+            upon,
+            numbers: HashMap::new(),
+            since: HashMap::new(),
+            cursors: None,
             lsn,
             writer: None,
             owners: HashMap::new(),
             outline: OutlineBuilder::default(),
             done: 0,
-            total,
+            total: 0,
             observe,
             failure: None,
         }
@@ -211,18 +255,20 @@ impl<'a, 'o> Sending<'a, 'o> {
 
     fn begin(&mut self, store_id: [u8; 16]) -> Result<(), Error> {
         let header = BackupHeader {
-            kind: if self.request.copy { BackupKind::Copy } else { BackupKind::Full },
+            kind: self.request.kind,
             store_id: StoreId(store_id),
             store_epoch: 0,
             lsn_begin: self.lsn,
             lsn_end: self.lsn,
-            wall_us: self.request.wall_us,
+            wall_us: self.request.clock.wall_us(),
             software: concat!("rehome ", env!("CARGO_PKG_VERSION")).to_owned(),
             account: self.request.account.clone(),
         };
         let target = Arc::clone(&self.target);
-        let writer = BackupWriter::begin(target, header, WriterOptions::default());
-        self.writer = Some(writer.map_err(Error::chain)?);
+        let (base, options) = (self.upon.reference(), options());
+        let writer = BackupWriter::begin_upon(target, header, base, options);
+        let writer = self.writer.insert(writer.map_err(Error::chain)?);
+        self.cursors.get_or_insert_with(|| Cursors::new(writer.set_id()));
         Ok(())
     }
 
@@ -241,13 +287,46 @@ impl<'a, 'o> Sending<'a, 'o> {
 
     /// Writes the outline that is complete, if there is one.
     fn put_outline(&mut self) -> Result<(), Error> {
-        let Some(outline) = std::mem::take(&mut self.outline).finish() else { return Ok(()) };
-        let number = self.writer()?.outline(&outline).map_err(Error::chain)?;
-        for message in outline.folders.iter().flat_map(|folder| &folder.messages) {
-            let owners = self.owners.entry(ContentId(message.content.0)).or_default();
-            if owners.last() != Some(&number) {
-                owners.push(number);
+        let builder = std::mem::take(&mut self.outline);
+        let since = builder.name().and_then(|name| self.since.get(name).copied().flatten());
+        let number = builder.name().and_then(|name| self.numbers.get(name).copied());
+        let Some(outline) = builder.finish(since) else { return Ok(()) };
+        if let (Some(cursors), Some(number)) = (&mut self.cursors, number) {
+            let folders = outline.folders.iter().map(|one| (one.name.as_str(), one.uidnext));
+            cursors.insert(&outline.name, number.0, outline.highest_modseq, folders);
+        }
+        if outline.changes.as_ref().is_some_and(|one| one.since == outline.highest_modseq) {
+            return Ok(()); // The base shows it as it is.
+        }
+        self.note_contents(&outline)
+    }
+
+    /// Writes an outline, and notes which contents the backup is to hold for it.
+    fn note_contents(&mut self, outline: &MailboxOutline) -> Result<(), Error> {
+        let number = self.writer()?.outline(outline).map_err(Error::chain)?;
+        for folder in &outline.folders {
+            let shown = self.upon.shown_below(outline, &folder.name);
+            for message in &folder.messages {
+                if message.uid < shown {
+                    self.writer()?.in_base(message.content).map_err(Error::chain)?;
+                    continue;
+                }
+                let owners = self.owners.entry(ContentId(message.content.0)).or_default();
+                if owners.last() != Some(&number) {
+                    owners.push(number);
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Forgets contents that the base holds for other messages: those of moved or copied ones.
+    fn leave_out_what_the_base_has(&mut self) -> Result<(), Error> {
+        let found = self.upon.found(self.owners.keys())?;
+        for content in found {
+            self.owners.remove(&content);
+            let id = rehome_archive::ContentId(content.0);
+            self.writer()?.in_base(id).map_err(Error::chain)?;
         }
         Ok(())
     }
@@ -281,11 +360,16 @@ impl<'a, 'o> Sending<'a, 'o> {
             let json = serde_json::to_vec(directory).map_err(Error::needs_human)?;
             self.writer()?.stream(DIRECTORY_STREAM, &mut json.as_slice()).map_err(Error::chain)?;
         }
+        if let Some(cursors) = self.cursors.take() {
+            self.writer()?.cursors(&cursors).map_err(Error::chain)?;
+        }
         let missing = || Error::needs_human("the source has no mailbox to back up");
         let manifest = self.writer.take().ok_or_else(missing)?.finish().map_err(Error::chain)?;
         let totals = manifest.totals;
         Ok(BackupReport {
             id: manifest.backup_id.to_string(),
+            kind: manifest.header.kind.word().to_owned(),
+            base: manifest.base.as_ref().map(|base| base.backup_id.to_string()),
             lsn: manifest.header.lsn_end.to_u64(),
             mailboxes: totals.mailboxes,
             messages: totals.messages,
@@ -335,7 +419,16 @@ pub(crate) fn check(
             report.records, report.contents
         ));
     }
-    let damage: Vec<String> = report.damage.iter().map(ToString::to_string).collect();
+    let damage: Vec<String> =
+        report.damage.iter().chain(&report.healed).map(ToString::to_string).collect();
+    if report.damage.is_empty() && report.absent == 0 {
+        let message = format!(
+            "backup {id} has damaged places and nothing is lost: parity brings them back; write \
+             them anew with rehome archive check --repair: {}",
+            damage.join("; ")
+        );
+        return Err(Error::Differences { message });
+    }
     Err(Error::Differences {
         message: format!(
             "backup {id} is not whole: {} contents were never there; {}",

@@ -2,20 +2,24 @@
 
 mod archive;
 mod digest;
+mod drill;
 mod log;
 mod mail;
 mod pipe;
 mod place;
+mod restore;
 mod scrub;
 mod store;
 mod tune;
 
-pub use archive::{RestoreRequest, archive_check, archive_extract, archive_list, backup, restore};
+pub use archive::{archive_check, archive_expire, archive_list, backup};
 pub use digest::{maildir_digest, store_digest};
+pub use drill::{archive_drill, archive_salvage};
 pub use log::{LogChange, store_log};
 pub use mail::{ExportFormat, export, import};
 pub use pipe::{archive_check_pipe, archive_unpack, backup_to_pipe, restore_from_pipe};
 pub use place::{PlaceRequest, store_place};
+pub use restore::{RestoreRequest, RestoreTo, archive_extract, restore};
 pub use scrub::{ScrubRequest, store_scrub};
 pub use store::{MovePace, move_mailboxes, store_check, store_compact, store_info, store_recover};
 pub use tune::{TuneRequest, store_tune};

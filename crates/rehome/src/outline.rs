@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rehome_archive::{FolderOutline, MailboxOutline, MessageOutline};
+use rehome_archive::{
+    ExpungeOutline, FolderOutline, MailboxOutline, MessageOutline, OutlineChanges,
+};
 use rehome_store::{
     ContentId, Flags, FolderName, IncomingFolder, IncomingMailbox, MailboxName, Message, Modseq,
     NameError, Uid, UidValidity,
@@ -14,6 +16,7 @@ pub(crate) struct OutlineBuilder {
     batch: Option<IncomingMailbox>,
     folders: BTreeMap<FolderName, IncomingFolder>,
     messages: BTreeMap<(FolderName, Uid), Message>,
+    expunges: Vec<(FolderName, Uid, Modseq)>,
 }
 
 impl OutlineBuilder {
@@ -30,14 +33,16 @@ impl OutlineBuilder {
         for (folder, message) in batch.messages.drain(..) {
             self.messages.insert((folder, message.uid), message);
         }
-        for (folder, uid, _) in batch.expunges.drain(..) {
-            self.messages.remove(&(folder, uid));
+        for (folder, uid, modseq) in batch.expunges.drain(..) {
+            self.messages.remove(&(folder.clone(), uid));
+            self.expunges.push((folder, uid, modseq));
         }
         self.batch = Some(batch);
     }
 
-    /// The outline; `None` if nothing was added.
-    pub(crate) fn finish(self) -> Option<MailboxOutline> {
+    /// The outline; `None` if nothing was added. It is one of changes if the batches were read
+    /// from a modseq on.
+    pub(crate) fn finish(self, since: Option<Modseq>) -> Option<MailboxOutline> {
         let batch = self.batch?;
         let mut by_folder: BTreeMap<FolderName, Vec<MessageOutline>> = BTreeMap::new();
         for ((folder, _), message) in self.messages {
@@ -51,14 +56,22 @@ impl OutlineBuilder {
             modseq: folder.modseq.0,
             attributes: folder.attributes,
         };
+        let expunges = self.expunges.into_iter().map(expunge_outline);
+        let changes =
+            since.map(|since| OutlineChanges { since: since.0, expunges: expunges.collect() });
         Some(MailboxOutline {
             name: batch.name.as_str().to_owned(),
             attributes: batch.attributes,
             subscriptions: batch.subscriptions,
             highest_modseq: batch.cursor.0,
             folders: self.folders.into_values().map(folder).collect(),
+            changes,
         })
     }
+}
+
+fn expunge_outline((folder, uid, modseq): (FolderName, Uid, Modseq)) -> ExpungeOutline {
+    ExpungeOutline { folder: folder.as_str().to_owned(), uid: uid.0, modseq: modseq.0 }
 }
 
 fn message_outline(message: Message) -> MessageOutline {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_archive::{ArchiveError, Backup, BackupId, Content, ContentId, MailboxOutline, Set};
+use rehome_archive::{ArchiveError, BackupId, Content, ContentId, MailboxOutline, Set, State};
 use rehome_log::{RealDisk, SystemClock};
 use rehome_site::Directory;
 use rehome_store::{OpenOptions, RestoreWriter};
@@ -17,11 +17,23 @@ use crate::memory::write_durably;
 use crate::outline::rows_of;
 use crate::serve::mark_restored;
 
-/// Opens a backup of a set.
-pub(crate) fn open(set: &Path, id: &str) -> Result<Backup, Error> {
+/// Opens what a backup of a set shows, with all that it builds upon; of one mailbox if `only`
+/// names it.
+pub(crate) fn open(set: &Path, id: &str, only: Option<&str>) -> Result<State, Error> {
     let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
     let id: BackupId = id.parse().map_err(Error::bad_input)?;
-    set.backup(id).map_err(Error::chain)
+    set.state(id, only).map_err(Error::chain)
+}
+
+/// What of a backup is wanted; everything where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// This mailbox alone.
+    pub(crate) mailbox: Option<String>,
+    /// This folder of it alone.
+    pub(crate) folder: Option<String>,
+    /// The message with this UID alone.
+    pub(crate) message: Option<u32>,
 }
 
 /// The part of a backup that is laid down.
@@ -41,39 +53,59 @@ pub(crate) struct Amount {
 }
 
 impl Chosen {
-    /// Chooses a backup's mailboxes, or `only` one of them.
+    /// Chooses from what a backup shows.
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] if the backup has no such mailbox; [`Error::NeedsHuman`] if its
-    /// outlines cannot be read.
-    pub(crate) fn of(backup: &Backup, only: Option<&str>) -> Result<Self, Error> {
-        Chosen::of_outlines(backup.outlines(), only)
+    /// [`Error::BadInput`] if there is no such mailbox, folder or message.
+    pub(crate) fn of(state: &State, selection: &Selection) -> Result<Self, Error> {
+        let named = |outline: &&MailboxOutline| {
+            selection.mailbox.as_ref().is_none_or(|name| *name == outline.name)
+        };
+        let chosen = state.mailboxes().iter().filter(named).cloned().collect();
+        Chosen::narrowed(chosen, selection, || mailbox_names(state))
     }
 
-    /// The same of a backup's outlines.
+    /// Chooses from outlines as they come out of a pipe.
     ///
     /// # Errors
     ///
-    /// As [`Chosen::of`].
+    /// As [`Chosen::of`]; [`Error::NeedsHuman`] if an outline cannot be read.
     pub(crate) fn of_outlines(
         all: impl Iterator<Item = Result<(u32, MailboxOutline), ArchiveError>>,
-        only: Option<&str>,
+        selection: &Selection,
     ) -> Result<Self, Error> {
         let (mut outlines, mut others) = (Vec::new(), Vec::new());
         for outline in all {
             let (_, outline) = outline.map_err(Error::chain)?;
-            match only {
-                Some(only) if only != outline.name => others.push(outline.name),
+            match &selection.mailbox {
+                Some(only) if *only != outline.name => others.push(outline.name),
                 _ => outlines.push(outline),
             }
         }
-        if let (Some(only), true) = (only, outlines.is_empty()) {
-            return Err(no_such_mailbox(only, &others));
+        Chosen::narrowed(outlines, selection, || others)
+    }
+
+    /// Chooses from the mailboxes that were asked for; `others` are named if there is none.
+    fn narrowed(
+        mut outlines: Vec<MailboxOutline>,
+        selection: &Selection,
+        others: impl FnOnce() -> Vec<String>,
+    ) -> Result<Self, Error> {
+        if let (Some(name), true) = (&selection.mailbox, outlines.is_empty()) {
+            return Err(no_such_mailbox(name, &others()));
         }
+        for outline in &mut outlines {
+            narrow(outline, selection)?;
+        }
+        Ok(Chosen::these(outlines))
+    }
+
+    /// Chooses these mailboxes.
+    pub(crate) fn these(outlines: Vec<MailboxOutline>) -> Self {
         let messages = outlines.iter().flat_map(|one| &one.folders).flat_map(|one| &one.messages);
         let contents = messages.map(|message| (message.content, message.size_bytes)).collect();
-        Ok(Chosen { outlines, contents })
+        Chosen { outlines, contents }
     }
 
     /// How much it is; each content counts once.
@@ -87,17 +119,45 @@ impl Chosen {
     }
 }
 
+/// Takes away what of a mailbox is not wanted.
+fn narrow(outline: &mut MailboxOutline, selection: &Selection) -> Result<(), Error> {
+    let Some(name) = &selection.folder else { return Ok(()) };
+    let before: Vec<String> = outline.folders.iter().map(|one| one.name.clone()).collect();
+    outline.folders.retain(|folder| folder.name == *name);
+    outline.subscriptions.retain(|subscribed| subscribed == name);
+    let Some(folder) = outline.folders.first_mut() else {
+        return Err(none_of("folder", name, &outline.name, &before));
+    };
+    let Some(uid) = selection.message else { return Ok(()) };
+    folder.messages.retain(|message| message.uid == uid);
+    if folder.messages.is_empty() {
+        let place = format!("folder \"{name}\" of mailbox \"{}\"", outline.name);
+        return Err(Error::bad_input(format!(
+            "in the backup, {place} has no message with UID {uid}, so nothing was restored; \
+             choose another one, or another backup"
+        )));
+    }
+    Ok(())
+}
+
+fn mailbox_names(state: &State) -> Vec<String> {
+    state.last().outlines().flatten().map(|(_, outline)| outline.name).collect()
+}
+
 /// How many mailboxes a message names.
 const NAMED_MAX: usize = 20;
 
 fn no_such_mailbox(name: &str, others: &[String]) -> Error {
+    none_of("mailbox", name, "the backup", others)
+}
+
+fn none_of(what: &str, name: &str, place: &str, others: &[String]) -> Error {
     let mut has = others.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
     if others.len() > NAMED_MAX {
         has.push_str(&format!(" and {} more", others.len() - NAMED_MAX));
     }
     Error::bad_input(format!(
-        "the backup has no mailbox \"{name}\", so nothing was restored; choose one that it has: \
-         {has}"
+        "{place} has no {what} \"{name}\", so nothing was restored; choose one that it has: {has}"
     ))
 }
 
@@ -116,10 +176,11 @@ pub(crate) fn store(
     marker: &Path,
     observe: Observe<'_>,
 ) -> Result<String, Error> {
-    let backup = open(set, id)?;
-    let chosen = Chosen::of(&backup, None)?;
+    let state = open(set, id, None)?;
+    let chosen = Chosen::of(&state, &Selection::default())?;
     let amount = chosen.amount();
-    lay_down(&backup, chosen, target, marker, observe)?;
+    set_aside(target)?;
+    lay_down(Source::of(&state, &chosen), chosen, target, marker, observe)?;
     Ok(format!("{} mailboxes and {} messages laid down", amount.mailboxes, amount.messages))
 }
 
@@ -128,31 +189,26 @@ pub(crate) struct Source<'a> {
     /// The store that the backup is of.
     pub(crate) store_id: Option<[u8; 16]>,
     /// Contents, the chosen ones among them. An error says that the backup cannot be trusted.
-    pub(crate) contents: &'a mut dyn Iterator<Item = Result<Content, ArchiveError>>,
+    pub(crate) contents: Box<dyn Iterator<Item = Result<Content, ArchiveError>> + 'a>,
 }
 
-/// Lays the chosen part of a backup down.
+impl<'a> Source<'a> {
+    /// What a state has of the chosen part.
+    pub(crate) fn of(state: &'a State, chosen: &Chosen) -> Self {
+        let store_id = state.last().manifest().map(|manifest| manifest.header.store_id.0);
+        let contents = Box::new(state.contents(chosen.contents.keys().copied()));
+        Source { store_id, contents }
+    }
+}
+
+/// Lays the chosen part of what `source` gives down at `target`, which is not there yet.
 pub(crate) fn lay_down(
-    backup: &Backup,
-    chosen: Chosen,
-    target: &Path,
-    marker: &Path,
-    observe: Observe<'_>,
-) -> Result<(), Error> {
-    let store_id = backup.manifest().map(|manifest| manifest.header.store_id.0);
-    let source = Source { store_id, contents: &mut backup.contents() };
-    lay_down_from(source, chosen, target, marker, observe)
-}
-
-/// Lays the chosen part of what `source` gives down.
-pub(crate) fn lay_down_from(
     source: Source<'_>,
     chosen: Chosen,
     target: &Path,
     marker: &Path,
     observe: Observe<'_>,
 ) -> Result<(), Error> {
-    set_aside(target)?;
     let options = OpenOptions {
         owner: "restore".to_owned(),
         store_id: source.store_id,
@@ -214,7 +270,8 @@ pub(crate) fn directory(
     target: &Path,
     marker: &Path,
 ) -> Result<String, Error> {
-    let backup = open(set, id)?;
+    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
+    let backup = set.backup(id.parse().map_err(Error::bad_input)?).map_err(Error::chain)?;
     let mut stream = backup.stream(DIRECTORY_STREAM).map_err(Error::chain)?;
     let mut json = Vec::new();
     std::io::Read::read_to_end(&mut stream, &mut json).map_err(Error::needs_human)?;

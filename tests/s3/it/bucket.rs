@@ -68,6 +68,11 @@ fn a_writer_that_stops_leaves_nothing_that_counts() {
 }
 
 #[test]
+fn an_expired_backup_goes_and_the_newer_one_stays() {
+    targets::an_expired_backup_goes_and_the_newer_one_stays(&Bucket::new(), false);
+}
+
+#[test]
 fn two_writers_get_two_backups_and_nothing_is_written_twice() {
     let bucket = Bucket::new();
     let writers = [bucket.target("one"), bucket.target("two")];

@@ -4,11 +4,12 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::{Backup, decode_frame};
-use crate::catalog::{Place, damage_in};
+use crate::catalog::Place;
 use crate::error::{ArchiveError, Damage};
 use crate::frame::Frame;
 use crate::ids::ContentId;
-use crate::record::{RecordKind, Scan, Scanned};
+use crate::kind::RecordKind;
+use crate::record::{Scan, Scanned, damage_in};
 
 /// A content and what it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]

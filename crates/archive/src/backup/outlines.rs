@@ -5,15 +5,16 @@ use std::iter::Peekable;
 use std::slice::Iter;
 
 use super::Backup;
-use crate::catalog::{OutlineEntry, damage_in};
-use crate::error::ArchiveError;
+use crate::catalog::OutlineEntry;
+use crate::error::{ArchiveError, Damage};
+use crate::kind::RecordKind;
 use crate::outline::{MailboxOutline, OutlinePart, decode_part};
-use crate::record::RecordKind;
+use crate::record::damage_in;
 
 /// Iterator of [`Backup::outline_parts`].
 pub struct OutlineParts<'a> {
     backup: &'a Backup,
-    damage: Iter<'a, crate::error::Damage>,
+    damage: Iter<'a, Damage>,
     entries: Iter<'a, OutlineEntry>,
 }
 
@@ -50,14 +51,16 @@ fn read_part(backup: &Backup, entry: &OutlineEntry) -> Result<OutlinePart, Archi
 pub struct Outlines<'a> {
     backup: &'a Backup,
     entries: Peekable<Iter<'a, OutlineEntry>>,
+    /// Which mailbox is asked for; `None` for all.
+    only: Option<&'a str>,
     errors: VecDeque<ArchiveError>,
 }
 
 impl<'a> Outlines<'a> {
-    pub(super) fn new(backup: &'a Backup) -> Outlines<'a> {
+    pub(super) fn new(backup: &'a Backup, only: Option<&'a str>) -> Outlines<'a> {
         let catalog = backup.catalog();
         let errors = catalog.damage.iter().cloned().map(ArchiveError::Damaged).collect();
-        Outlines { backup, entries: catalog.outlines.iter().peekable(), errors }
+        Outlines { backup, entries: catalog.outlines.iter().peekable(), only, errors }
     }
 
     /// Reads all parts of the next mailbox; `None` if it is not whole, or if there is no next one.
@@ -96,7 +99,12 @@ impl Iterator for Outlines<'_> {
             if let Some(error) = self.errors.pop_front() {
                 return Some(Err(error));
             }
-            let mailbox = self.entries.peek()?.mailbox;
+            let next = self.entries.peek()?;
+            if self.only.is_some_and(|only| only != next.name) {
+                self.entries.next();
+                continue;
+            }
+            let mailbox = next.mailbox;
             if let Some(outline) = self.mailbox(mailbox) {
                 return Some(Ok((mailbox, outline)));
             }

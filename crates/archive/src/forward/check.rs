@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 
 use super::PipeReader;
-use crate::check::{CheckLevel, CheckReport, Progress};
+use crate::check::{CheckLevel, CheckReport};
+use crate::chunk;
 use crate::error::{ArchiveError, Damage};
 use crate::frame::Frame;
+use crate::kind::RecordKind;
 use crate::manifest::Manifest;
 use crate::outline::decode_part;
-use crate::record::{FLAG_LAST, Record, RecordKind};
-use crate::stream;
+use crate::record::{FLAG_LAST, Record};
+use crate::survey::Progress;
 
 /// Checks the backup that comes out of `source`. Damage and a cut are no errors: they are in the
 /// report. It names places and no mailboxes: for these the pipe is unpacked and the set checked.
@@ -37,6 +39,7 @@ pub fn check_pipe<'a>(
         contents: 0,
         absent: 0,
         damage: Vec::new(),
+        healed: Vec::new(),
         mailboxes: Vec::new(),
     };
     let mut tally = Tally::default();
@@ -112,7 +115,7 @@ impl Tally {
             }
             RecordKind::Stream => {
                 let payload = record.payload()?;
-                let (name, chunk, bytes) = stream::decode_chunk(&payload)?;
+                let (name, chunk, bytes) = chunk::decode_chunk(&payload)?;
                 let is_last = record.head.flags & FLAG_LAST != 0;
                 self.streams.entry(name).or_default().add(chunk, bytes, is_last)?;
             }
@@ -125,7 +128,8 @@ impl Tally {
         let mut wrong = Vec::new();
         let absent: HashSet<u64> = manifest.absent.iter().map(|id| id.prefix()).collect();
         let missing = self.named.difference(&self.good).filter(|id| !absent.contains(id)).count();
-        if missing > 0 {
+        // What a backup of changes builds upon is not in the pipe.
+        if missing > 0 && manifest.base.is_none() {
             wrong.push(format!("{missing} contents that messages name are not in it"));
         }
         let totals = manifest.totals;
@@ -155,7 +159,7 @@ impl StreamTally {
             return Ok(());
         }
         self.is_done = true;
-        let fits = bytes == stream::encode_end(self.bytes, &self.hasher);
+        let fits = bytes == chunk::encode_end(self.bytes, &self.hasher);
         let wrong = || "length or hash of the stream is not what its end says".to_owned();
         fits.then_some(()).ok_or_else(wrong)
     }

@@ -3,14 +3,15 @@
 use std::io::{self, Read};
 
 use super::files::{Files, PIPE};
-use crate::check::{CheckLevel, Progress};
+use crate::check::CheckLevel;
 use crate::error::ArchiveError;
-use crate::layout::{self, BASE, MANIFEST, MANIFEST_SIZE_MAX};
+use crate::layout::MANIFEST_SIZE_MAX;
 use crate::manifest::Manifest;
+use crate::names::{self, BASE, MANIFEST, volume_number};
 use crate::set_file::{self, SetFile, write};
+use crate::survey::Progress;
 use crate::target::{Target, read_small};
 use crate::verify;
-use crate::volume::volume_number;
 
 /// Bytes copied at a time.
 const PIECE_SIZE: usize = 1 << 20;
@@ -40,7 +41,7 @@ pub fn unpack_pipe<'a>(
         let parts = name.strip_prefix(BASE).and_then(|rest| rest.strip_prefix('/'));
         // Only names that a set has are written: nothing leaves the target.
         let Some((own, file)) = parts.and_then(|rest| rest.split_once('/')) else { continue };
-        if layout::parse_folder_name(own).is_none() {
+        if names::parse_folder_name(own).is_none() {
             continue;
         }
         let own = format!("{BASE}/{own}");
@@ -56,9 +57,11 @@ pub fn unpack_pipe<'a>(
     }
     let none = || ArchiveError::file_damaged(PIPE, "it carries no MANIFEST");
     let (folder, (manifest, bytes)) = folder.zip(manifest).ok_or_else(none)?;
+    let header = &manifest.header;
+    let own_name = names::folder_name(header.lsn_end, header.kind, manifest.backup_id);
     let is_ours = manifest.set_id == set.set_id
-        && manifest.header.store_id == set.store_id
-        && folder.ends_with(&layout::folder_name(&manifest.header, manifest.backup_id));
+        && header.store_id == set.store_id
+        && folder.ends_with(&own_name);
     if !is_ours {
         let what = "it is the manifest of another backup or set";
         return Err(ArchiveError::file_damaged(&format!("{folder}/{MANIFEST}"), what));
@@ -151,7 +154,7 @@ fn complete(
 ) -> Result<(), ArchiveError> {
     let name = format!("{folder}/{MANIFEST}");
     let level = CheckLevel::Hashes;
-    let report = verify::check_volumes(target, folder, manifest, level, observe);
+    let report = verify::check_volumes(target, folder, manifest, level, &[], observe);
     if let Some(first) = report.damage.first() {
         return Err(ArchiveError::NotVerified { first: first.clone() });
     }

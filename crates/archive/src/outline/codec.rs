@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{FolderOutline, MailboxOutline, MessageOutline, OutlinePart};
+use super::{
+    ExpungeOutline, FolderOutline, MailboxOutline, MessageOutline, OutlineChanges, OutlinePart,
+};
 use crate::bytes::{Fields, Malformed, put_item, put_len, put_text, put_u16, put_u32, put_u64};
 use crate::ids::ContentId;
 
@@ -12,6 +14,8 @@ const SUBSCRIPTION: u8 = 3;
 const FOLDER: u8 = 4;
 const FOLDER_ATTRIBUTE: u8 = 5;
 const MESSAGE: u8 = 6;
+const CHANGES: u8 = 7;
+const EXPUNGE: u8 = 8;
 
 /// A part is closed when it has grown to this many bytes.
 const PART_SIZE_TARGET: usize = 1 << 20;
@@ -74,6 +78,9 @@ impl OutlineEncoder {
         for name in &outline.subscriptions {
             put_item(&mut self.items, SUBSCRIPTION, |to| put_text(to, name));
         }
+        if let Some(changes) = &outline.changes {
+            self.add_changes(changes, emit)?;
+        }
         for folder in &outline.folders {
             self.begin_folder(folder);
             for message in &folder.messages {
@@ -82,6 +89,27 @@ impl OutlineEncoder {
                 if self.items.len() >= PART_SIZE_TARGET {
                     emit(self.take(false))?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_changes<E>(
+        &mut self,
+        changes: &OutlineChanges,
+        emit: &mut dyn FnMut(EncodedPart) -> Result<(), E>,
+    ) -> Result<(), E> {
+        put_item(&mut self.items, CHANGES, |to| put_u64(to, changes.since));
+        for expunge in &changes.expunges {
+            put_item(&mut self.items, EXPUNGE, |to| {
+                put_u32(to, expunge.uid);
+                put_u64(to, expunge.modseq);
+                put_text(to, &expunge.folder);
+            });
+            if self.items.len() >= PART_SIZE_TARGET {
+                emit(self.take(false))?;
+                // Each part says that it is of changes.
+                put_item(&mut self.items, CHANGES, |to| put_u64(to, changes.since));
             }
         }
         Ok(())
@@ -185,6 +213,13 @@ fn take_item(outline: &mut MailboxOutline, tag: u8, mut body: Fields<'_>) -> Res
         ATTRIBUTE => _ = outline.attributes.insert(body.text()?, body.text()?),
         SUBSCRIPTION => outline.subscriptions.push(body.text()?),
         FOLDER => outline.folders.push(take_folder(body)?),
+        CHANGES => outline.changes = Some(OutlineChanges { since: body.u64()?, expunges: vec![] }),
+        EXPUNGE => {
+            const NO_CHANGES: Malformed = "an expunge comes before what it is a change of";
+            let (uid, modseq, folder) = (body.u32()?, body.u64()?, body.text()?);
+            let changes = outline.changes.as_mut().ok_or(NO_CHANGES)?;
+            changes.expunges.push(ExpungeOutline { folder, uid, modseq });
+        }
         FOLDER_ATTRIBUTE => {
             let folder = outline.folders.last_mut().ok_or(NO_FOLDER)?;
             folder.attributes.insert(body.text()?, body.text()?);
@@ -261,7 +296,15 @@ mod tests {
             subscriptions: vec!["INBOX".to_owned()],
             highest_modseq: 40,
             folders: vec![folder("INBOX", 1), folder("empty", 1), folder("Sent", 7)],
+            changes: None,
         }
+    }
+
+    fn changed(expunges: u32, messages: u32) -> MailboxOutline {
+        let expunge = |uid| ExpungeOutline { folder: "INBOX".to_owned(), uid, modseq: 39 };
+        let expunges = (1..=expunges).map(expunge).collect();
+        let changes = Some(OutlineChanges { since: 7, expunges });
+        MailboxOutline { changes, ..mailbox(messages) }
     }
 
     fn encode(outline: &MailboxOutline) -> Vec<EncodedPart> {
@@ -299,6 +342,8 @@ mod tests {
         assert_eq!(check(&MailboxOutline::default()), 1);
         assert_eq!(check(&mailbox(3)), 1);
         assert!(check(&mailbox(8000)) > 1);
+        assert_eq!(check(&changed(3, 3)), 1);
+        assert!(check(&changed(80_000, 8000)) > 2);
     }
 
     #[test]

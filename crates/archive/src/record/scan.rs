@@ -32,7 +32,32 @@ pub(crate) struct VolumeFile {
     pub(crate) name: String,
     /// What its records must say; `None` if any will do.
     pub(crate) identity: Option<Identity>,
-    source: Box<dyn SourceFile>,
+    source: Source,
+}
+
+/// Where a volume's bytes come from.
+enum Source {
+    Plain(Box<dyn SourceFile>),
+    Healing(Box<dyn Heal>),
+}
+
+/// A run of bytes that was not as it was written and came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Healed {
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+}
+
+/// A file whose lost bytes may come back.
+pub(crate) trait Heal: SourceFile {
+    /// Looks at a range; whether it reads otherwise now.
+    fn heal(&self, offset: u64, len: u64) -> bool;
+
+    /// What came back so far.
+    fn healed(&self) -> Vec<Healed>;
+
+    /// Bytes that are stored, which may be more or fewer than were written.
+    fn stored_bytes(&self) -> u64;
 }
 
 /// Why there is no good record at a place.
@@ -67,7 +92,9 @@ impl VolumeFile {
         identity: Option<Identity>,
     ) -> Result<VolumeFile, Damage> {
         match target.open(name) {
-            Ok(source) => Ok(VolumeFile { name: name.to_owned(), identity, source }),
+            Ok(source) => {
+                Ok(VolumeFile { name: name.to_owned(), identity, source: Source::Plain(source) })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Damage::of_file(name, "the file is missing"))
             }
@@ -75,8 +102,50 @@ impl VolumeFile {
         }
     }
 
+    /// The same volume, whose lost bytes may come back: `join` puts its bytes and what heals them
+    /// together.
+    pub(crate) fn healing(self, join: impl FnOnce(Box<dyn SourceFile>) -> Box<dyn Heal>) -> Self {
+        let source = match self.source {
+            Source::Plain(plain) => Source::Healing(join(plain)),
+            healing @ Source::Healing(_) => healing,
+        };
+        VolumeFile { source, ..self }
+    }
+
+    fn source(&self) -> &dyn SourceFile {
+        match &self.source {
+            Source::Plain(plain) => &**plain,
+            Source::Healing(healing) => &**healing,
+        }
+    }
+
+    /// Bytes that were written.
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.source.size_bytes()
+        self.source().size_bytes()
+    }
+
+    /// Bytes that are stored.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Plain(plain) => plain.size_bytes(),
+            Source::Healing(healing) => healing.stored_bytes(),
+        }
+    }
+
+    /// Damage that does no harm, because the bytes came back while they were read.
+    pub(crate) fn healed(&self) -> Vec<Damage> {
+        let Source::Healing(healing) = &self.source else { return Vec::new() };
+        let damage = |healed: Healed| {
+            let what = "it is not as it was written; its bytes come back from parity";
+            let damage = Damage::of_file(&self.name, what);
+            Damage { offset: healed.offset, length: healed.len, ..damage }
+        };
+        healing.healed().into_iter().map(damage).collect()
+    }
+
+    /// The bytes as they were written, as far as they can be read.
+    pub(crate) fn read_bytes(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.source().read_at(offset, buf)
     }
 
     /// The record at `offset`, if it is whole and belongs here.
@@ -85,7 +154,27 @@ impl VolumeFile {
         self.try_read(offset, identity).map_err(|fault| fault.place(&self.name, offset, 0))
     }
 
+    /// Reads the record at `offset`; if it is not whole, once more after healing what it lies in.
     fn try_read(&self, offset: u64, identity: Option<Identity>) -> Result<Record, Fault> {
+        let first = self.read_as_it_is(offset, identity);
+        let Source::Healing(healing) = &self.source else { return first };
+        let is_good = match &first {
+            Ok(record) => record.padded,
+            Err(fault) => fault.foreign,
+        };
+        if is_good {
+            return first;
+        }
+        let mut changed = healing.heal(offset, HEADER_SIZE as u64);
+        let mut header = [0; HEADER_SIZE];
+        let head = self.fill(offset, &mut header).ok().and_then(|()| RecordHead::decode(&header));
+        if let Some(head) = head.filter(|head| head.stored_len <= PAYLOAD_SIZE_MAX) {
+            changed |= healing.heal(offset, head.size_bytes());
+        }
+        if changed { self.read_as_it_is(offset, identity) } else { first }
+    }
+
+    fn read_as_it_is(&self, offset: u64, identity: Option<Identity>) -> Result<Record, Fault> {
         let rest = self.size_bytes().saturating_sub(offset);
         if rest < HEADER_SIZE as u64 {
             return Err(Fault::new("the file ends inside a record's header", None));
@@ -117,7 +206,7 @@ impl VolumeFile {
     }
 
     fn fill(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
-        self.source
+        self.source()
             .read_at(offset, buf)
             .map_err(|error| Fault::new(format!("the medium cannot read it: {error}"), None))
     }
@@ -132,6 +221,23 @@ impl VolumeFile {
             after_damage: false,
             pending: None,
         }
+    }
+}
+
+/// `what` is wrong with the payload of `record`, although its hash is right.
+pub(crate) fn damage_in(volume: &VolumeFile, record: &Record, what: impl Into<String>) -> Damage {
+    damage_of(&volume.name, record, what)
+}
+
+/// The same for a record of the volume called `file`.
+pub(crate) fn damage_of(file: &str, record: &Record, what: impl Into<String>) -> Damage {
+    Damage {
+        file: file.to_owned(),
+        offset: record.offset,
+        length: record.head.size_bytes(),
+        record: Some(record.head.sequence),
+        kind: Some(record.head.kind),
+        what: what.into(),
     }
 }
 

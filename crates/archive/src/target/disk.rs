@@ -8,6 +8,8 @@ use rehome_log::{Disk, FileId, FileName, OpenMode, RealDisk, SyncKind};
 
 use super::{SourceFile, Target, TargetFile};
 
+/// How often a folder is made again that went away.
+const ATTEMPTS: u32 = 100;
 /// What a file is called until it is finished.
 const PART: &str = ".part";
 
@@ -32,6 +34,20 @@ impl DiskTarget {
     pub fn at(path: impl Into<PathBuf>) -> DiskTarget {
         DiskTarget::new(Arc::new(RealDisk::new(path)))
     }
+
+    /// Makes file `part` and its folder. The folder goes with its last file, so it is made again
+    /// if that happens in between.
+    fn lock(&self, part: &FileName) -> io::Result<FileId> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            self.disk.create_dir(&part.parent())?;
+            match self.disk.lock(part) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
+                locked => return locked,
+            }
+        }
+    }
 }
 
 fn file_name(name: &str) -> io::Result<FileName> {
@@ -41,8 +57,7 @@ fn file_name(name: &str) -> io::Result<FileName> {
 impl Target for DiskTarget {
     fn create(&self, name: &str) -> io::Result<Box<dyn TargetFile>> {
         let (name, part) = (file_name(name)?, file_name(&format!("{name}{PART}"))?);
-        self.disk.create_dir(&name.parent())?;
-        let file = self.disk.lock(&part)?;
+        let file = self.lock(&part)?;
         let part =
             Part { disk: Arc::clone(&self.disk), file, part, name, offset: 0, begun_bytes: 0 };
         // Whoever finished this name did so under the lock that is now held here; after that
@@ -78,6 +93,23 @@ impl Target for DiskTarget {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             listed => listed,
         }
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let name = file_name(name)?;
+        self.disk.remove(&name)?;
+        let folder = name.parent();
+        match self.disk.sync_dir(&folder) {
+            // Whoever took the last file away at the same time has taken the folder too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            synced => synced?,
+        }
+        // An empty folder means nothing; it is no error if it stays, or fills again.
+        if folder != FileName::root() && self.disk.list(&folder).is_ok_and(|names| names.is_empty())
+        {
+            _ = self.disk.remove_dir(&folder);
+        }
+        Ok(())
     }
 }
 

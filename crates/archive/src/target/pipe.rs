@@ -90,6 +90,10 @@ impl Target for PipeTarget {
         false
     }
 
+    fn takes_parity(&self) -> bool {
+        false
+    }
+
     fn create(&self, name: &str) -> io::Result<Box<dyn TargetFile>> {
         let mut pipe = lock(&self.pipe);
         pipe.between_files()?;

@@ -122,4 +122,11 @@ impl Target for S3Target {
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         self.bucket.list(self.path(dir)?)
     }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name)?;
+        // A bucket answers alike whether there was such an object or not.
+        self.bucket.size(&path)?.ok_or(io::ErrorKind::NotFound)?;
+        self.bucket.remove(&path)
+    }
 }

@@ -1,7 +1,6 @@
 //! Sections: what a pipe is made of.
 
-use crate::bytes::Fields;
-use crate::record::GRID;
+use crate::bytes::{Fields, GRID};
 
 /// How every section begins.
 pub(crate) const MAGIC: [u8; 8] = *b"MBARPIP1";

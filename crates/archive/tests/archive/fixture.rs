@@ -95,6 +95,7 @@ fn outline(mailbox: u32, rows: Vec<(ContentId, u64)>) -> MailboxOutline {
         subscriptions: vec!["INBOX".to_owned(), "Sent".to_owned()],
         highest_modseq: 900,
         folders: vec![folder("INBOX", inbox), folder("Sent", sent), folder("Empty", Vec::new())],
+        changes: None,
     }
 }
 
@@ -242,6 +243,11 @@ impl Target for Memory {
 
     fn settle(&self, _name: &str) -> io::Result<()> {
         Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let removed = self.files.lock().unwrap().remove(name);
+        removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {

@@ -6,9 +6,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rehome_archive::{CheckLevel, ContentId, DiskTarget, MailboxOutline, Set, Target};
+use rehome_archive::{
+    ArchiverOptions, BackupKind, CheckLevel, ContentId, DiskTarget, LogArchiver, LogEntry,
+    LogHeader, MailboxOutline, Set, Target, WriterOptions,
+};
+use rehome_log::{Lsn, SplitMix64};
 use serde::{Deserialize, Serialize};
 
+use crate::chains::Model;
 use crate::fixture::{header, options, truth, write};
 
 /// What an archive is known to hold. Contents prove themselves by their ids.
@@ -65,6 +70,87 @@ fn check(version: &str) {
         backup.stream(&name).unwrap().read_to_string(&mut read).unwrap();
         assert_eq!(read, text, "{name}");
     }
+}
+
+/// What a set with a chain and a log is known to hold.
+#[derive(Serialize, Deserialize)]
+struct ExpectedChain {
+    /// What each backup shows, the oldest first.
+    states: Vec<Vec<MailboxOutline>>,
+    /// LSN and payload of each log record.
+    log: Vec<(u64, String)>,
+}
+
+/// Writes a golden set with a full, a differential and an incremental backup, parity and a log.
+fn make_chain(version: &str) {
+    let folder = folder(version);
+    assert!(!folder.exists(), "golden archives are never written again");
+    let target: Arc<dyn Target> = Arc::new(DiskTarget::at(folder.join("set")));
+    let mut random = SplitMix64::new(21);
+    let mut model = Model::default();
+    let mut states = Vec::new();
+    for kind in [BackupKind::Full, BackupKind::Differential, BackupKind::Incremental] {
+        (0..25).for_each(|_| model.step(&mut random));
+        let options = WriterOptions { parity: true, ..options(1 << 20) };
+        model.back_up_as(&target, kind, options).unwrap();
+        states.push(model.outlines());
+    }
+    let head = LogHeader {
+        store_id: header().store_id,
+        store_epoch: 3,
+        software: "rehome 0.1.0".to_owned(),
+        account: "root@here".to_owned(),
+    };
+    let options = ArchiverOptions { segment_bytes: 300, ..ArchiverOptions::default() };
+    let mut archiver = LogArchiver::begin(target, head, options).unwrap();
+    let (mut previous, mut log) = (archiver.archived(), Vec::new());
+    for number in 0..9_u8 {
+        let lsn = Lsn::from_u64(previous.to_u64() + 64);
+        let payload = format!("operation {number}");
+        log.push((lsn.to_u64(), payload.clone()));
+        let body = payload.clone().into_bytes();
+        let brought = vec![(ContentId::of(&body), body)];
+        let (wall_us, contents) = (header().wall_us + i64::from(number), vec![brought[0].0]);
+        let entry = LogEntry { lsn, previous, wall_us, contents, payload: payload.into_bytes() };
+        archiver.entry(entry, brought).unwrap();
+        previous = lsn;
+    }
+    archiver.flush().unwrap();
+    let json = serde_json::to_string_pretty(&ExpectedChain { states, log }).unwrap();
+    fs::write(folder.join("expected.json"), json + "\n").unwrap();
+}
+
+#[track_caller]
+fn check_chain(version: &str) {
+    if std::env::var_os("REHOME_MAKE_GOLDEN").is_some_and(|asked| asked == version) {
+        make_chain(version);
+    }
+    let folder = folder(version);
+    let expected = fs::read(folder.join("expected.json")).unwrap();
+    let expected: ExpectedChain = serde_json::from_slice(&expected).unwrap();
+    let set = Set::open(Arc::new(DiskTarget::at(folder.join("set")))).unwrap();
+    let backups = set.list().unwrap();
+    assert_eq!(backups.len(), expected.states.len());
+    for (info, state) in backups.iter().zip(&expected.states) {
+        assert!(set.check(info.id, CheckLevel::Deep, &mut |_| {}).unwrap().is_whole());
+        assert_eq!(set.state(info.id, None).unwrap().mailboxes(), state);
+    }
+    assert!(set.check_logs(CheckLevel::Deep, &mut |_| {}).unwrap().damage.is_empty());
+    let mut log = Vec::new();
+    for info in set.logs().unwrap() {
+        let segment = set.log(&info).unwrap();
+        for entry in segment.entries(info.after) {
+            let entry = entry.unwrap();
+            assert_eq!(segment.content(&entry.contents[0]).unwrap(), entry.payload);
+            log.push((entry.lsn.to_u64(), String::from_utf8(entry.payload).unwrap()));
+        }
+    }
+    assert_eq!(log, expected.log);
+}
+
+#[test]
+fn the_chain_and_log_of_version_1_are_read() {
+    check_chain("v1-chain");
 }
 
 #[test]

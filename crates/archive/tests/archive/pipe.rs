@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use rehome_archive::{
     ArchiveError, BackupHeader, CheckLevel, ContentId, Manifest, PipeReader, PipeTarget, Set,
-    Target, check_pipe, unpack_pipe,
+    Target, WriterOptions, check_pipe, unpack_pipe,
 };
 
 use crate::fixture::{Memory, Truth, everything, header, options, read_all, truth, write};
@@ -120,6 +120,19 @@ fn check_noticed(bytes: &[u8], truth: &Truth, context: &str) {
     let unpacked = unpack_pipe(bytes, &*memory, &mut |_| {});
     assert!(unpacked.is_err(), "{context}: unpacking notices nothing");
     assert!(!memory.names().iter().any(|name| name.ends_with("MANIFEST")), "{context}");
+}
+
+#[test]
+fn a_pipe_has_no_parity_and_takes_nothing_away() {
+    let (truth, bytes) = (truth(2, 5, 700), Bytes::default());
+    let pipe = Arc::new(PipeTarget::new(bytes.clone()));
+    let target: Arc<dyn Target> = pipe.clone();
+    let wanted = WriterOptions { parity: true, ..options(8 << 10) };
+    let manifest = write(&target, &truth, header(), wanted).unwrap();
+    pipe.close().unwrap();
+    let bytes = bytes.0.lock().unwrap().clone();
+    assert_eq!(read(&bytes, &truth, "").unwrap(), manifest);
+    assert_eq!(target.remove("SET").unwrap_err().kind(), io::ErrorKind::Unsupported);
 }
 
 #[test]

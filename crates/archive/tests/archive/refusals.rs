@@ -67,7 +67,7 @@ fn a_set_with_an_unknown_ro_compat_bit_takes_no_new_backup() {
 }
 
 #[test]
-fn another_store_and_a_kind_not_written_yet_are_refused() {
+fn another_store_and_changes_without_a_base_are_refused() {
     let (memory, _) = archive(&truth(1, 2, 50), 1 << 20);
     let target: Arc<dyn Target> = memory;
     let mut other = header();
@@ -77,7 +77,7 @@ fn another_store_and_a_kind_not_written_yet_are_refused() {
     let mut incremental = header();
     incremental.kind = BackupKind::Incremental;
     let begun = BackupWriter::begin(target, incremental, options(1 << 20));
-    assert!(matches!(begun.err(), Some(ArchiveError::Unsupported { .. })));
+    assert!(matches!(begun.err(), Some(ArchiveError::Misuse { .. })));
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-use rehome_archive::{BackupState, BackupWriter, CheckLevel, ContentId, Set, Target};
+use rehome_archive::{
+    BackupState, BackupWriter, CheckLevel, ContentId, Set, Target, WriterOptions,
+};
+use rehome_log::Lsn;
 
 use crate::fixture::{Truth, everything, header, options, read_all, text, truth, write};
 
@@ -148,4 +151,29 @@ pub(crate) fn put(target: &dyn Target, name: &str, bytes: &[u8]) -> io::Result<(
     let mut file = target.create(name)?;
     file.append(bytes)?;
     file.finish()
+}
+
+/// For targets that can take something away: the older of two backups goes, with its parity where
+/// the target takes any, and so do the leases.
+pub(crate) fn an_expired_backup_goes_and_the_newer_one_stays(place: &dyn Place, has_parity: bool) {
+    let truth = truth(2, 20, 700);
+    let options = WriterOptions { parity: true, ..options(8 << 10) };
+    let mut newer = header();
+    newer.lsn_end = Lsn::from_u64(newer.lsn_end.to_u64() + 10);
+    for header in [header(), newer] {
+        write(&place.writer(), &truth, header, options.clone()).unwrap();
+    }
+    check(place, &truth, 2);
+    let target = place.reader();
+    assert_eq!(target.list("parity/base").unwrap().is_empty(), !has_parity);
+    let set = Set::open(place.reader()).unwrap();
+    let lease = set.lease("somebody", 0, 1_000_000).unwrap();
+    assert!(set.expire(1, "root", 1).is_err(), "while it is read");
+    lease.release().unwrap();
+    assert_eq!(set.expire(1, "root", 1).unwrap().backups.len(), 1);
+    check(place, &truth, 1);
+    assert_eq!(target.list("base").unwrap().len(), 1, "nothing is left of the older one");
+    assert_eq!(target.list("lease").unwrap(), Vec::<String>::new());
+    let again = target.remove("base/nothing/MANIFEST").unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::NotFound);
 }

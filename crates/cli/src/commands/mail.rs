@@ -1,17 +1,19 @@
 //! The verbs that work on one store or one archive set.
 
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rehome::Error;
 use rehome::jobs::{
-    self, ExportFormat, MovePace, PlaceRequest, RestoreRequest, ScrubRequest, TuneRequest,
+    self, ExportFormat, MovePace, PlaceRequest, RestoreRequest, RestoreTo, ScrubRequest,
+    TuneRequest,
 };
+use rehome::parts::archive::BackupKind;
 
 use super::{answer, answer_aside};
 use crate::args::{
-    ArchiveCommand, BackupArgs, DigestArgs, ExportArgs, FormatArg, ImportArgs, MoveArgs, PlaceArgs,
-    RateArgs, RestoreArgs, ScrubArgs, StoreCommand, TuneArgs,
+    ArchiveCommand, BackupArgs, DigestArgs, ExportArgs, FormatArg, ImportArgs, KindArg, MoveArgs,
+    PlaceArgs, RateArgs, RestoreArgs, ScrubArgs, StoreCommand, TuneArgs,
 };
 use crate::view::View;
 
@@ -56,16 +58,27 @@ fn is_pipe(place: &Path) -> bool {
 }
 
 pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let kind = match args.kind {
+        KindArg::Full => BackupKind::Full,
+        KindArg::Differential => BackupKind::Differential,
+        KindArg::Incremental => BackupKind::Incremental,
+        KindArg::Copy => BackupKind::Copy,
+    };
     if is_pipe(&args.to) {
-        return backup_to_pipe(&args.store, view, json);
+        return backup_to_pipe(&args.store, kind, view, json);
     }
-    let report = jobs::backup(&args.store, &args.to, &mut |event| view.show(&event))?;
+    let report = jobs::backup(&args.store, &args.to, kind, &mut |event| view.show(&event))?;
     view.end();
     answer(json, &report, &report.to_string())
 }
 
 /// Everything that is said goes to standard error: standard output is the backup.
-fn backup_to_pipe(store: &Path, view: &mut View, json: bool) -> Result<(), Error> {
+fn backup_to_pipe(
+    store: &Path,
+    kind: BackupKind,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
     let stdout = std::io::stdout();
     if stdout.is_terminal() {
         return Err(Error::BadInput {
@@ -74,15 +87,22 @@ fn backup_to_pipe(store: &Path, view: &mut View, json: bool) -> Result<(), Error
         });
     }
     view.keep_off_stdout();
-    let report = jobs::backup_to_pipe(store, stdout, &mut |event| view.show(&event))?;
+    let report = jobs::backup_to_pipe(store, kind, stdout, &mut |event| view.show(&event))?;
     view.end();
     answer_aside(json, &report, &report.to_string())
 }
 
 pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let files = |path: &PathBuf, format| RestoreTo::Files(path.clone(), format);
+    let maildir = args.to_maildir.as_ref().map(|path| files(path, ExportFormat::Maildir));
+    let mbox = args.to_mbox.as_ref().map(|path| files(path, ExportFormat::Mbox));
+    let store = args.store.as_ref().map(|path| RestoreTo::Store(path.clone()));
     let request = RestoreRequest {
         set: args.from.clone(),
-        store: args.store.clone(),
+        to: store.or(maildir).or(mbox).expect("the command line has one of these"),
+        folder: args.folder.clone(),
+        message: args.message,
+        until: args.until.clone(),
         mailbox: args.mailbox.clone(),
         backup: args.backup.clone(),
         dry_run: args.dry_run,
@@ -101,14 +121,27 @@ pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> 
     let observe = &mut |event| view.show(&event);
     let report = match command {
         ArchiveCommand::List { set } => jobs::archive_list(set)?,
-        ArchiveCommand::Check { set, deep } if is_pipe(set) => {
+        ArchiveCommand::Check { set, repair: true, .. } if is_pipe(set) => {
+            let message = "a pipe cannot be repaired; unpack it into a set first".to_owned();
+            return Err(Error::BadInput { message });
+        }
+        ArchiveCommand::Check { set, deep, .. } if is_pipe(set) => {
             jobs::archive_check_pipe(std::io::stdin().lock(), *deep, observe)?
         }
         ArchiveCommand::Unpack { source: _, to } => {
             jobs::archive_unpack(std::io::stdin().lock(), to, observe)?
         }
-        ArchiveCommand::Check { set, deep } => jobs::archive_check(set, *deep, observe)?,
+        ArchiveCommand::Check { set, deep, repair } => {
+            jobs::archive_check(set, *deep, *repair, observe)?
+        }
+        ArchiveCommand::Expire { set, keep_full, dry_run } => {
+            jobs::archive_expire(set, *keep_full, *dry_run)?
+        }
         ArchiveCommand::Extract { set, to } => jobs::archive_extract(set, to, observe)?,
+        ArchiveCommand::Salvage { set, to, backup } => {
+            jobs::archive_salvage(set, backup.as_deref(), to, observe)?
+        }
+        ArchiveCommand::Drill { set, scratch } => jobs::archive_drill(set, scratch, observe)?,
     };
     view.end();
     answer(json, &report, &report.to_string())?;

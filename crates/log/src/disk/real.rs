@@ -243,6 +243,10 @@ impl Disk for RealDisk {
         fs::remove_file(self.path(name))
     }
 
+    fn remove_dir(&self, dir: &FileName) -> io::Result<()> {
+        fs::remove_dir(self.path(dir))
+    }
+
     fn list(&self, dir: &FileName) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.path(dir))? {

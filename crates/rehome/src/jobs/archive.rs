@@ -1,36 +1,41 @@
-//! Backing a store up, looking at archive sets, restoring.
+//! Backing a store up and looking at archive sets.
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rehome_archive::{BackupId, BackupInfo, BackupState, Set, Target};
+use rehome_archive::{BackupInfo, BackupKind, BackupState, CheckLevel, Set, Target};
 use rehome_log::{Clock as _, SystemClock};
-use rehome_store::{LocalSource, OpenOptions, RestoreMarker, Store};
+use rehome_store::LocalSource;
 
-use super::{expect_free, open};
+use super::open;
 use crate::backup::{self, BackupRequest};
 use crate::error::Error;
 use crate::event::Observe;
 use crate::report::JobReport;
-use crate::restore::{self as restoring, Amount, Chosen, Source};
 use crate::summary::bytes;
 
 /// Backs a store up into an archive set, which is made if it does not exist.
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if there is no store; [`Error::Interrupted`] if `observe` says so.
-pub fn backup(store: &Path, set: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+/// [`Error::BadInput`] if there is no store, or nothing that a backup of changes could build upon;
+/// [`Error::Interrupted`] if `observe` says so.
+pub fn backup(
+    store: &Path,
+    set: &Path,
+    kind: BackupKind,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
     super::require(store)?;
-    back_up_store(store, crate::place::target(set)?, observe)
+    back_up_store(store, crate::place::target(set)?, kind, observe)
 }
 
 /// Backs a store up into `target`.
 pub(super) fn back_up_store(
     store: &Path,
     target: Arc<dyn Target>,
+    kind: BackupKind,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
     let open = open(store)?;
@@ -40,8 +45,8 @@ pub(super) fn back_up_store(
         set: PathBuf::new(),
         account: account(),
         directory: None,
-        copy: false,
-        wall_us: SystemClock.wall_us(),
+        kind,
+        clock: Arc::new(SystemClock),
     };
     let mut source = LocalSource::new(open.clone());
     let report = backup::back_up_into(target, &mut source, &names, &request, observe)?;
@@ -51,7 +56,7 @@ pub(super) fn back_up_store(
 }
 
 /// Who works at this terminal.
-fn account() -> String {
+pub(super) fn account() -> String {
     ["USER", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok())
@@ -59,7 +64,7 @@ fn account() -> String {
 }
 
 /// Opens an archive set that exists.
-fn open_set(set: &Path) -> Result<Set, Error> {
+pub(super) fn open_set(set: &Path) -> Result<Set, Error> {
     Set::open(crate::place::target(set)?)
         .map_err(|error| Error::bad_input(format!("{}: {}", set.display(), Error::refused(error))))
 }
@@ -82,10 +87,17 @@ pub fn archive_list(set: &Path) -> Result<JobReport, Error> {
             "kind": one.kind,
             "lsn_end": one.lsn_end,
             "complete": one.state == BackupState::Complete,
+            "base": base_of(one),
             "manifest": one.manifest,
         }));
     }
     JobReport::good(&documents, text)
+}
+
+/// The backup that this one builds upon.
+fn base_of(one: &BackupInfo) -> Option<String> {
+    let base = one.manifest.as_ref()?.base.as_ref()?;
+    Some(base.backup_id.to_string())
 }
 
 fn backup_line(one: &BackupInfo) -> String {
@@ -104,21 +116,36 @@ fn backup_line(one: &BackupInfo) -> String {
             bytes(totals.stored_bytes)
         )
     });
-    format!("{} {:?} at {}: {state} {holds}", one.id, one.kind, one.lsn_end)
+    let upon = base_of(one).map_or_else(String::new, |base| format!(" upon {base}"));
+    format!("{} {}{upon} at {}: {state} {holds}", one.id, one.kind.word(), one.lsn_end)
 }
 
-/// Checks every complete backup of a set.
+/// Checks every complete backup of a set and its archived log; `repair` first writes volumes anew
+/// whose damage parity heals.
 ///
 /// # Errors
 ///
 /// [`Error::BadInput`] if there is no set. Damage is the report's problem.
-pub fn archive_check(set: &Path, deep: bool, observe: Observe<'_>) -> Result<JobReport, Error> {
+pub fn archive_check(
+    set: &Path,
+    deep: bool,
+    repair: bool,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
     let opened = open_set(set)?;
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
     for one in opened.list().map_err(Error::chain)? {
         if one.state == BackupState::Incomplete {
             lines.push(format!("{}: incomplete, not usable, not checked", one.id));
             continue;
+        }
+        if repair {
+            match opened.repair(one.id) {
+                Ok(files) => {
+                    lines.extend(files.iter().map(|file| format!("{}: wrote {file} anew", one.id)));
+                }
+                Err(error) => lines.push(format!("{}: not repaired: {error}", one.id)),
+            }
         }
         match backup::check(set, &one.id.to_string(), deep, observe) {
             Ok(text) => lines.push(format!("{}: {text}", one.id)),
@@ -128,168 +155,62 @@ pub fn archive_check(set: &Path, deep: bool, observe: Observe<'_>) -> Result<Job
             }
         }
     }
+    check_log(&opened, deep, &mut lines, &mut problems)?;
     let problem = (!problems.is_empty()).then(|| format!("not whole: {}", problems.join(", ")));
     let text = lines.join("\n");
     Ok(JobReport::good(&lines, text)?.with_problem(problem))
 }
 
-/// What is restored from where to where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RestoreRequest {
-    /// The archive set.
-    pub set: PathBuf,
-    /// The store to make.
-    pub store: PathBuf,
-    /// Only this mailbox.
-    pub mailbox: Option<String>,
-    /// The backup; the newest complete one when none is given.
-    pub backup: Option<String>,
-    /// Say what would be restored and touch nothing.
-    pub dry_run: bool,
+fn check_log(
+    set: &Set,
+    deep: bool,
+    lines: &mut Vec<String>,
+    problems: &mut Vec<String>,
+) -> Result<(), Error> {
+    let level = if deep { CheckLevel::Deep } else { CheckLevel::Hashes };
+    let report = set.check_logs(level, &mut |_| {}).map_err(Error::chain)?;
+    if report.segments > 0 {
+        lines.push(format!("log: {} segments, {} records", report.segments, report.records));
+    }
+    if !report.damage.is_empty() {
+        lines.extend(report.damage.iter().map(|damage| format!("log: {damage}")));
+        problems.push("the log".to_owned());
+    }
+    Ok(())
 }
 
-/// Restores a store from a backup and lets it recover. The store is made beside its place and
-/// comes there whole: until then its place stays as it was.
+/// Takes away the backups and the log that nothing needs any more, where the newest `keep_full`
+/// full backups stay.
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if there is no such backup or mailbox, or the target is not empty;
-/// [`Error::Interrupted`] if `observe` says so: the same call begins again;
-/// [`Error::NeedsHuman`] if something of the backup cannot be read.
-pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobReport, Error> {
-    let id = choose(&request.set, request.backup.as_deref())?;
-    expect_free(&request.store, "a restore replaces nothing")?;
-    let backup = restoring::open(&request.set, &id)?;
-    let chosen = Chosen::of(&backup, request.mailbox.as_deref())?;
-    let amount = chosen.amount();
-    let document = serde_json::json!({
-        "backup": id, "restored": !request.dry_run, "amount": amount,
-    });
-    let text = amount_text(amount, &id, &request.store);
-    if request.dry_run {
-        return JobReport::good(&document, format!("would restore {text}"));
-    }
-    let scratch = beside(&request.store, "restoring")?;
-    let store_id = backup.manifest().map(|manifest| manifest.header.store_id.0);
-    let source = Source { store_id, contents: &mut backup.contents() };
-    lay_down_beside(source, chosen, &scratch, &request.store, observe)?;
-    JobReport::good(&document, format!("restored {text}"))
-}
-
-/// How much is restored from where to where.
-pub(super) fn amount_text(amount: Amount, id: &str, store: &Path) -> String {
-    format!(
-        "{} mailboxes, {} messages, {} from backup {id} to {}",
-        amount.mailboxes,
-        amount.messages,
-        bytes(amount.content_bytes),
-        store.display()
-    )
-}
-
-/// Makes a store at `scratch` and gives it its place when it is whole.
-pub(super) fn lay_down_beside(
-    source: Source<'_>,
-    chosen: Chosen,
-    scratch: &Path,
-    store: &Path,
-    observe: Observe<'_>,
-) -> Result<(), Error> {
-    lay_down(source, chosen, scratch, observe)?;
-    into_place(scratch, store)
-}
-
-/// A path in the same folder whose name begins with that of `path`.
-pub(super) fn beside(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
-    let whole = std::path::absolute(path).map_err(Error::bad_input)?;
-    let mut name = whole.file_name().map(ToOwned::to_owned).ok_or_else(|| {
-        let shown = path.display();
-        Error::bad_input(format!("{shown}: this path has no name; give that of a folder"))
-    })?;
-    name.push(format!(".{suffix}"));
-    Ok(whole.with_file_name(name))
-}
-
-/// Makes a store of a part of a backup; a failure leaves nothing of it.
-fn lay_down(
-    source: Source<'_>,
-    chosen: Chosen,
-    store: &Path,
-    observe: Observe<'_>,
-) -> Result<(), Error> {
-    let marker = beside(store, "marker")?;
-    let made = restoring::lay_down_from(source, chosen, store, &marker, observe)
-        .and_then(|()| recover(store, &marker));
-    made.map_err(|error| match std::fs::remove_dir_all(store) {
-        Err(left) if left.kind() != ErrorKind::NotFound => Error::needs_human(format!(
-            "{error}; besides, the unfinished {} cannot be removed: {left}",
-            store.display()
-        )),
-        _ => error,
-    })
-}
-
-/// Opens a restored store with its marker, which ends the restore.
-fn recover(store: &Path, marker: &Path) -> Result<(), Error> {
-    let failed = |error| Error::needs_human(format!("{}: {error}", marker.display()));
-    let json = std::fs::read(marker).map_err(failed)?;
-    let proof: RestoreMarker = serde_json::from_slice(&json).map_err(Error::needs_human)?;
-    let options = OpenOptions { restore_marker: Some(proof), ..OpenOptions::default() };
-    Store::open_at(store, options).map_err(Error::chain)?.close().map_err(Error::chain)?;
-    std::fs::remove_file(marker).map_err(failed)
-}
-
-/// Gives a finished store its name, durably.
-fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
-    let attempt = || {
-        // On Unix the rename replaces an empty folder, and no other.
-        std::fs::rename(made, place)?;
-        let folder = made.parent().unwrap_or(Path::new("."));
-        std::fs::File::open(folder)?.sync_all()
-    };
-    attempt().map_err(|error| {
-        Error::needs_human(format!(
-            "{}: the restored store cannot take this place: {error}; it is whole in {}; rename it",
-            place.display(),
-            made.display()
-        ))
-    })
-}
-
-/// The backup with this id, or the newest complete one.
-fn choose(set: &Path, id: Option<&str>) -> Result<String, Error> {
+/// [`Error::BadInput`] if there is no set or no full backup in it, or a restore reads it.
+pub fn archive_expire(set: &Path, keep_full: usize, dry_run: bool) -> Result<JobReport, Error> {
     let opened = open_set(set)?;
-    if let Some(id) = id {
-        let id: BackupId = id.parse().map_err(Error::bad_input)?;
-        return opened.backup(id).map(|_| id.to_string()).map_err(Error::refused);
+    let plan = if dry_run {
+        opened.plan_expire(keep_full)
+    } else {
+        opened.expire(keep_full, &account(), SystemClock.wall_us())
+    };
+    let plan = plan.map_err(Error::refused)?;
+    let word = if dry_run { "would take away" } else { "took away" };
+    let mut text = format!(
+        "{word} {} backups and {} log segments; the oldest full backup kept is {}",
+        plan.backups.len(),
+        plan.logs.len(),
+        plan.oldest_kept
+    );
+    for one in &plan.backups {
+        let kind = one.kind.word();
+        write!(text, "\n  {} {kind} at {}, {}", one.id, one.lsn_end, bytes(one.stored_bytes))
+            .expect("a String");
     }
-    let latest = opened.latest().map_err(Error::chain)?;
-    latest.map(|latest| latest.id.to_string()).ok_or_else(|| Error::BadInput {
-        message: format!(
-            "{}: the set has no complete backup; make one with rehome backup",
-            set.display()
-        ),
-    })
-}
-
-/// Writes the mail of the newest complete backup as Maildir++ trees.
-///
-/// # Errors
-///
-/// [`Error::BadInput`] if there is no such set or the folder is not empty;
-/// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if something of the backup
-/// cannot be read.
-pub fn archive_extract(set: &Path, to: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
-    let id = choose(set, None)?;
-    expect_free(to, "mail is not mixed with other files")?;
-    let backup = restoring::open(set, &id)?;
-    // The export knows every rule of Maildir++, and it reads from a store: a passing one.
-    let scratch = beside(to, "extracting")?;
-    let store_id = backup.manifest().map(|manifest| manifest.header.store_id.0);
-    let source = Source { store_id, contents: &mut backup.contents() };
-    lay_down(source, Chosen::of(&backup, None)?, &scratch, observe)?;
-    let report = super::export(&scratch, to, &[], super::ExportFormat::Maildir, observe);
-    std::fs::remove_dir_all(&scratch)
-        .map_err(|error| Error::needs_human(format!("{}: {error}", scratch.display())))?;
-    report
+    for file in &plan.logs {
+        write!(text, "\n  {file}").expect("a String");
+    }
+    for reason in &plan.spared {
+        write!(text, "\n  stays: {reason}").expect("a String");
+    }
+    let document = serde_json::json!({ "expired": !dry_run, "plan": plan });
+    JobReport::good(&document, text)
 }

@@ -4,31 +4,47 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_archive::{CheckLevel, PipeReader, PipeTarget, Progress, check_pipe, unpack_pipe};
+use rehome_archive::{
+    BackupKind, CheckLevel, PipeReader, PipeTarget, Progress, check_pipe, unpack_pipe,
+};
 
-use super::archive::{RestoreRequest, amount_text, back_up_store, beside, lay_down_beside};
+use super::archive::back_up_store;
 use super::expect_free;
+use super::restore::{RestoreRequest, amount_text, make};
 use crate::error::Error;
 use crate::event::{Event, Observe};
 use crate::report::JobReport;
 use crate::restore::{Chosen, Source};
 
 /// Backs a store up into `sink`. What it carries is a backup when this call returns without an
-/// error; the reader of the pipe finds out by itself.
+/// error; the reader of the pipe finds out by itself. It holds everything: a pipe has no base.
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if there is no store; [`Error::Interrupted`] if `observe` says so;
-/// [`Error::NeedsHuman`] if the reader of the pipe goes away.
+/// [`Error::BadInput`] if there is no store, or for a backup of changes; [`Error::Interrupted`] if
+/// `observe` says so; [`Error::NeedsHuman`] if the reader of the pipe goes away.
 pub fn backup_to_pipe(
     store: &Path,
+    kind: BackupKind,
     sink: impl Write + Send + 'static,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
+    if is_of_changes(kind) {
+        return Err(Error::bad_input(format!(
+            "a pipe carries one backup, and a {} one builds upon others; nothing was written; \
+             make a full one or a copy, or name a folder",
+            kind.word()
+        )));
+    }
     let pipe = Arc::new(PipeTarget::new(sink));
-    let report = back_up_store(store, pipe.clone(), observe)?;
+    let report = back_up_store(store, pipe.clone(), kind, observe)?;
     pipe.close().map_err(|error| Error::needs_human(format!("the pipe: {error}")))?;
     Ok(report)
+}
+
+/// Whether a backup of this kind holds changes alone.
+fn is_of_changes(kind: BackupKind) -> bool {
+    matches!(kind, BackupKind::Differential | BackupKind::Incremental)
 }
 
 /// Checks the backup that comes out of `source`.
@@ -100,46 +116,58 @@ fn tell(observe: Observe<'_>, what: &str, progress: Progress) {
     });
 }
 
-/// Restores a store from the backup that comes out of `source`, as [`restore`](super::restore)
-/// does from a set; `request.set` is not looked at. Nothing counts as restored before the end of
-/// the pipe has said that everything came.
+/// Restores from the backup that comes out of `source`, as [`restore`](super::restore()) does from
+/// a set; `request.set` is not looked at. Nothing counts as restored before the end of the pipe has
+/// said that everything came.
 ///
 /// # Errors
 ///
-/// As [`restore`](super::restore); [`Error::BadInput`] also if the pipe carries another backup
-/// than the one asked for.
+/// As [`restore`](super::restore()); [`Error::BadInput`] also if the pipe carries another backup
+/// than the one asked for, or one of changes alone, or if a moment is asked for.
 pub fn restore_from_pipe(
     request: &RestoreRequest,
     source: impl Read,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
-    expect_free(&request.store, "a restore replaces nothing")?;
+    if request.until.is_some() {
+        let text = "a pipe carries the state of one backup and no log, so a moment cannot be asked \
+                    for; nothing was restored; leave the moment out, or unpack the pipe into a set";
+        return Err(Error::bad_input(text));
+    }
+    let place = request.to.place();
+    expect_free(place, "a restore replaces nothing")?;
     let mut reader = PipeReader::open(source).map_err(Error::refused)?;
     let id = reader.id().to_string();
     if request.backup.as_ref().is_some_and(|wanted| *wanted != id) {
         let text = format!("the pipe carries backup {id}, so nothing was restored");
         return Err(Error::bad_input(text));
     }
+    if is_of_changes(reader.kind()) {
+        let text = format!(
+            "backup {id} in the pipe holds changes alone, so nothing was restored; unpack it into \
+             the set that has what it builds upon"
+        );
+        return Err(Error::bad_input(text));
+    }
     let outlines = std::iter::from_fn(|| reader.next_outline().transpose());
-    let chosen = Chosen::of_outlines(outlines, request.mailbox.as_deref())?;
+    let chosen = Chosen::of_outlines(outlines, &request.selection())?;
     let amount = chosen.amount();
     let document = serde_json::json!({
         "backup": id, "restored": !request.dry_run, "amount": amount,
     });
-    let text = amount_text(amount, &id, &request.store);
+    let text = amount_text(amount, &id, place);
     if request.dry_run {
         return JobReport::good(&document, format!("would restore {text}"));
     }
-    let scratch = beside(&request.store, "restoring")?;
     let store_id = Some(reader.store_id().0);
     let mut rest = Some(reader);
-    let mut contents = std::iter::from_fn(|| match rest.as_mut()?.next_content() {
+    let contents = std::iter::from_fn(|| match rest.as_mut()?.next_content() {
         Ok(Some(content)) => Some(Ok(content)),
         // The last word is the manifest's.
         Ok(None) => rest.take()?.finish().err().map(Err),
         Err(error) => Some(Err(error)),
     });
-    let source = Source { store_id, contents: &mut contents };
-    lay_down_beside(source, chosen, &scratch, &request.store, observe)?;
+    let source = Source { store_id, contents: Box::new(contents) };
+    make(source, chosen, request, observe)?;
     JobReport::good(&document, format!("restored {text}"))
 }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rehome_archive::BackupKind;
 use rehome_store::{FolderName, Store};
 
 use super::{
-    ExportFormat, LogChange, MovePace, RestoreRequest, archive_check, archive_extract,
+    ExportFormat, LogChange, MovePace, RestoreRequest, RestoreTo, archive_check, archive_extract,
     archive_list, backup, export, import, move_mailboxes, open, restore, store_check, store_info,
     store_log, store_recover,
 };
 use crate::error::Error;
+use crate::report::JobReport;
 use crate::testing::{append, image, letter, mailbox, quiet, rich_store, stop, write_tree};
 
 /// Every file and folder below a folder, with its bytes.
@@ -35,15 +37,30 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn backed_up() -> tempfile::TempDir {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     rich_store(&scratch.path().join("store")).close().expect("durable");
-    backup(&scratch.path().join("store"), &scratch.path().join("set"), &mut quiet).expect("a set");
+    full(&scratch.path().join("store"), &scratch.path().join("set")).expect("a set");
     scratch
+}
+
+/// A full backup.
+fn full(store: &Path, set: &Path) -> Result<JobReport, Error> {
+    backup(store, set, BackupKind::Full, &mut quiet)
+}
+
+/// The store that a restore makes.
+fn place(request: &RestoreRequest) -> std::path::PathBuf {
+    match &request.to {
+        RestoreTo::Store(path) | RestoreTo::Files(path, _) => path.clone(),
+    }
 }
 
 fn request(scratch: &Path) -> RestoreRequest {
     RestoreRequest {
         set: scratch.join("set"),
-        store: scratch.join("again"),
+        to: RestoreTo::Store(scratch.join("again")),
         mailbox: None,
+        folder: None,
+        message: None,
+        until: None,
         backup: None,
         dry_run: false,
     }
@@ -80,7 +97,7 @@ fn a_folder_that_is_no_store_is_refused_and_stays_as_it_was() {
         check(root, || open(&path), 65, &[name, "no store", "give"]);
         check(root, || store_info(&path), 65, &[name]);
         check(root, || store_check(&path, &mut quiet), 65, &[name]);
-        check(root, || backup(&path, &root.join("set"), &mut quiet), 65, &[name]);
+        check(root, || full(&path, &root.join("set")), 65, &[name]);
         let to = root.join("out");
         check(root, || export(&path, &to, &[], ExportFormat::Eml, &mut quiet), 65, &[name]);
         check(
@@ -90,7 +107,7 @@ fn a_folder_that_is_no_store_is_refused_and_stays_as_it_was() {
             &[name],
         );
         check(root, || archive_list(&path), 65, &[name]);
-        check(root, || archive_check(&path, true, &mut quiet), 65, &[name]);
+        check(root, || archive_check(&path, true, false, &mut quiet), 65, &[name]);
         check(root, || archive_extract(&path, &to, &mut quiet), 65, &[name]);
     }
 }
@@ -181,10 +198,10 @@ fn one_mailbox_is_restored_alone() {
     let scratch = backed_up();
     let request = RestoreRequest { mailbox: Some("bob".to_owned()), ..request(scratch.path()) };
     // An empty folder is as good as none.
-    std::fs::create_dir(&request.store).expect("writable");
+    std::fs::create_dir(&place(&request)).expect("writable");
     let report = restore(&request, &mut quiet).expect("an intact set");
     assert_eq!(report.document["amount"]["mailboxes"], 1, "{report}");
-    let (all, one) = (open(&scratch.path().join("store")), open(&request.store));
+    let (all, one) = (open(&scratch.path().join("store")), open(&place(&request)));
     let (all, one) = (all.expect("a store"), one.expect("a store"));
     assert_eq!(one.mailboxes().expect("readable").len(), 1);
     assert_eq!(image(&one, "bob"), image(&all, "bob"));
@@ -219,7 +236,11 @@ fn a_restore_that_cannot_be_changes_nothing() {
     );
     let dry = RestoreRequest { mailbox: nobody, dry_run: true, ..good.clone() };
     check(dry, 65, &["nobody"]);
-    check(RestoreRequest { store: root.join("store"), ..good.clone() }, 65, &["something here"]);
+    check(
+        RestoreRequest { to: RestoreTo::Store(root.join("store")), ..good.clone() },
+        65,
+        &["something here"],
+    );
     check(RestoreRequest { backup: Some("nonsense".to_owned()), ..good.clone() }, 65, &[]);
     check(RestoreRequest { set: root.join("store"), ..good }, 65, &["set"]);
 }
@@ -229,14 +250,31 @@ fn a_restore_that_was_stopped_begins_again_with_the_same_call() {
     let scratch = backed_up();
     check(scratch.path(), || restore(&request(scratch.path()), &mut stop), 5, &["same command"]);
     restore(&request(scratch.path()), &mut quiet).expect("the same call");
-    assert_eq!(images(&request(scratch.path()).store), images(&scratch.path().join("store")));
+    assert_eq!(images(&place(&request(scratch.path()))), images(&scratch.path().join("store")));
+}
+
+/// A restore from a damaged set is refused; or, where the damage took only what helps to find
+/// things, it brings everything.
+fn restore_damaged(root: &Path) {
+    let before = files(root);
+    match restore(&request(root), &mut quiet) {
+        Err(error) => {
+            assert_eq!(error.exit_code(), 9, "{error}");
+            assert!(files(root) == before, "a refusal changes nothing");
+        }
+        Ok(_) => {
+            let place = place(&request(root));
+            assert_eq!(images(&place), images(&root.join("store")));
+            std::fs::remove_dir_all(place).expect("removable");
+        }
+    }
 }
 
 #[test]
-fn a_damaged_byte_is_found_by_the_check_and_stops_the_restore() {
+fn a_damaged_byte_is_found_by_the_check_and_restores_nothing_wrong() {
     let scratch = backed_up();
     let set = scratch.path().join("set");
-    archive_check(&set, true, &mut quiet).expect("readable").verdict().expect("whole");
+    archive_check(&set, true, false, &mut quiet).expect("readable").verdict().expect("whole");
     let is_volume = |name: &Path| name.extension().is_some_and(|extension| extension == "mbar");
     let volume = files(&set).into_keys().find(|name| is_volume(name)).expect("a volume");
     let path = set.join(volume);
@@ -245,9 +283,9 @@ fn a_damaged_byte_is_found_by_the_check_and_stops_the_restore() {
         let mut bytes = good.clone();
         bytes[good.len() * tenth / 10] ^= 1;
         std::fs::write(&path, &bytes).expect("writable");
-        let checked = archive_check(&set, true, &mut quiet).expect("the set can be read");
+        let checked = archive_check(&set, true, false, &mut quiet).expect("the set can be read");
         assert_eq!(checked.verdict().expect_err("it is damaged").exit_code(), 6);
-        check(scratch.path(), || restore(&request(scratch.path()), &mut quiet), 9, &[]);
+        restore_damaged(scratch.path());
     }
     std::fs::write(&path, &good).expect("writable");
     restore(&request(scratch.path()), &mut quiet).expect("the set is whole again");
@@ -377,7 +415,7 @@ fn a_mailbox_that_moved_away_is_left_out_of_a_backup_and_named() {
     let alice = ["alice".to_owned()];
     move_mailboxes(&path("store"), &path("other"), &alice, &MovePace::default(), &mut quiet)
         .expect("moved");
-    let report = backup(&path("store"), &path("set"), &mut quiet).expect("a set");
+    let report = full(&path("store"), &path("set")).expect("a set");
     assert_eq!(report.document["mailboxes"], 1, "{report}");
     assert!(report.text.contains("left out: alice (moved to"), "{report}");
     restore(&request(scratch.path()), &mut quiet).expect("restored");

@@ -1,6 +1,7 @@
 //! Backups of a server, their reading back, and the restore into the group.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rehome_executor::{Flow, OperationError, Progress};
 use rehome_planner::{BackupKind, Resource};
@@ -43,8 +44,11 @@ impl World<'_> {
             set: self.set_of(server),
             account: account.clone(),
             directory: Some(directory),
-            copy: matches!(kind, BackupKind::After(_)),
-            wall_us: self.session.clock.wall_us(),
+            kind: match kind {
+                BackupKind::After(_) => rehome_archive::BackupKind::Incremental,
+                _ => rehome_archive::BackupKind::Full,
+            },
+            clock: Arc::clone(&self.session.clock),
         };
         let report = if self.answers(server)? {
             let mut source = self.remote_source(server)?;
@@ -69,7 +73,7 @@ impl World<'_> {
         })?;
         let mut notes = vec![format!("{label}: {report}")];
         if let BackupKind::After(earlier) = kind {
-            notes.push(format!("it holds everything, and so also what came after {earlier}"));
+            notes.push(format!("it holds what came after {earlier}"));
         }
         done(notes)
     }

@@ -17,8 +17,8 @@ fn backed_up(root: &Path, directory: Option<Directory>) -> (Store, String) {
         set: root.join("set"),
         account: "EXAMPLE\\operator".to_owned(),
         directory,
-        copy: false,
-        wall_us: 1_700_000_000_000_000,
+        kind: rehome_archive::BackupKind::Full,
+        clock: std::sync::Arc::new(rehome_log::ManualClock::new(1_700_000_000_000_000)),
     };
     let mut source = LocalSource::new(original.clone());
     let names = [mailbox("alice"), mailbox("bob")];

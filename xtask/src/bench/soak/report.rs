@@ -66,8 +66,8 @@ const METHOD: [&str; 6] = [
      may do that.",
     "What the catalog writes for a row does not depend on the length of the message: checkpoints \
      are due by operations (two a message with a new content) and by log, which does not hold \
-     the messages. So the share for other lengths is computed from the bytes counted, and counted once more \
-     at the end with messages as long as real ones.",
+     the messages. So the share for other lengths is computed from the bytes counted, and counted \
+     once more at the end with messages as long as real ones.",
     "Resident memory is VmRSS at the end of a window; the peak is VmHWM.",
 ];
 

@@ -93,6 +93,15 @@ impl Bucket {
         Ok(names)
     }
 
+    /// Removes an object; one that is gone already is as good.
+    pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
+        let (store, path) = (Arc::clone(&self.store), path.clone());
+        match self.worker.run(async move { store.delete(&path).await })? {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(io_error(error)),
+        }
+    }
+
     /// Creates an object of one request. An answer that got lost is made up for by a look at what
     /// is there, so that a repetition is not taken for somebody else's object.
     ///

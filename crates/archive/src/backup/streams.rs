@@ -1,17 +1,13 @@
-//! Named byte streams: cut into records, closed by one that holds their length and hash.
+//! Reading named byte streams out of a backup.
 
 use std::io::{self, Read};
 
-use crate::backup::Backup;
-use crate::bytes::{Fields, Malformed, put_text, put_u32, put_u64};
+use super::Backup;
 use crate::catalog::ChunkEntry;
+use crate::chunk::{decode_chunk, encode_end};
 use crate::error::{ArchiveError, Damage};
-use crate::record::RecordKind;
-
-/// Bytes of a stream in one record.
-pub(crate) const CHUNK_SIZE: usize = 1 << 20;
-/// The longest name.
-pub(crate) const NAME_SIZE_MAX: usize = 1024;
+use crate::kind::RecordKind;
+use crate::record::{FLAG_LAST, damage_in};
 
 /// A stream in a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,29 +16,6 @@ pub struct StreamInfo {
     pub name: String,
     /// Whether every record of it is where the indexes say; their bytes were not looked at.
     pub complete: bool,
-}
-
-/// The payload of record `chunk` of stream `name`.
-pub(crate) fn encode_chunk(name: &str, chunk: u32, bytes: &[u8]) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(name.len() + 8 + bytes.len());
-    put_text(&mut payload, name);
-    put_u32(&mut payload, chunk);
-    payload.extend_from_slice(bytes);
-    payload
-}
-
-/// Name, number and bytes of a stream record's payload.
-pub(crate) fn decode_chunk(payload: &[u8]) -> Result<(String, u32, &[u8]), Malformed> {
-    let mut fields = Fields(payload);
-    Ok((fields.text()?, fields.u32()?, fields.0))
-}
-
-/// What the last record of a stream holds in place of bytes.
-pub(crate) fn encode_end(bytes: u64, hasher: &blake3::Hasher) -> Vec<u8> {
-    let mut end = Vec::new();
-    put_u64(&mut end, bytes);
-    end.extend_from_slice(hasher.finalize().as_bytes());
-    end
 }
 
 /// A stream being read. The last read, the one that returns 0, says that length and hash of the
@@ -83,15 +56,14 @@ impl<'a> StreamReader<'a> {
             return Err(ArchiveError::Damaged(Damage::of_file(&file, what)));
         };
         let (volume, record) = self.backup.read(entry.place, RecordKind::Stream)?;
-        let bad =
-            |what: &str| ArchiveError::Damaged(crate::catalog::damage_in(volume, &record, what));
+        let bad = |what: &str| ArchiveError::Damaged(damage_in(volume, &record, what));
         let payload = record.payload().map_err(|what| bad(&what))?;
         let (name, chunk, bytes) = decode_chunk(&payload).map_err(bad)?;
         if (name.as_str(), chunk) != (self.name.as_str(), self.next) {
             return Err(bad("it is another record of a stream than the index says"));
         }
         self.next += 1;
-        if record.head.flags & crate::record::FLAG_LAST != 0 {
+        if record.head.flags & FLAG_LAST != 0 {
             if bytes != encode_end(self.bytes, &self.hasher) {
                 return Err(bad("length or hash of the stream is not what its end says"));
             }

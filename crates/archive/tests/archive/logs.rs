@@ -1,0 +1,255 @@
+//! The archived log: every damage is noticed, and no log record is ever given out wrong.
+
+use std::sync::Arc;
+
+use rehome_archive::{
+    ArchiveError, ArchiverOptions, BackupKind, CheckLevel, ContentId, LogArchiver, LogEntry,
+    LogHeader, LogInfo, StoreId, Target, Until,
+};
+use rehome_log::{Lsn, SplitMix64};
+
+use crate::chains::Model;
+use crate::fixture::{Memory, header, text};
+
+fn log_header() -> LogHeader {
+    LogHeader {
+        store_id: header().store_id,
+        store_epoch: 3,
+        software: "rehome 0.1.0".to_owned(),
+        account: "root@here".to_owned(),
+    }
+}
+
+fn options(segment_bytes: usize) -> ArchiverOptions {
+    ArchiverOptions { segment_bytes, ..ArchiverOptions::default() }
+}
+
+type Brought = Vec<(ContentId, Vec<u8>)>;
+
+/// `count` log records after `after`, with what each brings into the store.
+fn entries(after: Lsn, count: u64, seed: u64) -> Vec<(LogEntry, Brought)> {
+    let mut random = SplitMix64::new(seed);
+    let mut previous = after;
+    let mut entries = Vec::new();
+    for number in 0..count {
+        let lsn = Lsn::from_u64(previous.to_u64() + 1 + random.below(200));
+        let body = text(number, 100);
+        let id = ContentId::of(&body);
+        let brought = if random.chance(40) { vec![(id, body)] } else { Vec::new() };
+        let contents = brought.iter().map(|(id, _)| *id).collect();
+        let wall_us = 1_700_000_000_000_000 + i64::try_from(number).unwrap() * 1_000_000;
+        let payload = text(random.next_u64(), usize::try_from(random.below(400)).unwrap());
+        entries.push((LogEntry { lsn, previous, wall_us, contents, payload }, brought));
+        previous = lsn;
+    }
+    entries
+}
+
+/// A set with a full backup; the state that it shows.
+fn with_backup() -> (Arc<Memory>, Lsn) {
+    let memory = Arc::new(Memory::default());
+    let target: Arc<dyn Target> = memory.clone();
+    let mut model = Model::default();
+    let mut random = SplitMix64::new(5);
+    (0..40).for_each(|_| model.step(&mut random));
+    let manifest = model.back_up(&target, BackupKind::Full).unwrap();
+    (memory, manifest.header.lsn_end)
+}
+
+fn archiver(memory: &Arc<Memory>, segment_bytes: usize) -> Result<LogArchiver, ArchiveError> {
+    LogArchiver::begin(memory.clone(), log_header(), options(segment_bytes))
+}
+
+/// A set with a backup and a log in several segments.
+fn archived(segment_bytes: usize) -> (Arc<Memory>, Vec<(LogEntry, Brought)>) {
+    let (memory, after) = with_backup();
+    let all = entries(after, 60, 1);
+    let mut archiver = archiver(&memory, segment_bytes).unwrap();
+    assert_eq!(archiver.archived(), after);
+    for (entry, brought) in &all {
+        archiver.entry(entry.clone(), brought.clone()).unwrap();
+    }
+    archiver.flush().unwrap();
+    assert_eq!(archiver.archived(), all.last().unwrap().0.lsn);
+    (memory, all)
+}
+
+/// Reads the whole log after `after`; what is handed out must be what was archived. Gives the
+/// number of log records read and whether an error came up.
+fn read(memory: &Arc<Memory>, all: &[(LogEntry, Brought)], after: Lsn) -> (usize, bool) {
+    let Ok(set) = memory.set() else { return (0, true) };
+    let mut expected = all.iter().filter(|(entry, _)| entry.lsn > after);
+    let (mut count, mut reached) = (0, after);
+    for info in set.logs().unwrap() {
+        if info.last <= reached {
+            continue;
+        }
+        if info.after > reached {
+            return (count, true);
+        }
+        let Ok(segment) = set.log(&info) else { return (count, true) };
+        for entry in segment.entries(reached) {
+            let Ok(entry) = entry else { return (count, true) };
+            let (known, brought) = expected.next().unwrap();
+            assert_eq!(entry, *known);
+            for (id, body) in brought {
+                match segment.content(id) {
+                    Ok(found) => assert_eq!(&found, body),
+                    Err(_) => return (count, true),
+                }
+            }
+            reached = entry.lsn;
+            count += 1;
+        }
+    }
+    (count, expected.next().is_some())
+}
+
+#[test]
+fn a_log_comes_back_from_any_place_on() {
+    for segment_bytes in [1, 3000, 1 << 20] {
+        let (memory, all) = archived(segment_bytes);
+        let set = memory.set().unwrap();
+        let segments = set.logs().unwrap().len();
+        assert_eq!(segments == 1, segment_bytes > 100_000, "{segments}");
+        let begin = all[0].0.previous;
+        for after in [begin].into_iter().chain(all.iter().map(|(entry, _)| entry.lsn)) {
+            let left = all.iter().filter(|(entry, _)| entry.lsn > after).count();
+            assert_eq!(read(&memory, &all, after), (left, false));
+        }
+        let report = set.check_logs(CheckLevel::Deep, &mut |_| {}).unwrap();
+        assert!(report.damage.is_empty() && report.segments == segments as u64, "{report:?}");
+        let until = all[33].0.lsn;
+        let plan = set.plan_restore(Until::Lsn(until)).unwrap();
+        assert!(plan.is_complete() && plan.reaches == until, "{plan:?}");
+    }
+}
+
+#[test]
+fn archiving_goes_on_where_it_stopped() {
+    let (memory, after) = with_backup();
+    let all = entries(after, 40, 2);
+    for part in all.chunks(7) {
+        let mut archiver = archiver(&memory, 1 << 20).unwrap();
+        assert_eq!(archiver.archived(), part[0].0.previous);
+        for (entry, brought) in part {
+            archiver.entry(entry.clone(), brought.clone()).unwrap();
+        }
+        archiver.flush().unwrap();
+        // A writer that dies with something unwritten leaves no trace of it.
+        let mut dies = LogArchiver::begin(memory.clone(), log_header(), options(1 << 20)).unwrap();
+        let previous = dies.archived();
+        let lsn = Lsn::from_u64(previous.to_u64() + 1);
+        let (wall_us, contents, payload) = (0, Vec::new(), Vec::new());
+        let entry = LogEntry { lsn, previous, wall_us, contents, payload };
+        dies.entry(entry, Vec::new()).unwrap();
+    }
+    assert_eq!(read(&memory, &all, after), (40, false));
+    let report = memory.set().unwrap().check_logs(CheckLevel::Deep, &mut |_| {}).unwrap();
+    assert!(report.damage.is_empty(), "{report:?}");
+}
+
+#[test]
+fn a_log_record_that_does_not_follow_is_refused() {
+    let (memory, all) = archived(3000);
+    let mut archiver = archiver(&memory, 3000).unwrap();
+    let (next, _) = &entries(Lsn::from_u64(all[59].0.lsn.to_u64() + 5), 1, 9)[0];
+    for entry in [next.clone(), all[59].0.clone(), all[0].0.clone()] {
+        let error = archiver.entry(entry, Vec::new()).unwrap_err();
+        assert!(matches!(error, ArchiveError::LogGap { .. }), "{error}");
+    }
+    let error = archiver.pass_to(next.previous).unwrap_err();
+    assert!(matches!(error, ArchiveError::LogGap { .. }), "no backup bridges this: {error}");
+}
+
+#[test]
+fn a_log_of_another_store_or_without_a_backup_is_refused() {
+    let (memory, _) = archived(3000);
+    let other = LogHeader { store_id: StoreId([9; 16]), ..log_header() };
+    let error = LogArchiver::begin(memory, other, options(1)).err().unwrap();
+    assert!(matches!(error, ArchiveError::OtherStore { .. }), "{error}");
+    let empty = Arc::new(Memory::default());
+    assert!(matches!(archiver(&empty, 1).err().unwrap(), ArchiveError::NoSet));
+}
+
+fn log_files(memory: &Memory) -> Vec<String> {
+    memory.names().into_iter().filter(|name| name.ends_with(".mlog")).collect()
+}
+
+/// The damage is noticed by a check, and reading gives out nothing wrong.
+#[track_caller]
+fn check(bad: &Arc<Memory>, all: &[(LogEntry, Brought)], context: &str) {
+    let set = bad.set().unwrap();
+    for level in [CheckLevel::Hashes, CheckLevel::Deep] {
+        let report = set.check_logs(level, &mut |_| {}).unwrap();
+        assert!(!report.damage.is_empty(), "{context}: a check at {level:?} notices nothing");
+    }
+    read(bad, all, all[0].0.previous);
+}
+
+#[test]
+fn every_flipped_byte_and_every_cut_of_a_segment_is_noticed() {
+    let (memory, all) = archived(6000);
+    let name = log_files(&memory).remove(1);
+    let bytes = memory.get(&name);
+    for at in 0..bytes.len() {
+        let mut bad = bytes.clone();
+        bad[at] ^= 1 << (at % 8);
+        check(&memory.with(&name, Some(bad)), &all, &format!("byte {at}"));
+    }
+    let grid = (0..bytes.len()).step_by(64).flat_map(|at| [at.saturating_sub(1), at, at + 1]);
+    for cut in grid.chain([bytes.len() - 1]) {
+        let bad = memory.with(&name, Some(bytes[..cut].to_vec()));
+        check(&bad, &all, &format!("cut at {cut}"));
+        // A cut that took nothing but index and trailer leaves every log record.
+        let (count, failed) = read(&bad, &all, all[0].0.previous);
+        assert_eq!(count < all.len(), failed, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_missing_or_not_its_own_is_noticed() {
+    let (memory, all) = archived(3000);
+    let names = log_files(&memory);
+    assert!(names.len() > 3);
+    let begin = all[0].0.previous;
+    for (number, name) in names.iter().enumerate() {
+        let bad = memory.with(name, None);
+        assert!(read(&bad, &all, begin).1, "{name} is missing");
+        let is_inner = number > 0 && number + 1 < names.len();
+        if is_inner {
+            check(&bad, &all, &format!("{name} is missing"));
+            let plan = bad.set().unwrap().plan_restore(Until::Latest).unwrap();
+            assert_eq!(plan.gaps.len(), 1, "{plan:?}");
+        }
+        for other in names.iter().filter(|other| *other != name) {
+            let bad = memory.with(name, Some(memory.get(other)));
+            check(&bad, &all, &format!("{other} in place of {name}"));
+            assert!(read(&bad, &all, begin).1, "{other} in place of {name}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_of_another_stores_log_is_refused_with_the_reason() {
+    let (memory, _) = archived(1 << 20);
+    let other = Arc::new(Memory::default());
+    let target: Arc<dyn Target> = other.clone();
+    let mut foreign = header();
+    foreign.store_id = StoreId([9; 16]);
+    let truth = crate::fixture::truth(1, 2, 50);
+    crate::fixture::write(&target, &truth, foreign, crate::fixture::options(1 << 20)).unwrap();
+    let head = LogHeader { store_id: StoreId([9; 16]), ..log_header() };
+    let mut archiver = LogArchiver::begin(target, head, options(1 << 20)).unwrap();
+    for (entry, brought) in entries(archiver.archived(), 5, 3) {
+        archiver.entry(entry, brought).unwrap();
+    }
+    archiver.flush().unwrap();
+    let name = log_files(&other).remove(0);
+    let set = memory.with(&name, Some(other.get(&name))).set().unwrap();
+    let info: LogInfo = set.logs().unwrap().into_iter().find(|one| one.file == name).unwrap();
+    let error = set.log(&info).err().unwrap();
+    assert!(error.to_string().contains("of the log of store 0909"), "{error}");
+    let report = set.check_logs(CheckLevel::Hashes, &mut |_| {}).unwrap();
+    assert!(report.damage.iter().any(|damage| damage.what.contains("0909")), "{report:?}");
+}

@@ -1,0 +1,355 @@
+//! Restoring from archive sets: into a store, or straight to Maildir++ trees or mbox files.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rehome_archive::{ArchiveError, BackupId, LogStep, RestorePlan, Set, State, Until};
+use rehome_log::{Clock as _, SystemClock};
+use rehome_store::{OpenOptions, RestoreMarker, Store};
+
+use super::archive::{account, open_set};
+use super::{ExportFormat, expect_free};
+use crate::error::Error;
+use crate::event::Observe;
+use crate::report::JobReport;
+use crate::restore::{self as restoring, Amount, Chosen, Selection, Source};
+use crate::summary::bytes;
+
+/// A restore keeps retention away for a day at most; then it has been killed, or is too slow.
+const LEASE_US: i64 = 24 * 3600 * 1_000_000;
+
+/// Where a restore puts what it restores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreTo {
+    /// A store, which is made.
+    Store(PathBuf),
+    /// Files in a new or empty folder, without a store.
+    Files(PathBuf, ExportFormat),
+}
+
+impl RestoreTo {
+    /// Where it comes.
+    pub(super) fn place(&self) -> &Path {
+        match self {
+            RestoreTo::Store(path) | RestoreTo::Files(path, _) => path,
+        }
+    }
+}
+
+/// What is restored from where to where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreRequest {
+    /// The archive set.
+    pub set: PathBuf,
+    /// What is made.
+    pub to: RestoreTo,
+    /// Only this mailbox.
+    pub mailbox: Option<String>,
+    /// Only this folder of it.
+    pub folder: Option<String>,
+    /// Only the message with this UID.
+    pub message: Option<u32>,
+    /// The moment: an LSN, or a time as 2026-11-26T08:30:00Z. Without it, the latest there is.
+    pub until: Option<String>,
+    /// This backup, in place of a moment.
+    pub backup: Option<String>,
+    /// Say what would be restored and touch nothing.
+    pub dry_run: bool,
+}
+
+impl RestoreRequest {
+    /// What of the backup is wanted.
+    pub(super) fn selection(&self) -> Selection {
+        Selection {
+            mailbox: self.mailbox.clone(),
+            folder: self.folder.clone(),
+            message: self.message,
+        }
+    }
+}
+
+/// Restores from a backup and what it builds upon. What is made, is made beside its place and comes
+/// there whole: until then its place stays as it was.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no such backup, mailbox, folder or message, if the set does not
+/// reach the moment, or the target is not empty; [`Error::Interrupted`] if `observe` says so: the
+/// same call begins again; [`Error::NeedsHuman`] if something of the backup cannot be read.
+pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobReport, Error> {
+    let place = request.to.place();
+    let set = open_set(&request.set)?;
+    let until = until(request.until.as_deref(), request.backup.as_deref())?;
+    let plan = set.plan_restore(until).map_err(refused)?;
+    expect_free(place, "a restore replaces nothing")?;
+    expect_no_replay(&request.set, &plan)?;
+    expect_reach(&request.set, &plan)?;
+    let (state, chosen) = choose(&set, &plan, request)?;
+    let amount = chosen.amount();
+    let document = serde_json::json!({
+        "backup": state.last().manifest().map(|manifest| manifest.backup_id.to_string()),
+        "restored": !request.dry_run, "amount": amount, "plan": plan,
+    });
+    let text = describe(&plan, amount, place);
+    if request.dry_run {
+        return JobReport::good(&document, format!("would restore {text}"));
+    }
+    let now_us = SystemClock.wall_us();
+    let until_us = now_us.saturating_add(LEASE_US);
+    let lease = set.lease(&account(), now_us, until_us).map_err(Error::refused)?;
+    let made = make(Source::of(&state, &chosen), chosen, request, observe);
+    lease.release().map_err(Error::chain)?;
+    made?;
+    JobReport::good(&document, format!("restored {text}"))
+}
+
+/// Makes what was asked for.
+pub(super) fn make(
+    source: Source<'_>,
+    chosen: Chosen,
+    request: &RestoreRequest,
+    observe: Observe<'_>,
+) -> Result<(), Error> {
+    match &request.to {
+        RestoreTo::Store(place) => {
+            let scratch = beside(place, "restoring")?;
+            lay_down(source, chosen, &scratch, observe)?;
+            into_place(&scratch, place)
+        }
+        RestoreTo::Files(place, format) => {
+            write_files(source, chosen, place, *format, observe).map(|_| ())
+        }
+    }
+}
+
+/// The moment that is asked for.
+fn until(until: Option<&str>, backup: Option<&str>) -> Result<Until, Error> {
+    if let Some(id) = backup {
+        return id.parse::<BackupId>().map(Until::Backup).map_err(Error::bad_input);
+    }
+    let Some(text) = until else { return Ok(Until::Latest) };
+    if let Ok(lsn) = text.parse() {
+        return Ok(Until::Lsn(lsn));
+    }
+    let time = chrono::DateTime::parse_from_rfc3339(text).map_err(|error| {
+        Error::bad_input(format!(
+            "{text}: neither a log position as 0000000001:001000 nor a time as \
+             2026-11-26T08:30:00Z ({error}); nothing was touched; give one of these"
+        ))
+    })?;
+    Ok(Until::WallUs(time.timestamp_micros()))
+}
+
+/// What the archive refuses before anything is touched.
+fn refused(error: ArchiveError) -> Error {
+    match error {
+        ArchiveError::Target { .. } => Error::chain(error),
+        other => Error::refused(other),
+    }
+}
+
+/// The set reaches the moment, if one is asked for. The newest backup needs no log.
+fn expect_reach(set: &Path, plan: &RestorePlan) -> Result<(), Error> {
+    if plan.until == Until::Latest {
+        return Ok(());
+    }
+    let Some(gap) = plan.gaps.first() else { return Ok(()) };
+    let to = gap.to.map_or_else(|| "the end".to_owned(), |to| to.to_string());
+    Err(Error::bad_input(format!(
+        "{}: the moment asked for needs the log from {} to {to}, which is not in the set; nothing \
+         was touched; restore what a backup shows with --backup",
+        set.display(),
+        gap.after
+    )))
+}
+
+/// The moment that was asked for is the state of a backup: archived log is not replayed yet, and
+/// a store of an earlier moment must not pass for the one that was asked for.
+fn expect_no_replay(set: &Path, plan: &RestorePlan) -> Result<(), Error> {
+    let (Until::Lsn(_) | Until::WallUs(_), Some(first)) = (plan.until, plan.logs.first()) else {
+        return Ok(());
+    };
+    let last = plan.backups.last().map(|step| step.id.to_string()).unwrap_or_default();
+    Err(Error::bad_input(format!(
+        "{}: the moment asked for lies after backup {last}, in the archived log from {} on ({}), \
+         and this program cannot replay archived log yet; nothing was touched; restore the state \
+         of the backup with --backup {last}, or ask for a moment that a backup shows",
+        set.display(),
+        first.after,
+        first.file
+    )))
+}
+
+/// Reads what the plan's backups show and chooses from it.
+fn choose(
+    set: &Set,
+    plan: &RestorePlan,
+    request: &RestoreRequest,
+) -> Result<(State, Chosen), Error> {
+    let last = plan.backups.last().map(|step| step.id);
+    let id = last.ok_or_else(|| Error::needs_human("a plan without a backup"))?;
+    let selection = request.selection();
+    let whole_needed = selection.mailbox.is_none();
+    if !whole_needed {
+        let state = set.state(id, selection.mailbox.as_deref()).map_err(Error::chain)?;
+        if !state.mailboxes().is_empty() {
+            let chosen = Chosen::of(&state, &selection)?;
+            return Ok((state, chosen));
+        }
+    }
+    let state = set.state(id, None).map_err(Error::chain)?;
+    let chosen = Chosen::of(&state, &selection)?;
+    Ok((state, chosen))
+}
+
+/// How much is restored from where to where.
+pub(super) fn amount_text(amount: Amount, id: &str, place: &Path) -> String {
+    format!(
+        "{} mailboxes, {} messages, {} from backup {id} to {}",
+        amount.mailboxes,
+        amount.messages,
+        bytes(amount.content_bytes),
+        place.display()
+    )
+}
+
+fn describe(plan: &RestorePlan, amount: Amount, place: &Path) -> String {
+    let last = plan.backups.last().map(|step| step.id.to_string()).unwrap_or_default();
+    let mut text = amount_text(amount, &last, place);
+    for step in &plan.backups {
+        text.push_str(&format!(
+            "\n  {} backup {}: log {} to {}, at most {} to read",
+            step.kind.word(),
+            step.id,
+            step.lsn_begin,
+            step.lsn_end,
+            bytes(step.stored_bytes)
+        ));
+    }
+    for log in &plan.logs {
+        let LogStep { file, after, until, .. } = log;
+        text.push_str(&format!("\n  log {after} to {until}: {file}, in the set, NOT replayed"));
+    }
+    if matches!(plan.until, Until::WallUs(_)) {
+        text.push_str(
+            "\n  no log of the time after it: what changed until the moment is NOT there",
+        );
+    }
+    for gap in &plan.gaps {
+        let to = gap.to.map_or_else(|| "the end".to_owned(), |to| to.to_string());
+        text.push_str(&format!("\n  GAP: no log from {} to {to}", gap.after));
+    }
+    for reason in &plan.passed_over {
+        text.push_str(&format!("\n  passed over: {reason}"));
+    }
+    text
+}
+
+/// Writes mail as files; the export knows every rule of these formats, and it reads from a store: a
+/// passing one.
+pub(super) fn write_files(
+    source: Source<'_>,
+    chosen: Chosen,
+    to: &Path,
+    format: ExportFormat,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
+    let scratch = beside(to, "extracting")?;
+    lay_down(source, chosen, &scratch, observe)?;
+    let report = super::export(&scratch, to, &[], format, observe);
+    std::fs::remove_dir_all(&scratch)
+        .map_err(|error| Error::needs_human(format!("{}: {error}", scratch.display())))?;
+    report
+}
+
+/// A path in the same folder whose name begins with that of `path`.
+pub(super) fn beside(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
+    let whole = std::path::absolute(path).map_err(Error::bad_input)?;
+    let mut name = whole.file_name().map(ToOwned::to_owned).ok_or_else(|| {
+        let shown = path.display();
+        Error::bad_input(format!("{shown}: this path has no name; give that of a folder"))
+    })?;
+    name.push(format!(".{suffix}"));
+    Ok(whole.with_file_name(name))
+}
+
+/// Makes a store of a part of a backup; a failure leaves nothing of it.
+pub(super) fn lay_down(
+    source: Source<'_>,
+    chosen: Chosen,
+    store: &Path,
+    observe: Observe<'_>,
+) -> Result<(), Error> {
+    let marker = beside(store, "marker")?;
+    remove_left_over(store, &marker)?;
+    let made = restoring::lay_down(source, chosen, store, &marker, observe)
+        .and_then(|()| recover(store, &marker));
+    made.map_err(|error| match std::fs::remove_dir_all(store) {
+        Err(left) if left.kind() != ErrorKind::NotFound => Error::needs_human(format!(
+            "{error}; besides, the unfinished {} cannot be removed: {left}",
+            store.display()
+        )),
+        _ => error,
+    })
+}
+
+/// Removes what a restore that was killed left of its scratch store.
+fn remove_left_over(store: &Path, marker: &Path) -> Result<(), Error> {
+    let failed = |error| Error::needs_human(format!("{}: {error}", store.display()));
+    for removed in [std::fs::remove_file(marker), std::fs::remove_dir_all(store)] {
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Opens a restored store with its marker, which ends the restore.
+fn recover(store: &Path, marker: &Path) -> Result<(), Error> {
+    let failed = |error| Error::needs_human(format!("{}: {error}", marker.display()));
+    let json = std::fs::read(marker).map_err(failed)?;
+    let proof: RestoreMarker = serde_json::from_slice(&json).map_err(Error::needs_human)?;
+    let options = OpenOptions { restore_marker: Some(proof), ..OpenOptions::default() };
+    Store::open_at(store, options).map_err(Error::chain)?.close().map_err(Error::chain)?;
+    std::fs::remove_file(marker).map_err(failed)
+}
+
+/// Gives a finished store its name, durably.
+fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
+    let attempt = || {
+        // On Unix the rename replaces an empty folder, and no other.
+        std::fs::rename(made, place)?;
+        let folder = made.parent().unwrap_or(Path::new("."));
+        std::fs::File::open(folder)?.sync_all()
+    };
+    attempt().map_err(|error| {
+        Error::needs_human(format!(
+            "{}: the restored store cannot take this place: {error}; it is whole in {}; rename it",
+            place.display(),
+            made.display()
+        ))
+    })
+}
+
+/// Writes the mail of the newest complete backup as Maildir++ trees.
+///
+/// # Errors
+///
+/// As [`restore`].
+pub fn archive_extract(set: &Path, to: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+    let request = RestoreRequest {
+        set: set.to_owned(),
+        to: RestoreTo::Files(to.to_owned(), ExportFormat::Maildir),
+        mailbox: None,
+        folder: None,
+        message: None,
+        until: None,
+        backup: None,
+        dry_run: false,
+    };
+    restore(&request, observe)
+}
+
+#[cfg(test)]
+mod tests;
