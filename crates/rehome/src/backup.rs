@@ -142,7 +142,7 @@ pub(crate) fn back_up_into(
 fn at_home(
     source: &mut dyn MoveSource,
     mailboxes: &[MailboxName],
-) -> Result<(Vec<(MailboxName, At)>, Vec<String>), Error> {
+) -> Result<(Vec<AtHome>, Vec<String>), Error> {
     let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
     for name in mailboxes {
         match source.info(name).map_err(Error::chain)? {
@@ -156,6 +156,9 @@ fn at_home(
     }
     Ok((here, elsewhere))
 }
+
+/// A mailbox whose home the source is.
+type AtHome = (MailboxName, At);
 
 /// Where a mailbox's history is.
 #[derive(Debug, Clone, Copy)]

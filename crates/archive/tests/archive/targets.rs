@@ -165,7 +165,7 @@ pub(crate) fn an_expired_backup_goes_and_the_newer_one_stays(place: &dyn Place, 
     }
     check(place, &truth, 2);
     let target = place.reader();
-    assert_eq!(target.list("parity/base").unwrap().is_empty(), !has_parity);
+    assert_eq!(target.list("parity").unwrap().is_empty(), !has_parity);
     let set = Set::open(place.reader()).unwrap();
     let lease = set.lease("somebody", 0, 1_000_000).unwrap();
     assert!(set.expire(1, "root", 1).is_err(), "while it is read");
@@ -173,6 +173,7 @@ pub(crate) fn an_expired_backup_goes_and_the_newer_one_stays(place: &dyn Place, 
     assert_eq!(set.expire(1, "root", 1).unwrap().backups.len(), 1);
     check(place, &truth, 1);
     assert_eq!(target.list("base").unwrap().len(), 1, "nothing is left of the older one");
+    assert_eq!(target.list("parity").unwrap().len(), usize::from(has_parity));
     assert_eq!(target.list("lease").unwrap(), Vec::<String>::new());
     let again = target.remove("base/nothing/MANIFEST").unwrap_err();
     assert_eq!(again.kind(), io::ErrorKind::NotFound);

@@ -109,8 +109,8 @@ fn difference(expected: &MailboxOutline, found: &MailboxOutline) -> String {
         let (had, has) = (expected.highest_modseq, found.highest_modseq);
         return format!("mailbox {name:?} has highest modseq {has}, not {had}");
     }
-    let pairs = expected.folders.iter().zip(&found.folders);
-    for (one, other) in pairs.filter(|(one, other)| one != other) {
+    let mut pairs = expected.folders.iter().zip(&found.folders);
+    if let Some((one, other)) = pairs.find(|(one, other)| one != other) {
         return format!(
             "mailbox {name:?}, folder {:?}: {} messages, UIDVALIDITY {}, UIDNEXT {}; restored \
              {:?}: {}, {}, {}",

@@ -198,7 +198,7 @@ fn one_mailbox_is_restored_alone() {
     let scratch = backed_up();
     let request = RestoreRequest { mailbox: Some("bob".to_owned()), ..request(scratch.path()) };
     // An empty folder is as good as none.
-    std::fs::create_dir(&place(&request)).expect("writable");
+    std::fs::create_dir(place(&request)).expect("writable");
     let report = restore(&request, &mut quiet).expect("an intact set");
     assert_eq!(report.document["amount"]["mailboxes"], 1, "{report}");
     let (all, one) = (open(&scratch.path().join("store")), open(&place(&request)));
