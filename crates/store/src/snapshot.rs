@@ -173,8 +173,8 @@ impl Snapshot {
     }
 
     /// Names all contents that a base of this moment needs, in the order of their numbers, each
-    /// with its place and its length in bytes. [`Store::read_run`](crate::Store::read_run) reads
-    /// them.
+    /// with its place and its length in bytes.
+    /// [`Store::read_records`](crate::Store::read_records) reads them.
     ///
     /// # Errors
     ///

@@ -119,6 +119,11 @@ impl Target for S3Target {
         Ok(())
     }
 
+    /// A bucket keeps its objects whole by itself.
+    fn takes_parity(&self) -> bool {
+        false
+    }
+
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         self.bucket.list(self.path(dir)?)
     }

@@ -36,7 +36,8 @@ pub(super) fn page(args: &LockArgs, measured: &Measured) -> Page {
 
 const METHOD: [&str; 5] = [
     "A lock lasts from the call that fences the mailbox at the source to the return of the one \
-     that lets the target take writes; the move itself measures it. Two syncs of the stores lie inside it, three if there was a delta.",
+     that lets the target take writes; the move itself measures it. Two syncs of the stores lie \
+     inside it, three if there was a delta.",
     "The sizes take turns, shuffled. There are several mailboxes of a size, so that a mailbox \
      grows little by what is delivered; the first move of each carries everything, the others what \
      has changed.",
