@@ -28,7 +28,7 @@ pub(super) fn page(args: &SoakArgs, measured: &Measured) -> Page {
             "{} messages of {} bytes, all different, into one store with 200 mailboxes, from {} \
              callers in batches of 100, and one more caller that delivers a message alone every \
              20 ms; options of a mail server (`Profile::Server`: cache 1 GiB, a checkpoint each \
-             64 MiB of log or 500,000 operations). Then {} messages of {} bytes into the full \
+             64 MiB of log or 250,000 operations). Then {} messages of {} bytes into the full \
              store.",
             sum(measured, "rows"),
             args.message_bytes,
