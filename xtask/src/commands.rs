@@ -112,6 +112,8 @@ pub(crate) fn rehome(args: &[&OsStr], expected: i32) -> Result<Vec<u8>, String> 
 }
 
 pub(crate) fn servers() -> Result<(), String> {
+    let lint = ["clippy", "--package", S3_TESTS, "--profile", "s3", "--all-targets", "--quiet"];
+    cargo(&[&lint[..], &["--", "--deny", "warnings"]].concat(), &[])?;
     cargo(&["test", "--package", S3_TESTS, "--profile", "s3", "--quiet"], &[])?;
     for route in ["move-users", "disaster-recovery"] {
         let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 #[path = "../../../crates/archive/tests/archive/fixture.rs"]
-#[allow(dead_code, reason = "shared with the tests of the other targets")]
 mod fixture;
 #[path = "../../../crates/archive/tests/archive/targets.rs"]
 mod targets;

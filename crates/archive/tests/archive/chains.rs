@@ -10,7 +10,8 @@ use rehome_archive::{
 };
 use rehome_log::{Lsn, SplitMix64};
 
-use crate::fixture::{Memory, header, options, text};
+use crate::fixture::{header, options, text};
+use crate::memory::Memory;
 
 /// A store that remembers what changed when, as far as backups ask.
 #[derive(Clone, Default)]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rehome_archive::{ArchiveError, BackupId, CheckLevel, CheckReport};
 
-use crate::fixture::{Memory, Read, Truth, archive, everything, header, read_all, truth};
+use crate::fixture::{Read, Truth, everything, header, read_all, truth};
+use crate::memory::{Memory, archive};
 
 /// The report of a check at `level`, or the error if the set did not even open.
 fn report(

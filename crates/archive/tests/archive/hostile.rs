@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rehome_archive::{CheckLevel, ContentId, Target, salvage};
 use rehome_log::SplitMix64;
 
-use crate::fixture::{archive, truth};
+use crate::fixture::truth;
+use crate::memory::archive;
 
 /// The same volume with one record's payload changed at random, and its hash made right.
 fn change(bytes: &[u8], random: &mut SplitMix64) -> Vec<u8> {

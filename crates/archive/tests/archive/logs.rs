@@ -9,7 +9,8 @@ use rehome_archive::{
 use rehome_log::{Lsn, SplitMix64};
 
 use crate::chains::Model;
-use crate::fixture::{Memory, header, text};
+use crate::fixture::{header, text};
+use crate::memory::Memory;
 
 fn log_header() -> LogHeader {
     LogHeader {

@@ -9,6 +9,7 @@ mod folder;
 mod golden;
 mod hostile;
 mod logs;
+mod memory;
 mod parity;
 mod pipe;
 mod refusals;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rehome_archive::{BackupId, CheckLevel, Target, WriterOptions};
 use rehome_log::SplitMix64;
 
-use crate::fixture::{Memory, Truth, everything, header, options, read_all, truth, write};
+use crate::fixture::{Truth, everything, header, options, read_all, truth, write};
+use crate::memory::Memory;
 
 /// A set in memory with one backup of `truth` and its parity.
 fn archive(truth: &Truth, volume_bytes: u64) -> (Arc<Memory>, BackupId) {

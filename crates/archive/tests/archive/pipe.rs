@@ -9,7 +9,8 @@ use rehome_archive::{
     Target, WriterOptions, check_pipe, unpack_pipe,
 };
 
-use crate::fixture::{Memory, Truth, everything, header, options, read_all, truth, write};
+use crate::fixture::{Truth, everything, header, options, read_all, truth, write};
+use crate::memory::Memory;
 use crate::targets::{self, Place};
 
 /// The far end of a pipe: what came out of it.
@@ -154,7 +155,7 @@ fn a_pipe_is_read_forward_and_checked_without_a_set() {
 #[test]
 fn the_files_in_a_pipe_are_those_of_a_folder() {
     let truth = truth(2, 10, 500);
-    let (memory, _) = crate::fixture::archive(&truth, 8 << 10);
+    let (memory, _) = crate::memory::archive(&truth, 8 << 10);
     let unpacked = Arc::new(Memory::default());
     let (bytes, _) = piped(&truth, header(), 8 << 10);
     unpack_pipe(bytes.as_slice(), &*unpacked, &mut |_| {}).unwrap();
@@ -242,10 +243,10 @@ fn what_was_unpacked_in_part_is_completed_by_the_same_pipe_and_by_no_other() {
 #[test]
 fn names_that_lead_out_of_the_set_are_not_written() {
     let truth = truth(1, 3, 120);
-    let (_, manifest) = crate::fixture::archive(&truth, 1 << 20);
+    let (_, manifest) = crate::memory::archive(&truth, 1 << 20);
     let bytes = Bytes::default();
     let pipe = PipeTarget::new(bytes.clone());
-    let good = &crate::fixture::archive(&truth, 1 << 20).0;
+    let good = &crate::memory::archive(&truth, 1 << 20).0;
     targets::put(&pipe, "SET", &good.get("SET")).unwrap();
     let folder =
         format!("base/{:016x}-full-{}", manifest.header.lsn_end.to_u64(), manifest.backup_id);
@@ -273,7 +274,7 @@ fn other_bytes_are_no_pipe_and_a_length_that_lies_takes_no_memory() {
     let mut record = b"MBARREC1".to_vec();
     record.resize(64, 0);
     record[28..32].copy_from_slice(&(512_u32 << 20).to_le_bytes());
-    let good = &crate::fixture::archive(&truth(1, 1, 10), 1 << 20).0;
+    let good = &crate::memory::archive(&truth(1, 1, 10), 1 << 20).0;
     targets::put(&pipe, "SET", &good.get("SET")).unwrap();
     let name = good.names().into_iter().find(|name| name.ends_with(".mbar")).unwrap();
     targets::put(&pipe, &name, &record).unwrap();

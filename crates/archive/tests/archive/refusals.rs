@@ -7,7 +7,8 @@ use rehome_archive::{
     Target,
 };
 
-use crate::fixture::{Memory, archive, header, options, truth, write};
+use crate::fixture::{header, options, truth, write};
+use crate::memory::{Memory, archive};
 
 /// `text` sealed again after a change.
 fn reseal(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {

@@ -6,7 +6,7 @@ use rehome_archive::{ArchiveError, BackupId, BackupKind, BackupState, Set, Targe
 use rehome_log::SplitMix64;
 
 use crate::chains::Model;
-use crate::fixture::Memory;
+use crate::memory::Memory;
 
 const NOW_US: i64 = 1_800_000_000_000_000;
 

@@ -6,7 +6,8 @@ use rehome_archive::{
     BackupState, BackupWriter, CheckLevel, ContentId, DiskTarget, Set, Target, WriterOptions,
 };
 
-use crate::fixture::{archive, everything, header, options, read_all, text, truth, write};
+use crate::fixture::{everything, header, options, read_all, text, truth, write};
+use crate::memory::archive;
 
 #[test]
 fn a_backup_in_many_volumes_gives_back_everything() {
@@ -63,7 +64,7 @@ fn owners_come_back_and_large_contents_too() {
 fn the_bytes_do_not_depend_on_the_number_of_threads() {
     let truth = truth(3, 40, 2000);
     let roots = [0, 1, 3].map(|threads| {
-        let target: Arc<dyn Target> = Arc::new(crate::fixture::Memory::default());
+        let target: Arc<dyn Target> = Arc::new(crate::memory::Memory::default());
         let options = WriterOptions { threads, ..options(50 << 10) };
         write(&target, &truth, header(), options).unwrap().root
     });
@@ -91,7 +92,7 @@ fn a_folder_holds_a_second_backup_and_the_first_is_not_touched() {
 #[test]
 fn a_mailbox_handed_over_in_parts_comes_back_whole() {
     let truth = truth(2, 40, 60);
-    let target: Arc<dyn Target> = Arc::new(crate::fixture::Memory::default());
+    let target: Arc<dyn Target> = Arc::new(crate::memory::Memory::default());
     let mut writer = BackupWriter::begin(Arc::clone(&target), header(), options(1 << 20)).unwrap();
     for outline in &truth.mailboxes {
         let mut head = outline.clone();
@@ -129,7 +130,7 @@ fn a_long_stream_comes_back_piece_by_piece() {
 #[test]
 fn absent_contents_are_named_by_manifest_and_check() {
     let truth = truth(2, 4, 100);
-    let target: Arc<dyn Target> = Arc::new(crate::fixture::Memory::default());
+    let target: Arc<dyn Target> = Arc::new(crate::memory::Memory::default());
     let mut writer = BackupWriter::begin(Arc::clone(&target), header(), options(1 << 20)).unwrap();
     for outline in &truth.mailboxes {
         writer.outline(outline).unwrap();

@@ -7,7 +7,8 @@ use rehome_archive::{
     BackupWriter, ContentId, DiskTarget, Fate, MailboxOutline, Salvage, Set, Target, salvage,
 };
 
-use crate::fixture::{Memory, Truth, archive, header, options, read_all, truth};
+use crate::fixture::{Truth, header, options, read_all, truth};
+use crate::memory::{Memory, archive};
 
 fn volume_names(memory: &Memory) -> Vec<String> {
     memory.names().into_iter().filter(|name| name.ends_with(".mbar")).collect()
