@@ -134,11 +134,32 @@ impl RealDisk {
         }
         match fs::create_dir(path) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match found(path) {
+                Found::Folder => {}
+                // Somebody made it and has removed it since.
+                Found::Nothing => return self.make_folder(path),
+                Found::Other => return Err(error),
+            },
             Err(error) => return Err(error),
         }
         let above = path.parent().filter(|above| !above.as_os_str().is_empty());
         self.sync_folder(above.unwrap_or(Path::new(".")))
+    }
+}
+
+/// What has a name.
+enum Found {
+    Folder,
+    Nothing,
+    Other,
+}
+
+/// Looks once: a second look might see something else. A link is what it leads to.
+fn found(path: &Path) -> Found {
+    match fs::symlink_metadata(path) {
+        Ok(it) if it.is_dir() || (it.is_symlink() && path.is_dir()) => Found::Folder,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
+        _ => Found::Other,
     }
 }
 
