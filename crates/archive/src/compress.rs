@@ -6,13 +6,35 @@ use std::thread::{Builder, JoinHandle};
 
 use zstd::bulk::Compressor;
 
-use crate::record::{CODEC_NONE, CODEC_ZSTD};
+use crate::error::ArchiveError;
+use crate::kind::RecordKind;
+use crate::record::{CODEC_NONE, CODEC_ZSTD, PAYLOAD_SIZE_MAX};
 
 /// A payload as it is stored.
 pub(crate) struct Packed {
     pub(crate) raw_len: usize,
     pub(crate) codec: u8,
     pub(crate) stored: Vec<u8>,
+}
+
+impl Packed {
+    /// Raw and stored length, if both fit into a record of this kind.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::TooLarge`].
+    pub(crate) fn lengths(&self, kind: RecordKind) -> Result<(u32, u32), ArchiveError> {
+        let fit = |len: usize| {
+            u32::try_from(len).ok().filter(|len| *len <= PAYLOAD_SIZE_MAX).ok_or_else(|| {
+                ArchiveError::TooLarge {
+                    what: format!("a record of kind {kind}"),
+                    bytes: len as u64,
+                    limit: u64::from(PAYLOAD_SIZE_MAX),
+                }
+            })
+        };
+        Ok((fit(self.raw_len)?, fit(self.stored.len())?))
+    }
 }
 
 /// A payload that is stored, or will be.

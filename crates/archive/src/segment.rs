@@ -18,8 +18,8 @@ use crate::info::LogInfo;
 use crate::kind::RecordKind;
 use crate::manifest::FORMAT_VERSION;
 use crate::record::{
-    self, CODEC_NONE, HEADER_SIZE, Identity, PAYLOAD_SIZE_MAX, RECORD_VERSION, Record, RecordHead,
-    Scanned, VolumeFile, damage_in,
+    self, CODEC_NONE, HEADER_SIZE, Identity, RECORD_VERSION, Record, RecordHead, Scanned,
+    VolumeFile, damage_in,
 };
 use crate::survey::Progress;
 use crate::target::Target;
@@ -105,15 +105,7 @@ struct Encoder {
 
 impl Encoder {
     fn put(&mut self, kind: RecordKind, packed: &Packed) -> Result<Place, ArchiveError> {
-        let fit = |len: usize| {
-            u32::try_from(len).ok().filter(|len| *len <= PAYLOAD_SIZE_MAX).ok_or_else(|| {
-                ArchiveError::TooLarge {
-                    what: format!("a record of kind {kind}"),
-                    bytes: len as u64,
-                    limit: u64::from(PAYLOAD_SIZE_MAX),
-                }
-            })
-        };
+        let (raw_len, stored_len) = packed.lengths(kind)?;
         let head = RecordHead {
             kind,
             flags: 0,
@@ -123,8 +115,8 @@ impl Encoder {
             volume: 0,
             sequence: self.sequence,
             tag: self.tag,
-            raw_len: fit(packed.raw_len)?,
-            stored_len: fit(packed.stored.len())?,
+            raw_len,
+            stored_len,
             lsn: self.lsn.to_u64(),
         };
         let record = record::encode(&head, &packed.stored);

@@ -12,9 +12,7 @@ use crate::kind::RecordKind;
 use crate::manifest::VolumeEntry;
 use crate::names::{parity_name, volume_name};
 use crate::parity::{GROUP_SIZE, Group, parity_record};
-use crate::record::{
-    self, CODEC_NONE, HEADER_SIZE, PAYLOAD_SIZE_MAX, RECORD_VERSION, RecordHead, record_size,
-};
+use crate::record::{self, CODEC_NONE, HEADER_SIZE, RECORD_VERSION, RecordHead, record_size};
 use crate::target::{Target, TargetFile};
 
 /// No volume is made larger than this unless a single record is.
@@ -128,7 +126,7 @@ impl VolumeWriter {
         packed: &Packed,
         note: Note,
     ) -> Result<(), ArchiveError> {
-        let (_, stored_len) = lengths(kind, packed)?;
+        let (_, stored_len) = packed.lengths(kind)?;
         if self.open.as_ref().is_some_and(|open| self.is_full(open, record_size(stored_len))) {
             self.close_volume()?;
         }
@@ -256,7 +254,7 @@ impl VolumeWriter {
         flags: u8,
         packed: &Packed,
     ) -> Result<u64, ArchiveError> {
-        let (raw_len, stored_len) = lengths(kind, packed)?;
+        let (raw_len, stored_len) = packed.lengths(kind)?;
         let sequence = self.sequence;
         let next = sequence.checked_add(1).ok_or_else(|| ArchiveError::TooLarge {
             what: "the number of records".to_owned(),
@@ -290,18 +288,4 @@ impl VolumeWriter {
 
 fn plain(payload: Vec<u8>) -> Packed {
     Packed { raw_len: payload.len(), codec: CODEC_NONE, stored: payload }
-}
-
-/// Raw and stored length, if both fit into a record.
-fn lengths(kind: RecordKind, packed: &Packed) -> Result<(u32, u32), ArchiveError> {
-    let fit = |len: usize| {
-        u32::try_from(len).ok().filter(|len| *len <= PAYLOAD_SIZE_MAX).ok_or_else(|| {
-            ArchiveError::TooLarge {
-                what: format!("a record of kind {kind}"),
-                bytes: len as u64,
-                limit: u64::from(PAYLOAD_SIZE_MAX),
-            }
-        })
-    };
-    Ok((fit(packed.raw_len)?, fit(packed.stored.len())?))
 }

@@ -1,5 +1,6 @@
 //! Building a store from a backup: segments and log are written, the catalog is left to recovery.
 
+mod log;
 mod placed;
 mod point;
 
@@ -8,8 +9,9 @@ pub use point::{PointRestore, Replayed, RestorePoint, RestoredTo};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rehome_log::{Clock, Disk, Log, Ownership};
+use rehome_log::{Clock, Disk, Ownership};
 
+use self::log::RestoredLog;
 use crate::error::{StoreError, doing};
 use crate::identity::{Restore, restore_name, write_json};
 use crate::model::incoming::{FOLDER_STEP, folder_steps};
@@ -18,7 +20,7 @@ use crate::model::{
     MailboxState, Modseq, UidValidity,
 };
 use crate::op::{BodyRange, Group, Op};
-use crate::open::{self, LogDigest, log_folder, log_options};
+use crate::open::{self, log_options};
 use crate::options::{OpenOptions, RestoreMarker};
 use crate::record::{self, BODY_SIZE_MAX, RunCrc};
 use crate::segment::{self, OpenSegment, SEGMENT_HEADER_SIZE, Shape};
@@ -35,10 +37,9 @@ pub struct RestoreWriter {
     clock: Arc<dyn Clock>,
     options: OpenOptions,
     shape: Shape,
-    log: Log,
+    log: RestoredLog,
     segment: Option<OpenSegment>,
     group: Group,
-    digest: LogDigest,
     mailboxes: HashMap<MailboxName, Known>,
     next_content: u64,
     next_segment: u32,
@@ -73,14 +74,7 @@ impl RestoreWriter {
     ) -> Result<RestoreWriter, StoreError> {
         let (ownership, shape) = open::begin(&disk, &*clock, &options)?;
         write_json(&*disk, &restore_name(), &Restore::Writing)?;
-        let log = Log::create(
-            Arc::clone(&disk),
-            log_folder(),
-            shape.store_id,
-            shape.epoch,
-            Arc::clone(&clock),
-            log_options(&options),
-        )?;
+        let log = RestoredLog::create(&disk, &clock, shape, log_options(&options))?;
         open::give_birth(&*disk)?;
         Ok(RestoreWriter {
             disk,
@@ -90,7 +84,6 @@ impl RestoreWriter {
             log,
             segment: None,
             group: Group::default(),
-            digest: LogDigest::default(),
             mailboxes: HashMap::new(),
             next_content: 1,
             next_segment: 1,
@@ -105,11 +98,7 @@ impl RestoreWriter {
     /// [`StoreError::TooLarge`], [`StoreError::DiskFull`], [`StoreError::Io`]. After an error
     /// there is no use in going on.
     pub fn put_body(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        if body.len() > BODY_SIZE_MAX {
-            let (size_bytes, max_bytes) = (body.len() as u64, BODY_SIZE_MAX as u64);
-            return Err(StoreError::TooLarge { size_bytes, max_bytes });
-        }
-        self.put_checked(record::encode(body).bytes)
+        self.put_checked(encoded(body)?)
     }
 
     /// Writes a run of body records as it is.
@@ -181,13 +170,7 @@ impl RestoreWriter {
     pub fn finish(mut self) -> Result<RestoreMarker, StoreError> {
         self.seal()?;
         self.flush()?;
-        let lsn = self.log.sync()?;
-        self.log.acknowledge(lsn);
-        self.log.close()?;
-        let marker = self.digest.marker(self.shape.store_id);
-        let written = Restore::Written { marker: marker.clone() };
-        write_json(&*self.disk, &restore_name(), &written)?;
-        Ok(marker)
+        self.log.finish()
     }
 
     fn mailbox_id(&mut self, name: &MailboxName) -> MailboxId {
@@ -286,7 +269,7 @@ impl RestoreWriter {
         self.seal()?;
         let (id, wall_us) = (self.next_segment, self.clock.wall_us());
         self.next_segment += 1;
-        let made = segment::create(&self.disk, &self.shape, id, self.digest.high(), wall_us)?;
+        let made = segment::create(&self.disk, &self.shape, id, self.log.high(), wall_us)?;
         self.segment = Some(made);
         Ok(())
     }
@@ -335,13 +318,15 @@ impl RestoreWriter {
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        let group = std::mem::take(&mut self.group);
-        if group.ops.is_empty() {
-            return Ok(());
-        }
-        let payload = group.encode();
-        let lsn = self.log.append(&payload)?;
-        self.digest.add(lsn, &payload);
-        Ok(())
+        self.log.append(&std::mem::take(&mut self.group))
     }
+}
+
+/// A body as a record.
+fn encoded(body: &[u8]) -> Result<Vec<u8>, StoreError> {
+    if body.len() > BODY_SIZE_MAX {
+        let (size_bytes, max_bytes) = (body.len() as u64, BODY_SIZE_MAX as u64);
+        return Err(StoreError::TooLarge { size_bytes, max_bytes });
+    }
+    Ok(record::encode(body).bytes)
 }

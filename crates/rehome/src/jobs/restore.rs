@@ -58,6 +58,21 @@ pub struct RestoreRequest {
 }
 
 impl RestoreRequest {
+    /// All of the newest backup.
+    #[must_use]
+    pub fn whole(set: PathBuf, to: RestoreTo) -> RestoreRequest {
+        RestoreRequest {
+            set,
+            to,
+            mailbox: None,
+            folder: None,
+            message: None,
+            until: None,
+            backup: None,
+            dry_run: false,
+        }
+    }
+
     /// What of the backup is wanted.
     pub(super) fn selection(&self) -> Selection {
         Selection {
@@ -338,17 +353,8 @@ fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
 ///
 /// As [`restore`].
 pub fn archive_extract(set: &Path, to: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
-    let request = RestoreRequest {
-        set: set.to_owned(),
-        to: RestoreTo::Files(to.to_owned(), ExportFormat::Maildir),
-        mailbox: None,
-        folder: None,
-        message: None,
-        until: None,
-        backup: None,
-        dry_run: false,
-    };
-    restore(&request, observe)
+    let files = RestoreTo::Files(to.to_owned(), ExportFormat::Maildir);
+    restore(&RestoreRequest::whole(set.to_owned(), files), observe)
 }
 
 #[cfg(test)]

@@ -54,16 +54,7 @@ fn place(request: &RestoreRequest) -> std::path::PathBuf {
 }
 
 fn request(scratch: &Path) -> RestoreRequest {
-    RestoreRequest {
-        set: scratch.join("set"),
-        to: RestoreTo::Store(scratch.join("again")),
-        mailbox: None,
-        folder: None,
-        message: None,
-        until: None,
-        backup: None,
-        dry_run: false,
-    }
+    RestoreRequest::whole(scratch.join("set"), RestoreTo::Store(scratch.join("again")))
 }
 
 /// Both mailboxes of a rich store.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use rehome_log::{Clock, Disk, Log, LogOptions, Lsn, Ownership};
+use rehome_log::{Clock, Disk, LogOptions, Lsn, Ownership};
 use serde::{Deserialize, Serialize};
 
+use super::encoded;
+use super::log::RestoredLog;
 use super::placed::PlacedBodies;
 use crate::archived_log::LogRecord;
 use crate::base::{self, Header, Maker, RowWriter};
@@ -15,9 +17,8 @@ use crate::content_run::ContentRun;
 use crate::error::StoreError;
 use crate::identity::{Restore, restore_name, write_json};
 use crate::op::{Group, Op};
-use crate::open::{self, LogDigest, log_folder, log_options};
+use crate::open::{self, log_options};
 use crate::options::{OpenOptions, RestoreMarker};
-use crate::record::{self, BODY_SIZE_MAX};
 use crate::segment::Shape;
 use crate::tree::Table;
 
@@ -81,8 +82,7 @@ pub struct PointRestore {
 }
 
 struct Replay {
-    log: Log,
-    digest: LogDigest,
+    log: RestoredLog,
     base: Lsn,
     last: Lsn,
 }
@@ -145,11 +145,7 @@ impl PointRestore {
     ///
     /// [`StoreError::TooLarge`], and as [`PointRestore::put_run`].
     pub fn put_body(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        if body.len() > BODY_SIZE_MAX {
-            let (size_bytes, max_bytes) = (body.len() as u64, BODY_SIZE_MAX as u64);
-            return Err(StoreError::TooLarge { size_bytes, max_bytes });
-        }
-        self.bodies.put(&record::encode(body).bytes)
+        self.bodies.put(&encoded(body)?)
     }
 
     /// Writes the rows of a base, whose bodies were all put. Returns its LSN.
@@ -189,17 +185,9 @@ impl PointRestore {
             first_generation: base.max(self.above).generation() + 1,
             ..log_options(&self.options)
         };
-        let log = Log::create(
-            Arc::clone(&self.disk),
-            log_folder(),
-            self.shape.store_id,
-            self.shape.epoch,
-            Arc::clone(&self.clock),
-            options,
-        )?;
-        let mut digest = LogDigest::default();
-        digest.add_base(base, &base::hash(&self.disk, base)?);
-        self.replay = Some(Replay { log, digest, base, last: base });
+        let mut log = RestoredLog::create(&self.disk, &self.clock, self.shape, options)?;
+        log.follow_base(base, &base::hash(&self.disk, base)?);
+        self.replay = Some(Replay { log, base, last: base });
         Ok(())
     }
 
@@ -235,7 +223,7 @@ impl PointRestore {
             return Err(StoreError::ReplayGap { last, found, before });
         }
         let group = translate(record.group()?, &mut self.bodies)?;
-        replay.append(&group)?;
+        replay.log.append(&group)?;
         replay.last = record.lsn;
         Ok(verdict)
     }
@@ -249,14 +237,9 @@ impl PointRestore {
         self.bodies.seal()?;
         let Some(mut replay) = self.replay.take() else { return Err(no_base()) };
         let ops = self.bodies.take_seals().collect();
-        replay.append(&Group { ranges: Vec::new(), ops })?;
-        let lsn = replay.log.sync()?;
-        replay.log.acknowledge(lsn);
-        replay.log.close()?;
-        let marker = replay.digest.marker(self.shape.store_id);
-        let written = Restore::Written { marker: marker.clone() };
-        write_json(&*self.disk, &restore_name(), &written)?;
-        Ok(RestoredTo { marker, until: replay.last })
+        replay.log.append(&Group { ranges: Vec::new(), ops })?;
+        let (marker, until) = (replay.log.finish()?, replay.last);
+        Ok(RestoredTo { marker, until })
     }
 }
 
@@ -271,16 +254,6 @@ impl Replay {
             return Replayed::InBase;
         }
         if beyond { Replayed::Beyond } else { Replayed::Applied }
-    }
-
-    fn append(&mut self, group: &Group) -> Result<(), StoreError> {
-        if group.ops.is_empty() {
-            return Ok(());
-        }
-        let payload = group.encode();
-        let lsn = self.log.append(&payload)?;
-        self.digest.add(lsn, &payload);
-        Ok(())
     }
 }
 

@@ -99,16 +99,7 @@ fn chain(root: &Path) -> Vec<(String, String, Vec<Vec<String>>)> {
 }
 
 fn request(root: &Path, to: RestoreTo) -> RestoreRequest {
-    RestoreRequest {
-        set: root.join("set"),
-        to,
-        mailbox: None,
-        folder: None,
-        message: None,
-        until: None,
-        backup: None,
-        dry_run: false,
-    }
+    RestoreRequest::whole(root.join("set"), to)
 }
 
 #[test]
