@@ -17,6 +17,8 @@ use crate::segment::{PrivateSegment, file_name, sync_names};
 const WAITING_MAX: usize = 1;
 /// So many bytes are sent again, at most, after a transfer that was cut off.
 const BATCH_BYTES_MAX: u64 = 256 << 20;
+/// So many contents and rows wait in memory to become durable, at most, but for the step under way.
+const BATCH_ROWS_MAX: usize = 32_768;
 /// Steps share a group up to so many bytes of log: deliveries wait behind it.
 const GROUP_LOG_BYTES_MAX: u64 = 4 << 20;
 /// So much time of a slow transfer is lost with it, at most, but for the step under way.
@@ -105,7 +107,7 @@ fn run(shared: &Shared, messages: &Receiver<Message>, failed: &Mutex<Option<Stor
         };
         if let Err(error) = done {
             broken = true;
-            batch.steps.clear();
+            batch = Batch::new(shared);
             *lock(failed) = Some(error);
         }
     }
@@ -117,12 +119,13 @@ struct Batch<'a> {
     /// In order. Their segments are durable, but for their names.
     steps: Vec<Step>,
     bytes: u64,
+    rows: usize,
     begun: Instant,
 }
 
 impl Batch<'_> {
     fn new(shared: &Shared) -> Batch<'_> {
-        Batch { shared, steps: Vec::new(), bytes: 0, begun: Instant::now() }
+        Batch { shared, steps: Vec::new(), bytes: 0, rows: 0, begun: Instant::now() }
     }
 
     /// Takes a step; ends the batch once it has much in it, or has been open for long.
@@ -131,17 +134,20 @@ impl Batch<'_> {
             self.begun = Instant::now();
         }
         self.bytes += step.bytes();
+        self.rows += step.rows();
         if let Step::Segment(segment, _) = &step {
             segment.end().map_err(|error| failed("ending", segment.id(), error))?;
         }
         self.steps.push(step);
-        let full = self.bytes >= BATCH_BYTES_MAX || self.begun.elapsed() >= BATCH_TIME_MAX;
+        let full = self.bytes >= BATCH_BYTES_MAX
+            || self.rows >= BATCH_ROWS_MAX
+            || self.begun.elapsed() >= BATCH_TIME_MAX;
         if full { self.end() } else { Ok(()) }
     }
 
     /// Makes all of it durable, in order; nothing behind a step that fails.
     fn end(&mut self) -> Result<(), StoreError> {
-        self.bytes = 0;
+        (self.bytes, self.rows) = (0, 0);
         let steps = std::mem::take(&mut self.steps);
         if steps.is_empty() {
             return Ok(());
@@ -182,6 +188,15 @@ impl Step {
             Step::Segment(segment, _) => segment.len_bytes(),
             Step::Batch(runs, _) => runs.iter().map(|run| run.len() as u64).sum(),
         }
+    }
+
+    /// Contents and rows that it keeps in memory.
+    fn rows(&self) -> usize {
+        let (contents, mailboxes) = match self {
+            Step::Segment(segment, mailboxes) => (segment.records().len(), mailboxes),
+            Step::Batch(_, mailboxes) => (0, mailboxes),
+        };
+        contents + mailboxes.iter().map(|one| one.messages.len()).sum::<usize>()
     }
 
     /// What its group takes. A segment's file is kept from here on: the group may be in the log,
