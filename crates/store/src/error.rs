@@ -325,6 +325,18 @@ pub(crate) fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> StoreE
     move |source| StoreError::Io { doing: what.into(), source }
 }
 
+/// The same for what needs room at `place`: without it, [`StoreError::DiskFull`].
+pub(crate) fn filling(
+    what: &str,
+    place: impl std::fmt::Display,
+) -> impl FnOnce(io::Error) -> StoreError {
+    let (doing, place) = (format!("{what} {place}"), place.to_string());
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull => StoreError::DiskFull { place },
+        _ => StoreError::Io { doing, source },
+    }
+}
+
 impl StoreError {
     /// A [`StoreError::Poisoned`] that names this error as its cause.
     pub(crate) fn latch(&self) -> StoreError {

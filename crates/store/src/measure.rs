@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rehome_log::{AlignedBuf, Disk, FileId, FileName, OpenMode, SyncKind};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{StoreError, doing};
+use crate::error::{StoreError, doing, filling};
 use crate::flow::Flow;
 use crate::identity::{name, remove_if_there};
 
@@ -120,14 +120,6 @@ fn clean(disk: &dyn Disk) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn failed(what: &str) -> impl FnOnce(io::Error) -> StoreError {
-    let what = what.to_owned();
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull => StoreError::DiskFull { place: what },
-        _ => StoreError::Io { doing: format!("measuring {what}"), source },
-    }
-}
-
 /// An open file of a measurement.
 struct Probe<'d> {
     disk: &'d dyn Disk,
@@ -172,27 +164,30 @@ impl Measurement<'_> {
         let mut figures = DiskFigures::default();
         self.step("syncs in place")?;
         let in_place = Probe::filled(disk, &one).and_then(|probe| self.syncs(&probe));
-        figures.append_in_place = in_place.map_err(failed("syncs in place"))?;
+        figures.append_in_place = in_place.map_err(filling("measuring", "syncs in place"))?;
         self.step("syncs of a growing file")?;
         let growing = Probe::create(disk, &one, OpenMode::CreateNew);
         let growing = growing.and_then(|probe| self.syncs(&probe));
-        figures.append_growing = growing.map_err(failed("syncs of a growing file"))?;
+        figures.append_growing =
+            growing.map_err(filling("measuring", "syncs of a growing file"))?;
         self.step("two syncs at once")?;
         let pair = Probe::filled(disk, &one).and_then(|a| Ok((a, Probe::filled(disk, &two)?)));
         let paired = pair.and_then(|(a, b)| self.paired(&a, &b));
-        figures.append_paired = paired.map_err(failed("two syncs at once"))?;
+        figures.append_paired = paired.map_err(filling("measuring", "two syncs at once"))?;
         self.step("writing past the page cache")?;
         let written = self.write(&one, OpenMode::CreateDirect);
-        figures.write_direct_bytes_per_second = written.map_err(failed("direct writes"))?;
+        figures.write_direct_bytes_per_second =
+            written.map_err(filling("measuring", "direct writes"))?;
         self.step("writing through the page cache")?;
         let written = self.write(&two, OpenMode::CreateNew);
-        figures.write_buffered_bytes_per_second = written.map_err(failed("buffered writes"))?;
+        figures.write_buffered_bytes_per_second =
+            written.map_err(filling("measuring", "buffered writes"))?;
         self.step("reading with one thread")?;
         let read = self.read(&one, 1);
-        figures.read_bytes_per_second = read.map_err(failed("reads"))?;
+        figures.read_bytes_per_second = read.map_err(filling("measuring", "reads"))?;
         self.step("reading with two threads")?;
         let read = self.read(&two, 2);
-        figures.read_two_lanes_bytes_per_second = read.map_err(failed("reads"))?;
+        figures.read_two_lanes_bytes_per_second = read.map_err(filling("measuring", "reads"))?;
         Ok(figures)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rehome_log::{AlignedBuf, Disk, FileId, FileName, OpenMode, Ownership, RealDisk, SyncKind};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{StoreError, doing};
+use crate::error::{StoreError, doing, filling};
 use crate::flow::Flow;
 use crate::identity::{Identity, identity_name, name, read_json, remove_if_there, write_json};
 use crate::settings::{SettingsError, StoreSettings, settings_name};
@@ -403,10 +403,7 @@ fn copy_file(
         let piece = piece_bytes(len - at);
         let bytes = &mut buf.as_mut_slice()[..piece];
         source.disk.read_at(source.id, at, bytes).map_err(failed())?;
-        target.disk.write_at(target.id, at, bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::StorageFull => StoreError::DiskFull { place: file.to_string() },
-            _ => failed()(error),
-        })?;
+        target.disk.write_at(target.id, at, bytes).map_err(filling("copying", file))?;
         at += piece as u64;
     }
     target.disk.sync(target.id, SyncKind::All).map_err(failed())?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rehome_log::{Clock, Disk, Ownership};
 
 use self::log::RestoredLog;
-use crate::error::{StoreError, doing};
+use crate::error::{StoreError, filling};
 use crate::identity::{Restore, restore_name, write_json};
 use crate::model::incoming::{FOLDER_STEP, folder_steps};
 use crate::model::{
@@ -277,7 +277,7 @@ impl RestoreWriter {
     fn seal(&mut self) -> Result<(), StoreError> {
         let Some(segment) = self.segment.take() else { return Ok(()) };
         let sealed = segment.seal(&*self.disk, &self.shape);
-        sealed.map_err(doing(format!("ending segment {}", segment.id)))?;
+        sealed.map_err(filling("ending", segment::file_name(segment.id)))?;
         self.push(Op::SealSegment {
             segment: segment.id,
             len_bytes: segment.end,
@@ -302,7 +302,7 @@ impl RestoreWriter {
         }
         segment.end = to;
         let written = segment.write(&*self.disk, from, &[part]);
-        written.map_err(doing(format!("writing segment {id}")))?;
+        written.map_err(filling("writing", segment::file_name(id)))?;
         self.group.ranges.push(BodyRange { segment: id, from, to, crc: crc.0 });
         self.group.ops.extend(ops);
         self.flush_if_full()

@@ -120,7 +120,7 @@ impl Archiver {
             0..8 => {
                 // Whatever comes of it, the archive is at an end.
                 self.archive = None;
-                store.circulate_log()
+                store.use_circular_log()
             }
             8..20 => store.compact(CompactBudget::default()).map(drop),
             20..35 => store.roll_log().map(drop),
@@ -133,7 +133,7 @@ impl Archiver {
     /// Reads on, from the beginning if there is no archive yet.
     fn read(&mut self, store: &Store, roll: bool) -> Result<(), StoreError> {
         if self.archive.is_none() {
-            let whole_after = store.archive_log()?;
+            let whole_after = store.keep_log_until_archived()?;
             let base = Base::of(store)?;
             let (until, noted, records) = (base.lsn, Lsn::ZERO, Vec::new());
             self.archive = Some(Archive { whole_after, base, records, until, noted });

@@ -30,14 +30,14 @@ pub fn store_log(path: &Path, change: Option<LogChange>) -> Result<JobReport, Er
     let mut text = String::new();
     match change {
         Some(LogChange::Archive) => {
-            let whole_after = store.archive_log().map_err(Error::chain)?;
+            let whole_after = store.keep_log_until_archived().map_err(Error::chain)?;
             if before == LogPolicy::Circular {
                 writeln!(text, "the log is whole after {whole_after}; take a full backup now")
                     .expect("a String");
             }
         }
         Some(LogChange::Circular) => {
-            store.circulate_log().map_err(Error::chain)?;
+            store.use_circular_log().map_err(Error::chain)?;
             store.checkpoint().map_err(Error::chain)?;
             if before != LogPolicy::Circular {
                 text.push_str("what no archive has is given up; the archive of this log ends\n");

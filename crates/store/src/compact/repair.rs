@@ -1,9 +1,9 @@
 //! Damaged contents written anew, from bytes that are whole.
 
-use super::rewrite::{begin, failed};
+use super::rewrite::begin;
 use crate::content_run::ContentRun;
 use crate::engine::{Compaction, Request, Shared};
-use crate::error::{StoreError, doing};
+use crate::error::{StoreError, doing, filling};
 use crate::record;
 use crate::segment::file_name;
 
@@ -18,7 +18,7 @@ pub(crate) fn repair(shared: &Shared, bodies: &[(u64, Vec<u8>)]) -> Result<(), S
     let mut new = begin(shared)?;
     for (_, body) in bodies {
         let mut run = ContentRun::check(&record::encode(body).bytes)?;
-        new.append(&mut run).map_err(|error| failed(new.id(), error))?;
+        new.append(&mut run).map_err(filling("writing", file_name(new.id())))?;
     }
     new.finish().map_err(doing(format!("ending segment {}", new.id())))?;
     let places = new.records().iter().map(|(_, extent, _)| *extent);

@@ -6,7 +6,7 @@ use super::CompactReport;
 use super::survey::{Chosen, Survey};
 use crate::content_run::ContentRun;
 use crate::engine::{Compaction, Reply, Request, Shared};
-use crate::error::{StoreError, doing};
+use crate::error::{StoreError, doing, filling};
 use crate::model::{ContentId, Extent};
 use crate::segment::{PrivateSegment, SEGMENT_HEADER_SIZE, file_name};
 
@@ -106,7 +106,7 @@ impl Writer<'_> {
         };
         let before = target.records().len();
         let mut run = ContentRun::check(&self.bytes)?;
-        target.append(&mut run).map_err(|error| failed(target.id(), error))?;
+        target.append(&mut run).map_err(filling("writing", file_name(target.id())))?;
         let places = target.records()[before..].iter().map(|(_, extent, _)| *extent);
         let next = self.next.drain(..).zip(places);
         self.moves.extend(next.map(|((segment, number), place)| (segment, number, place)));
@@ -120,14 +120,6 @@ pub(super) fn begin(shared: &Shared) -> Result<PrivateSegment, StoreError> {
     let numbers = &shared.segment_numbers;
     let made = PrivateSegment::create(&shared.disk, numbers, shared.shape, after, wall_us);
     made.map_err(doing("making a segment to compact into"))
-}
-
-pub(super) fn failed(id: u32, error: std::io::Error) -> StoreError {
-    let name = file_name(id);
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => StoreError::DiskFull { place: name.to_string() },
-        _ => doing(format!("writing {name}"))(error),
-    }
 }
 
 /// Writes down what a pass did, in small groups; returns the segments that are gone.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rehome_log::{Clock, Disk, Lsn};
 
 use crate::catalog::SegmentRow;
-use crate::error::{StoreError, doing};
+use crate::error::{StoreError, filling};
 use crate::model::{ContentId, Extent};
 use crate::op::Op;
 use crate::record;
@@ -85,7 +85,7 @@ impl PlacedBodies {
         let Some(open) = &mut self.open else { return Ok(()) };
         let from = open.end;
         open.write(&*self.disk, from, &[part.to_vec()])
-            .map_err(|error| full_or_failed(open.id, error))?;
+            .map_err(filling("writing", segment::file_name(open.id)))?;
         for (offset, head) in record::walk(part).filter_map(Result::ok) {
             open.crc.add(head.crc);
             open.records += 1;
@@ -110,7 +110,7 @@ impl PlacedBodies {
         let Some(open) = self.open.take() else { return Ok(()) };
         if open.end > SEGMENT_HEADER_SIZE {
             let sealed = open.seal(&*self.disk, &self.shape);
-            sealed.map_err(|error| full_or_failed(open.id, error))?;
+            sealed.map_err(filling("ending", segment::file_name(open.id)))?;
             let (len_bytes, records) = (open.end, open.records);
             let row = SegmentRow { len_bytes, records, live_bytes: 0, sealed: true };
             self.sealed.insert(open.id, row);
@@ -130,13 +130,5 @@ impl PlacedBodies {
             len_bytes: row.len_bytes,
             records: row.records,
         })
-    }
-}
-
-fn full_or_failed(id: u32, error: std::io::Error) -> StoreError {
-    let name = segment::file_name(id);
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => StoreError::DiskFull { place: name.to_string() },
-        _ => doing(format!("writing {name}"))(error),
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::Request;
 use crate::error::StoreError;
 use crate::keeping::{LogPolicy, LogStatus};
 
-/// An archiver calls [`archive_log`](Store::archive_log) once and takes a base
+/// An archiver calls [`keep_log_until_archived`](Store::keep_log_until_archived) once and takes a base
 /// ([`Snapshot::write_base`](crate::Snapshot::write_base)). From its LSN on, again and again:
 /// [`roll_log`](Store::roll_log), [`read_log`](Store::read_log) from where it was to what that
 /// returned, and, when all of it is durable and was read back,
@@ -32,7 +32,7 @@ impl Store {
     ///
     /// [`StoreError::Io`]: the log is kept until the store is closed; call it again.
     /// [`StoreError::Closed`].
-    pub fn archive_log(&self) -> Result<Lsn, StoreError> {
+    pub fn keep_log_until_archived(&self) -> Result<Lsn, StoreError> {
         let shared = self.engine.shared()?;
         shared.keeping.archive(|| shared.progress.acknowledged())
     }
@@ -44,7 +44,7 @@ impl Store {
     ///
     /// [`StoreError::Io`]: the log is kept as it was until the store is closed; call it again.
     /// [`StoreError::Closed`].
-    pub fn circulate_log(&self) -> Result<(), StoreError> {
+    pub fn use_circular_log(&self) -> Result<(), StoreError> {
         let shared = self.engine.shared()?;
         shared.keeping.circulate()?;
         shared.keeping.release(&shared.log);

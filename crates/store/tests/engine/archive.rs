@@ -43,7 +43,7 @@ fn a_circular_log_goes_behind_a_checkpoint_and_an_archived_one_stays() {
     deliver(&store, anna, 100).unwrap();
     store.checkpoint().unwrap();
     assert!(!reaches(&store, before));
-    let whole_after = store.archive_log().unwrap();
+    let whole_after = store.keep_log_until_archived().unwrap();
     assert_eq!(whole_after, store.lsn());
     deliver(&store, anna, 100).unwrap();
     store.checkpoint().unwrap();
@@ -58,7 +58,7 @@ fn a_circular_log_goes_behind_a_checkpoint_and_an_archived_one_stays() {
 fn the_policy_survives_and_never_goes_back() {
     let (disk, store) = new_store();
     let anna = mailbox(&store, "anna");
-    let whole_after = store.archive_log().unwrap();
+    let whole_after = store.keep_log_until_archived().unwrap();
     deliver(&store, anna, 50).unwrap();
     let until = store.lsn();
     store.archived_until(until).unwrap();
@@ -74,12 +74,12 @@ fn the_policy_survives_and_never_goes_back() {
         assert_eq!(archived(store.log_policy().unwrap()), (whole_after, until));
         store.checkpoint().unwrap();
         assert!(reaches(&store, until));
-        store.circulate_log().unwrap();
+        store.use_circular_log().unwrap();
         store.checkpoint().unwrap();
         assert!(!reaches(&store, until));
         let refused = store.archived_until(store.lsn()).unwrap_err();
         assert!(matches!(refused, StoreError::LogIsCircular), "{refused}");
-        let again = store.archive_log().unwrap();
+        let again = store.keep_log_until_archived().unwrap();
         assert_eq!(again, store.lsn());
     }
 }
@@ -93,7 +93,7 @@ fn a_program_that_knows_no_policies_does_not_open_an_archived_store() {
         json["version"].as_u64().unwrap()
     };
     assert_eq!(version(&disk), 2);
-    store.archive_log().unwrap();
+    store.keep_log_until_archived().unwrap();
     assert_eq!(version(&disk), 3);
 }
 
@@ -101,7 +101,7 @@ fn a_program_that_knows_no_policies_does_not_open_an_archived_store() {
 fn closed_generations_are_listed_and_a_roll_ends_what_was_acknowledged() {
     let (_disk, store) = new_store();
     let anna = mailbox(&store, "anna");
-    store.archive_log().unwrap();
+    store.keep_log_until_archived().unwrap();
     deliver(&store, anna, 100).unwrap();
     let acknowledged = store.lsn();
     let last = store.roll_log().unwrap();
@@ -119,7 +119,7 @@ fn mail_is_refused_while_no_archive_takes_the_log_and_goes_on_by_itself_after() 
     let options = OpenOptions { log_kept_bytes_max: 256 << 10, ..options() };
     let store = Store::create(disk, clock(), options).unwrap();
     let anna = mailbox(&store, "anna");
-    store.archive_log().unwrap();
+    store.keep_log_until_archived().unwrap();
     let refused = deliver(&store, anna, 1000).unwrap_err();
     assert!(matches!(refused, StoreError::LogNotArchived { .. }), "{refused}");
     let seen = FlagChange { add: Flags::SEEN, ..FlagChange::default() };
@@ -142,7 +142,7 @@ fn mail_is_refused_while_no_archive_takes_the_log_and_goes_on_by_itself_after() 
 fn a_reader_keeps_what_it_reads() {
     let (_disk, store) = new_store();
     let anna = mailbox(&store, "anna");
-    let since = store.archive_log().unwrap();
+    let since = store.keep_log_until_archived().unwrap();
     deliver(&store, anna, 60).unwrap();
     let until = store.roll_log().unwrap();
     let mut reader = store.read_log(since, until).unwrap();
@@ -168,7 +168,7 @@ fn an_archiver_gets_every_delivery_once_while_many_deliver() {
     const EACH: usize = 150;
     let (_disk, store) = new_store();
     let anna = mailbox(&store, "anna");
-    let mut after = store.archive_log().unwrap();
+    let mut after = store.keep_log_until_archived().unwrap();
     let mut found = Vec::new();
     std::thread::scope(|scope| {
         let deliverers: Vec<_> = (0..3)

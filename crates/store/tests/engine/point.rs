@@ -68,7 +68,7 @@ impl Archive {
 fn a_base_after_the_end_of_a_generation_is_followed_by_the_log_from_that_end() {
     let store = Store::create(Arc::new(SimDisk::new()), clock(), script_options()).unwrap();
     let anna = mailbox(&store, "anna");
-    store.archive_log().unwrap();
+    store.keep_log_until_archived().unwrap();
     store.deliver(&[anna], append("before")).unwrap();
     let rolled = store.roll_log().unwrap();
     store.archived_until(rolled).unwrap();
@@ -100,7 +100,7 @@ fn history(seed: u64, steps: usize) -> History {
     let mut seen = Vec::new();
     for number in 0..steps {
         if number == base_at {
-            archive.until = store.archive_log().unwrap();
+            archive.until = store.keep_log_until_archived().unwrap();
             snapshot = Some(store.snapshot().unwrap());
         }
         work(&store, &mut random, number, &mut seen);
@@ -201,7 +201,8 @@ fn three_letters() -> (Base, Archive) {
     let clock = clock();
     let store = Store::create(Arc::new(SimDisk::new()), clock.clone(), script_options()).unwrap();
     let anna = mailbox(&store, "anna");
-    let mut archive = Archive { until: store.archive_log().unwrap(), ..Archive::default() };
+    let mut archive =
+        Archive { until: store.keep_log_until_archived().unwrap(), ..Archive::default() };
     let base = Base::of(&store.snapshot().unwrap());
     for number in 1..=3 {
         clock.advance_ms(3_600_000);
@@ -321,7 +322,7 @@ fn a_restored_store_works_on_and_can_be_archived_and_rebuilt() {
     let store = open(&disk, &restored).unwrap();
     let anna = store.mailboxes().unwrap()[0].id;
     let inbox = store.folders(anna).unwrap()[0].id;
-    let since = store.archive_log().unwrap();
+    let since = store.keep_log_until_archived().unwrap();
     assert!(since > archive.until, "LSNs rise");
     store.deliver(&[(anna, inbox)], append("a fourth")).unwrap();
     let until = store.roll_log().unwrap();

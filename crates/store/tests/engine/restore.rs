@@ -120,6 +120,19 @@ fn a_wrong_marker_and_an_unfinished_restore_are_refused() {
 }
 
 #[test]
+fn a_disk_without_room_for_a_body_is_told_as_full_with_the_place() {
+    let disk = Arc::new(SimDisk::new());
+    let mut writer = RestoreWriter::create(disk.clone(), clock(), options()).unwrap();
+    writer.put_body(b"first").unwrap();
+    disk.fill_after(100);
+    let refused = writer.put_body(&[b'z'; 5000]).unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::DiskFull { place } if place.contains("seg/")),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_first_opening_that_is_cut_short_goes_on_with_the_same_marker() {
     let mut finished = 0;
     for cut in 0..120 {

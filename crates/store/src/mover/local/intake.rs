@@ -11,8 +11,8 @@ use std::sync::Arc;
 use self::worker::{Step, Worker};
 use crate::content_run::ContentRun;
 use crate::engine::Shared;
-use crate::error::StoreError;
-use crate::segment::PrivateSegment;
+use crate::error::{StoreError, filling};
+use crate::segment::{PrivateSegment, file_name};
 use crate::transfer::batch_size_bytes;
 use crate::{IncomingMailbox, Store};
 
@@ -103,8 +103,8 @@ impl Intake {
             Some(segment) => segment,
             none => none.insert(begin(&shared)?),
         };
-        let (id, doing) = (segment.id(), "writing");
-        segment.append(&mut run).map_err(|error| worker::failed(doing, id, error))?;
+        let name = file_name(segment.id());
+        segment.append(&mut run).map_err(filling("writing", name))?;
         let full = segment.len_bytes() >= shared.options.segment_bytes
             || segment.records().len() >= RECORDS_MAX;
         if full { self.hand_over() } else { Ok(()) }
@@ -148,7 +148,7 @@ fn begin(shared: &Arc<Shared>) -> Result<PrivateSegment, StoreError> {
     let (after, wall_us) = (shared.progress.acknowledged(), shared.clock.wall_us());
     let numbers = &shared.segment_numbers;
     PrivateSegment::create(&shared.disk, numbers, shared.shape, after, wall_us)
-        .map_err(|error| worker::failed("making", numbers.last(), error))
+        .map_err(filling("making", file_name(numbers.last())))
 }
 
 /// Splits rows, in their order, into groups that fit into the log.

@@ -1,6 +1,5 @@
 //! The thread that makes durable what a transfer wrote.
 
-use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::IncomingMailbox;
 use crate::content_run::ContentRun;
 use crate::engine::{NewSegment, Received, Request, Shared};
-use crate::error::StoreError;
+use crate::error::{StoreError, filling};
 use crate::lock::lock;
 use crate::segment::{PrivateSegment, file_name, sync_names};
 
@@ -136,7 +135,7 @@ impl Batch<'_> {
         self.bytes += step.bytes();
         self.rows += step.rows();
         if let Step::Segment(segment, _) = &step {
-            segment.end().map_err(|error| failed("ending", segment.id(), error))?;
+            segment.end().map_err(filling("ending", file_name(segment.id())))?;
         }
         self.steps.push(step);
         let full = self.bytes >= BATCH_BYTES_MAX
@@ -157,7 +156,7 @@ impl Batch<'_> {
             Step::Batch(..) => None,
         });
         if let Some(id) = segment {
-            sync_names(&*self.shared.disk).map_err(|error| failed("naming", id, error))?;
+            sync_names(&*self.shared.disk).map_err(filling("naming", file_name(id)))?;
         }
         let log_bytes_max = self.shared.log.payload_bytes_max().min(GROUP_LOG_BYTES_MAX);
         let mut group = Received::default();
@@ -213,13 +212,4 @@ impl Step {
             }
         }
     }
-}
-
-/// What went wrong with a private segment. Nothing in the store depends on it yet.
-pub(super) fn failed(doing: &str, id: u32, source: io::Error) -> StoreError {
-    let name = file_name(id);
-    if source.kind() == io::ErrorKind::StorageFull {
-        return StoreError::DiskFull { place: name.to_string() };
-    }
-    StoreError::Io { doing: format!("{doing} {name}"), source }
 }
