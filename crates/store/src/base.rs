@@ -17,7 +17,7 @@ pub(crate) use self::stream::{Header, RowWriter, peek, read_stream};
 
 use crate::error::{StoreError, doing};
 use crate::identity::name;
-use crate::tree::{Commit, Scan, Table, Tree, TreeRead};
+use crate::tree::{Batch, Commit, Scan, Table, Tree, TreeRead};
 
 /// The folder of bases.
 fn folder() -> FileName {
@@ -127,17 +127,17 @@ pub(crate) fn load(
     lsn: Lsn,
     tree: &dyn Tree,
 ) -> Result<(), StoreError> {
-    let mut waiting: Vec<(Table, Vec<u8>, Vec<u8>)> = Vec::new();
-    let flush = |waiting: &mut Vec<(Table, Vec<u8>, Vec<u8>)>| {
-        let rows = std::mem::take(waiting);
-        tree.write(Commit::Later, &mut |tree| {
-            rows.iter().try_for_each(|(table, key, value)| tree.put(*table, key, value))
-        })
-    };
+    let mut batch = Batch::new(tree.read()?, None);
+    let mut waiting = 0;
     read(disk, store_id, lsn, &mut |table, key, value| {
-        waiting.push((table, key.to_vec(), value.to_vec()));
-        if waiting.len() < LOAD_ROWS_MAX { Ok(()) } else { flush(&mut waiting) }
+        batch.put(table, key, value);
+        waiting += 1;
+        if waiting < LOAD_ROWS_MAX {
+            return Ok(());
+        }
+        waiting = 0;
+        let full = std::mem::replace(&mut batch, Batch::new(tree.read()?, None));
+        tree.write(Commit::Later, &full.finish())
     })?;
-    flush(&mut waiting)?;
-    tree.write(Commit::Checkpoint, &mut |_| Ok(()))
+    tree.write(Commit::Checkpoint, &batch.finish())
 }

@@ -4,7 +4,10 @@ mod apply;
 mod keys;
 mod rows;
 mod view;
+mod writer;
 
-pub(crate) use apply::apply_groups;
 pub(crate) use rows::{ContentRow, MetaRow, RetiredRow, SegmentRow, pack, unpack};
 pub(crate) use view::View;
+pub(crate) use writer::Writer;
+
+use apply::apply_groups;

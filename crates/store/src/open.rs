@@ -1,7 +1,6 @@
 //! Creating and opening a store.
 #![doc = include_str!("../../../docs/format/store.md")]
 
-mod applier;
 mod rebuild;
 mod recover;
 mod restored;

@@ -4,7 +4,7 @@ mod backend;
 mod batch;
 mod redb_tree;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Rows};
 pub(crate) use redb_tree::RedbTree;
 
 use crate::error::StoreError;
@@ -93,6 +93,11 @@ impl Table {
         }
     }
 
+    /// Whether new rows often lie beside each other: keys are numbers that are given in turn.
+    fn grows_in_runs(self) -> bool {
+        !matches!(self, Table::Hash | Table::Dead)
+    }
+
     /// Length of its keys, in bytes; `None` if they vary.
     pub(crate) fn key_size(self) -> Option<usize> {
         match self {
@@ -137,17 +142,8 @@ pub(crate) trait TreeRead: Send + Sync {
     ) -> Result<(), StoreError>;
 }
 
-/// A transaction.
-pub(crate) trait TreeWrite {
-    /// The row with that key, with the changes of this transaction.
-    fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
-
-    /// Sets a row.
-    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
-
-    /// Removes a row, if it is there.
-    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
-}
+/// A row's key, and what it will be; none if it goes.
+pub(crate) type Change<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// Whether a transaction survives a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,14 +154,11 @@ pub(crate) enum Commit {
     Checkpoint,
 }
 
-/// What a transaction does.
-pub(crate) type Work<'a> = dyn FnMut(&mut dyn TreeWrite) -> Result<(), StoreError> + 'a;
-
 /// The tree.
 pub(crate) trait Tree: Send + Sync {
     /// The tree as it is now.
     fn read(&self) -> Result<Box<dyn TreeRead>, StoreError>;
 
-    /// Does `work` in one transaction; an error of it leaves the tree as it was.
-    fn write(&self, commit: Commit, work: &mut Work<'_>) -> Result<(), StoreError>;
+    /// Writes `rows` in one transaction; an error leaves the tree as it was.
+    fn write(&self, commit: Commit, rows: &Rows) -> Result<(), StoreError>;
 }

@@ -18,13 +18,10 @@ use super::rows::{
 use crate::error::StoreError;
 use crate::model::{FolderId, MailboxId, MailboxName, MailboxState, Modseq, Uid};
 use crate::op::{Group, MadeFolder, Op};
-use crate::tree::{Table, TreeWrite};
+use crate::tree::{Batch, Table};
 
 /// Applies `groups`, each with its LSN; those at or below what the catalog holds are passed over.
-pub(crate) fn apply_groups(
-    tree: &mut dyn TreeWrite,
-    groups: &[(Lsn, Group)],
-) -> Result<(), StoreError> {
+pub(super) fn apply_groups(tree: &mut Batch, groups: &[(Lsn, Group)]) -> Result<(), StoreError> {
     let mut applier = Applier::new(tree)?;
     for (lsn, group) in groups {
         if *lsn > applier.meta.applied {
@@ -34,12 +31,13 @@ pub(crate) fn apply_groups(
             applier.meta.applied = *lsn;
         }
     }
-    applier.finish()
+    applier.finish();
+    Ok(())
 }
 
 /// A transaction with the rows that many operations change, written when it ends.
 struct Applier<'t> {
-    tree: &'t mut dyn TreeWrite,
+    tree: &'t mut Batch,
     meta: MetaRow,
     mailboxes: BTreeMap<MailboxId, MailboxRow>,
     folders: BTreeMap<(MailboxId, FolderId), FolderRow>,
@@ -58,7 +56,7 @@ fn contradiction(lsn: Lsn, cause: String) -> StoreError {
 }
 
 impl<'t> Applier<'t> {
-    fn new(tree: &'t mut dyn TreeWrite) -> Result<Applier<'t>, StoreError> {
+    fn new(tree: &'t mut Batch) -> Result<Applier<'t>, StoreError> {
         let meta = tree.get(Table::Meta, &keys::META)?;
         let meta = meta.map(|row| unpack(Table::Meta, &keys::META, &row)).transpose()?;
         Ok(Applier {
@@ -166,7 +164,8 @@ impl<'t> Applier<'t> {
         self.mailboxes.insert(id, row);
         self.meta.mailboxes += 1;
         self.meta.next_mailbox = self.meta.next_mailbox.max(id.0.saturating_add(1));
-        self.tree.put(Table::MailboxName, name.as_str().as_bytes(), &id.0.to_be_bytes())
+        self.tree.put(Table::MailboxName, name.as_str().as_bytes(), &id.0.to_be_bytes());
+        Ok(())
     }
 
     fn create_folder(
@@ -190,7 +189,8 @@ impl<'t> Applier<'t> {
         self.touch(lsn, mailbox, made.modseq)?;
         self.put_change(mailbox, made.modseq, ChangeRow::Folder { folder })?;
         let key = keys::folder_name(mailbox, made.name.as_str());
-        self.tree.put(Table::FolderName, &key, &folder.0.to_be_bytes())
+        self.tree.put(Table::FolderName, &key, &folder.0.to_be_bytes());
+        Ok(())
     }
 
     /// The mailbox, to be changed.
@@ -244,11 +244,13 @@ impl<'t> Applier<'t> {
         modseq: Modseq,
         row: ChangeRow,
     ) -> Result<(), StoreError> {
-        self.tree.put(Table::Change, &keys::change(mailbox, modseq), &pack(&row))
+        self.tree.put(Table::Change, &keys::change(mailbox, modseq), &pack(&row));
+        Ok(())
     }
 
     fn remove_change(&mut self, mailbox: MailboxId, modseq: Modseq) -> Result<(), StoreError> {
-        self.tree.remove(Table::Change, &keys::change(mailbox, modseq))
+        self.tree.remove(Table::Change, &keys::change(mailbox, modseq));
+        Ok(())
     }
 
     /// Counts a message in or out.
@@ -285,24 +287,24 @@ impl<'t> Applier<'t> {
     }
 
     /// Writes the rows that were kept back.
-    fn finish(self) -> Result<(), StoreError> {
+    fn finish(self) {
         let tree = self.tree;
         for (id, row) in &self.mailboxes {
-            tree.put(Table::Mailbox, &keys::mailbox(*id), &pack(row))?;
+            tree.put(Table::Mailbox, &keys::mailbox(*id), &pack(row));
         }
         for ((mailbox, folder), row) in &self.folders {
-            tree.put(Table::Folder, &keys::folder(*mailbox, *folder), &pack(row))?;
+            tree.put(Table::Folder, &keys::folder(*mailbox, *folder), &pack(row));
         }
         for ((mailbox, folder), row) in &self.removed_folders {
-            tree.put(Table::RemovedFolder, &keys::folder(*mailbox, *folder), &pack(row))?;
+            tree.put(Table::RemovedFolder, &keys::folder(*mailbox, *folder), &pack(row));
         }
         for (number, row) in &self.contents {
-            tree.put(Table::Content, &keys::content(*number), &pack(row))?;
+            tree.put(Table::Content, &keys::content(*number), &pack(row));
         }
         for (segment, row) in &self.segments {
-            tree.put(Table::Segment, &keys::segment(*segment), &pack(row))?;
+            tree.put(Table::Segment, &keys::segment(*segment), &pack(row));
         }
-        tree.put(Table::Meta, &keys::META, &pack(&self.meta))
+        tree.put(Table::Meta, &keys::META, &pack(&self.meta));
     }
 }
 

@@ -7,10 +7,10 @@ use rehome_log::Lsn;
 
 use super::Shared;
 use crate::base::{self, Keeper};
-use crate::catalog::apply_groups;
+use crate::catalog::Writer;
 use crate::error::StoreError;
 use crate::op::Group;
-use crate::tree::{Batch, Commit};
+use crate::tree::{Commit, Rows};
 
 /// Operations merged into one transaction, at most, but for a single larger group.
 const MERGED_OPS_MAX: usize = 16_384;
@@ -42,24 +42,35 @@ struct Since {
 
 /// Works until the queue ends or the catalog fails.
 pub(super) fn run(shared: &Shared) {
-    let mut since = Since::default();
-    let mut keeper = keeper(shared);
-    loop {
-        let mut ops = 0;
-        let taken = shared.applies.pop_group(|work| {
-            if let Work::Group { group, .. } = work {
-                ops += group.ops.len();
+    // Whoever waits for an answer is to see why there is none: a failure is noted at once.
+    let hear = |written: Result<Lsn, &StoreError>| match written {
+        Ok(lsn) => shared.progress.apply(lsn),
+        Err(error) => shared.progress.fail(shared.fail(error)),
+    };
+    std::thread::scope(|scope| {
+        let mut writer = Writer::start(scope, &*shared.tree, hear);
+        let mut since = Since::default();
+        let mut keeper = keeper(shared);
+        while let Some(works) = next(shared) {
+            if let Err(error) = work(shared, works, &mut since, &mut keeper, &mut writer) {
+                shared.progress.fail(shared.fail(&error));
+                break;
             }
-            ops <= MERGED_OPS_MAX
-        });
-        let Some(works) = taken else { break };
-        if let Err(error) = work(shared, works, &mut since, &mut keeper) {
-            shared.progress.fail(shared.fail(&error));
-            break;
         }
-    }
+    });
     shared.progress.fail(shared.stopped());
     shared.applies.abandon();
+}
+
+/// What is to be done in one transaction.
+fn next(shared: &Shared) -> Option<Vec<Work>> {
+    let mut ops = 0;
+    shared.applies.pop_group(|work| {
+        if let Work::Group { group, .. } = work {
+            ops += group.ops.len();
+        }
+        ops <= MERGED_OPS_MAX
+    })
 }
 
 fn work(
@@ -67,9 +78,9 @@ fn work(
     works: Vec<Work>,
     since: &mut Since,
     keeper: &mut Keeper,
+    writer: &mut Writer<'_>,
 ) -> Result<(), StoreError> {
-    // Whoever waits for an answer is to see why there is none: the failure is noted before
-    // `waiting` goes.
+    // The failure is noted before `waiting` goes.
     let failed = |error: StoreError| shared.fail(&error);
     let mut groups = Vec::new();
     let mut waiting = Vec::new();
@@ -83,19 +94,13 @@ fn work(
             Work::Checkpoint(answer) => waiting.push(answer),
         }
     }
-    if let Some((last, _)) = groups.last() {
-        let last = *last;
-        let write = shared.tree.write(Commit::Later, &mut |tree| {
-            let mut batch = Batch::new(tree);
-            apply_groups(&mut batch, &groups)?;
-            batch.finish()
-        });
-        write.map_err(failed)?;
-        shared.progress.apply(last);
+    if !groups.is_empty() {
+        writer.apply(&groups, Commit::Later).map_err(failed)?;
     }
     let options = &shared.options;
     let due = since.rows >= options.checkpoint_rows || since.log_bytes >= options.checkpoint_bytes;
     if !waiting.is_empty() || due {
+        writer.settle().map_err(failed)?;
         let lsn = checkpoint(shared, since.log_bytes, keeper).map_err(failed)?;
         *since = Since::default();
         for answer in waiting {
@@ -116,7 +121,7 @@ fn keeper(shared: &Shared) -> Keeper {
 
 /// Makes the catalog durable as it is and gives up the log below.
 fn checkpoint(shared: &Shared, log_bytes: u64, keeper: &mut Keeper) -> Result<Lsn, StoreError> {
-    shared.tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
+    shared.tree.write(Commit::Checkpoint, &Rows::default())?;
     let lsn = shared.progress.applied();
     shared.keeping.checkpointed(&shared.log, lsn, keeper.floor());
     keeper.checkpointed(&*shared.tree, lsn, log_bytes)?;

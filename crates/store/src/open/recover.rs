@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, Log, LogError, Lsn, OpenMode, Record, SyncKind, Visit};
 
-use super::applier::{Applier, Groups};
 use super::{log_folder, log_options};
 use crate::base;
-use crate::catalog::View;
+use crate::catalog::{View, Writer};
 use crate::error::{StoreError, doing};
 use crate::keeping::{self, LogPolicy};
 use crate::op::{BodyRange, Group};
 use crate::options::{OpenOptions, RecoveryProgress};
 use crate::segment::{Segments, Shape, file_name};
-use crate::tree::{Commit, Tree};
+use crate::tree::{Commit, Rows, Tree};
 
 /// Operations replayed in one transaction, at most, but for a single larger group.
 const BATCH_OPS_MAX: usize = 131_072;
 /// Bytes of log replayed in one transaction, at most, likewise.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+/// The catalog is made durable after so many operations, so that a recovery cut short goes on from
+/// there.
+const CHECKPOINT_OPS: usize = 2_000_000;
 
 /// What a recovery works with.
 pub(super) struct Recovery<'a> {
@@ -37,10 +39,12 @@ pub(super) struct Replay<'a> {
     segments: Segments,
     applied: Lsn,
     /// Groups read and not yet in the catalog.
-    groups: Groups,
+    groups: Vec<(Lsn, Group)>,
     ops: usize,
     bytes: usize,
-    applier: Applier<'a>,
+    writer: Writer<'a>,
+    /// Operations given to it since the catalog was durable.
+    ops_since: usize,
     /// Whether there were groups of which the log does not know that they were acknowledged.
     uncertain: bool,
     progress: RecoveryProgress,
@@ -54,7 +58,7 @@ impl Recovery<'_> {
     pub(super) fn run(&self) -> Result<Log, StoreError> {
         let applied = View::new(self.tree.read()?).meta()?.applied;
         let (log, applied) = std::thread::scope(|scope| {
-            let mut replay = Replay::new(self, applied, Applier::start(scope, self.tree))?;
+            let mut replay = Replay::new(self, applied, Writer::start(scope, self.tree, |_| ()))?;
             let log = self.open_log(applied, &mut |record| replay.visit(&record));
             let log = replay.outcome(log)?;
             Ok::<_, StoreError>((log, replay.finish()?))
@@ -105,7 +109,7 @@ impl<'a> Replay<'a> {
     pub(super) fn new(
         recovery: &'a Recovery<'a>,
         applied: Lsn,
-        applier: Applier<'a>,
+        writer: Writer<'a>,
     ) -> Result<Replay<'a>, StoreError> {
         Ok(Replay {
             recovery,
@@ -114,7 +118,8 @@ impl<'a> Replay<'a> {
             groups: Vec::new(),
             ops: 0,
             bytes: 0,
-            applier,
+            writer,
+            ops_since: 0,
             uncertain: false,
             progress: RecoveryProgress { done_bytes: 0, total_bytes: recovery.log_bytes()? },
             failed: None,
@@ -166,8 +171,14 @@ impl<'a> Replay<'a> {
         if self.groups.is_empty() {
             return Ok(());
         }
+        self.ops_since += self.ops;
         (self.ops, self.bytes) = (0, 0);
-        self.applier.push(std::mem::take(&mut self.groups))?;
+        let commit =
+            if self.ops_since < CHECKPOINT_OPS { Commit::Later } else { Commit::Checkpoint };
+        if commit == Commit::Checkpoint {
+            self.ops_since = 0;
+        }
+        self.writer.apply(&std::mem::take(&mut self.groups), commit)?;
         self.report(self.progress);
         Ok(())
     }
@@ -190,11 +201,11 @@ impl<'a> Replay<'a> {
     /// Makes everything durable; returns what the catalog holds then.
     pub(super) fn finish(mut self) -> Result<Lsn, StoreError> {
         self.apply()?;
-        self.applier.finish()?;
+        self.writer.settle()?;
         let before = self.applied;
         let applied = View::new(self.recovery.tree.read()?).meta()?.applied;
         if applied > before {
-            self.recovery.tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
+            self.recovery.tree.write(Commit::Checkpoint, &Rows::default())?;
         }
         let total_bytes = self.progress.total_bytes;
         self.report(RecoveryProgress { done_bytes: total_bytes, total_bytes });

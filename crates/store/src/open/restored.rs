@@ -2,10 +2,9 @@
 
 use rehome_log::{FileName, Log, Lsn, Record, Visit};
 
-use super::applier::Applier;
 use super::recover::{Recovery, Replay};
 use crate::base;
-use crate::catalog::View;
+use crate::catalog::{View, Writer};
 use crate::error::{StoreError, doing};
 use crate::identity::{Restore, hex, remove_if_there, restore_name};
 use crate::options::{OpenOptions, RestoreMarker};
@@ -74,8 +73,9 @@ impl LogDigest {
 
 /// Builds the catalog; one that was cut short goes on where its last checkpoint was.
 pub(super) fn build(recovery: &Recovery<'_>, marker: &RestoreMarker) -> Result<Log, StoreError> {
-    let log =
-        std::thread::scope(|scope| replay(recovery, marker, Applier::start(scope, recovery.tree)))?;
+    let log = std::thread::scope(|scope| {
+        replay(recovery, marker, Writer::start(scope, recovery.tree, |_| ()))
+    })?;
     let failed = || doing("ending the restore");
     remove_if_there(&**recovery.disk, &restore_name()).map_err(failed())?;
     recovery.disk.sync_dir(&FileName::root()).map_err(failed())?;
@@ -85,10 +85,10 @@ pub(super) fn build(recovery: &Recovery<'_>, marker: &RestoreMarker) -> Result<L
 fn replay<'a>(
     recovery: &'a Recovery<'a>,
     marker: &RestoreMarker,
-    applier: Applier<'a>,
+    writer: Writer<'a>,
 ) -> Result<Log, StoreError> {
     let applied = View::new(recovery.tree.read()?).meta()?.applied;
-    let mut replay = Replay::new(recovery, applied, applier)?;
+    let mut replay = Replay::new(recovery, applied, writer)?;
     let mut digest = LogDigest::default();
     if let Some(base) = base::list(&**recovery.disk)?.first() {
         digest.add_base(*base, &base::hash(recovery.disk, *base)?);

@@ -1,16 +1,18 @@
 //! The tree in a redb file, with keys of fixed width where they have one.
 
+use std::iter::Peekable;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use redb::{
-    Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    Builder, CursorError, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase,
     TableDefinition, WriteTransaction,
 };
 use rehome_log::{Disk, FileId};
 
 use super::backend::DiskBackend;
-use super::{Commit, Scan, Table, Tree, TreeRead, TreeWrite, VisitRow, Work};
+use super::{Change, Commit, Rows, Scan, Table, Tree, TreeRead, VisitRow};
 use crate::error::{CATALOG_REMEDY, StoreError, doing};
 
 type Row = &'static [u8];
@@ -155,7 +157,7 @@ impl RedbTree {
         let opened = || builder.create_with_backend(backend).map_err(at("opening its file"));
         let database = guarded("opening its file", opened)?;
         let tree = RedbTree { database };
-        tree.write(Commit::Checkpoint, &mut |_| Ok(()))?;
+        tree.write(Commit::Checkpoint, &Rows::default())?;
         Ok(tree)
     }
 
@@ -180,18 +182,19 @@ impl Tree for RedbTree {
         Ok(Box::new(RedbRead { transaction, tables: Default::default() }))
     }
 
-    fn write(&self, commit: Commit, work: &mut Work<'_>) -> Result<(), StoreError> {
+    fn write(&self, commit: Commit, rows: &Rows) -> Result<(), StoreError> {
         let transaction = self.begin(commit)?;
-        let mut writing = RedbWrite { transaction: &transaction, tables: Default::default() };
-        if commit == Commit::Checkpoint {
+        let written = Table::ALL.into_iter().try_for_each(|table| {
+            let mut changes = rows.of(table).peekable();
             // A table that was never opened for writing does not exist for readers.
-            for table in Table::ALL {
-                writing.table(table)?;
+            if commit == Commit::Later && changes.peek().is_none() {
+                return Ok(());
             }
-        }
-        let worked = work(&mut writing);
-        drop(writing);
-        match worked {
+            with_table!(AnyWrite, open_table!(AnyWrite, &transaction, table)?, |open, sized| {
+                guarded(WRITING, || change_table(open, table, changes, sized))
+            })
+        });
+        match written {
             Ok(()) => transaction.commit().map_err(at("committing")),
             Err(error) => {
                 transaction.abort().map_err(at("taking a transaction back"))?;
@@ -257,46 +260,46 @@ fn scan_table<'k, K: redb::Key + 'static>(
     Ok(())
 }
 
-struct RedbWrite<'t> {
-    transaction: &'t WriteTransaction,
-    tables: [Option<AnyWrite<'t>>; Table::ALL.len()],
-}
+/// What a failure of a change was met at.
+const WRITING: &str = "writing rows";
 
-impl<'t> RedbWrite<'t> {
-    fn table(&mut self, table: Table) -> Result<&mut AnyWrite<'t>, StoreError> {
-        let slot = &mut self.tables[table as usize];
-        match slot {
-            Some(opened) => Ok(opened),
-            None => Ok(slot.insert(open_table!(AnyWrite, self.transaction, table)?)),
+/// Makes changes in the order of their keys. Runs of new rows that lie beside each other are put
+/// between their neighbours all at once.
+fn change_table<'r, K: redb::Key + 'static>(
+    mut table: redb::Table<'_, K, Row>,
+    which: Table,
+    mut changes: Peekable<impl Iterator<Item = Change<'r>>>,
+    sized: impl Fn(&'r [u8]) -> K::SelfType<'r>,
+) -> Result<(), StoreError> {
+    while let Some((key, value)) = changes.next() {
+        let Some(value) = value else {
+            table.remove(sized(key)).map_err(at(WRITING))?;
+            continue;
+        };
+        let old = table.insert(sized(key), value).map_err(at(WRITING))?.is_some();
+        if !old && which.grows_in_runs() {
+            insert_run(&mut table, key, &mut changes, &sized)?;
         }
     }
+    Ok(())
 }
 
-impl TreeWrite for RedbWrite<'_> {
-    fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        with_table!(AnyWrite, self.table(table)?, |open, sized| {
-            guarded("reading a row", || {
-                let row = open.get(sized(key)).map_err(at("reading a row"))?;
-                Ok(row.map(|row| row.value().to_vec()))
-            })
-        })
+/// Inserts the rows that lie between `before`, which is there, and the row behind it.
+fn insert_run<'r, K: redb::Key + 'static>(
+    table: &mut redb::Table<'_, K, Row>,
+    before: &'r [u8],
+    changes: &mut Peekable<impl Iterator<Item = Change<'r>>>,
+    sized: &impl Fn(&'r [u8]) -> K::SelfType<'r>,
+) -> Result<(), StoreError> {
+    let cursor = table.upper_bound_mut(Bound::Included(sized(before)));
+    let mut cursor = cursor.map_err(at(WRITING))?;
+    while let Some((key, Some(value))) = changes.peek() {
+        match cursor.insert_before(sized(key), *value) {
+            Ok(()) => drop(changes.next()),
+            Err(CursorError::Storage(error)) => return Err(at(WRITING)(error)),
+            // It lies elsewhere.
+            Err(_) => break,
+        }
     }
-
-    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        with_table!(AnyWrite, self.table(table)?, |open, sized| {
-            guarded("writing a row", || {
-                open.insert(sized(key), value).map_err(at("writing a row"))?;
-                Ok(())
-            })
-        })
-    }
-
-    fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
-        with_table!(AnyWrite, self.table(table)?, |open, sized| {
-            guarded("removing a row", || {
-                open.remove(sized(key)).map_err(at("removing a row"))?;
-                Ok(())
-            })
-        })
-    }
+    cursor.close().map_err(at(WRITING))
 }

@@ -27,8 +27,8 @@ impl Applier<'_> {
         if let Some(there) = self.find_number(&content)? {
             return self.keep_content(lsn, there);
         }
-        self.tree.put(Table::Hash, &content.short(), &pack(&number))?;
-        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[])?;
+        self.tree.put(Table::Hash, &content.short(), &pack(&number));
+        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[]);
         let row = ContentRow { content, extent, size_bytes, refs: 0, dead_since: Some(lsn) };
         self.contents.insert(number, row);
         self.meta.contents += 1;
@@ -66,7 +66,7 @@ impl Applier<'_> {
         row.refs += 1;
         let (extent, size_bytes) = (row.extent, row.size_bytes);
         if let Some(since) = row.dead_since.take() {
-            self.tree.remove(Table::Dead, &keys::dead(since, number))?;
+            self.tree.remove(Table::Dead, &keys::dead(since, number));
             self.meta.dead_contents = self.meta.dead_contents.saturating_sub(1);
             self.meta.dead_bytes = self.meta.dead_bytes.saturating_sub(size_bytes);
             self.segment(extent.segment)?.live_bytes += u64::from(extent.len);
@@ -88,7 +88,7 @@ impl Applier<'_> {
         }
         row.dead_since = Some(lsn);
         let (extent, size_bytes) = (row.extent, row.size_bytes);
-        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[])?;
+        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[]);
         self.meta.dead_contents += 1;
         self.meta.dead_bytes += size_bytes;
         let segment = self.segment(extent.segment)?;
@@ -103,8 +103,9 @@ impl Applier<'_> {
             row.dead_since = None;
             return Ok(());
         };
-        self.tree.remove(Table::Dead, &keys::dead(since, number))?;
-        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[])
+        self.tree.remove(Table::Dead, &keys::dead(since, number));
+        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[]);
+        Ok(())
     }
 
     /// The record lies at `extent` now; a content that is gone stays gone.
@@ -129,9 +130,9 @@ impl Applier<'_> {
         let Some(since) = row.dead_since else { return Ok(()) };
         let (short, size_bytes) = (row.content.short(), row.size_bytes);
         self.contents.remove(&number);
-        self.tree.remove(Table::Content, &keys::content(number))?;
-        self.tree.remove(Table::Hash, &short)?;
-        self.tree.remove(Table::Dead, &keys::dead(since, number))?;
+        self.tree.remove(Table::Content, &keys::content(number));
+        self.tree.remove(Table::Hash, &short);
+        self.tree.remove(Table::Dead, &keys::dead(since, number));
         self.meta.contents = self.meta.contents.saturating_sub(1);
         self.meta.content_bytes = self.meta.content_bytes.saturating_sub(size_bytes);
         self.meta.dead_contents = self.meta.dead_contents.saturating_sub(1);
@@ -142,7 +143,8 @@ impl Applier<'_> {
     /// Forgets a segment; its file is of no use any more.
     pub(super) fn drop_segment(&mut self, id: u32) -> Result<(), StoreError> {
         self.segments.remove(&id);
-        self.tree.remove(Table::Segment, &keys::segment(id))
+        self.tree.remove(Table::Segment, &keys::segment(id));
+        Ok(())
     }
 
     /// The content, to be changed.

@@ -60,7 +60,7 @@ impl Applier<'_> {
         uid: Uid,
         modseq: Modseq,
     ) -> Result<(), StoreError> {
-        self.tree.put(Table::Gone, &keys::message(at.0, at.1, uid), &pack(&modseq))?;
+        self.tree.put(Table::Gone, &keys::message(at.0, at.1, uid), &pack(&modseq));
         self.put_change(at.0, modseq, ChangeRow::Expunge { folder: at.1, uid })
     }
 
@@ -95,7 +95,8 @@ impl Applier<'_> {
         let (uid, modseq) = (row.message.uid, row.message.modseq);
         self.touch(lsn, at.0, modseq)?;
         self.put_change(at.0, modseq, ChangeRow::Message { folder: at.1, uid })?;
-        self.tree.put(Table::Message, &keys::message(at.0, at.1, uid), &pack(row))
+        self.tree.put(Table::Message, &keys::message(at.0, at.1, uid), &pack(row));
+        Ok(())
     }
 
     /// Takes the row, its change and its reference away.
@@ -106,7 +107,7 @@ impl Applier<'_> {
         row: &MessageRow,
     ) -> Result<(), StoreError> {
         self.remove_change(at.0, row.message.modseq)?;
-        self.tree.remove(Table::Message, &keys::message(at.0, at.1, row.message.uid))?;
+        self.tree.remove(Table::Message, &keys::message(at.0, at.1, row.message.uid));
         self.count(lsn, at, row.message.size_bytes, Count::Out)?;
         self.release(lsn, row.number)
     }

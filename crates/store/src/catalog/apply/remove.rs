@@ -31,10 +31,10 @@ impl Applier<'_> {
         self.touch(lsn, at.0, modseq)?;
         let Some(row) = self.message(at, uid)? else { return Ok(()) };
         self.remove_change(at.0, row.message.modseq)?;
-        self.tree.remove(Table::Message, &keys::message(at.0, at.1, uid))?;
+        self.tree.remove(Table::Message, &keys::message(at.0, at.1, uid));
         self.count(lsn, at, row.message.size_bytes, Count::Out)?;
         let removed = RemovedMessageRow { folder: at.1, row, removed_seconds };
-        self.tree.put(Table::RemovedMessage, &keys::change(at.0, modseq), &pack(&removed))?;
+        self.tree.put(Table::RemovedMessage, &keys::change(at.0, modseq), &pack(&removed));
         self.put_gone(at, uid, modseq)
     }
 
@@ -94,9 +94,9 @@ impl Applier<'_> {
         let lost = std::mem::replace(&mut row.uidvalidity, uidvalidity);
         let made = std::mem::replace(&mut row.modseq, modseq);
         self.retire(at.0, at.1, lost)?;
-        self.tree.remove(Table::FolderName, &keys::folder_name(at.0, old.as_str()))?;
+        self.tree.remove(Table::FolderName, &keys::folder_name(at.0, old.as_str()));
         let key = keys::folder_name(at.0, name.as_str());
-        self.tree.put(Table::FolderName, &key, &at.1.0.to_be_bytes())?;
+        self.tree.put(Table::FolderName, &key, &at.1.0.to_be_bytes());
         self.remove_folder_change(at, made)?;
         self.put_change(at.0, modseq, ChangeRow::Folder { folder: at.1 })?;
         self.put_step(at.0, modseq, &old, Some(name))
@@ -110,10 +110,11 @@ impl Applier<'_> {
         to: Option<&FolderName>,
     ) -> Result<(), StoreError> {
         let step = FolderStepRow { from: from.clone(), to: to.cloned() };
-        self.tree.put(Table::FolderStep, &keys::change(mailbox, modseq), &pack(&step))?;
+        self.tree.put(Table::FolderStep, &keys::change(mailbox, modseq), &pack(&step));
         let mut retired = self.retired(mailbox)?;
         retired.last_step = retired.last_step.max(modseq);
-        self.tree.put(Table::Retired, &keys::mailbox(mailbox), &pack(&retired))
+        self.tree.put(Table::Retired, &keys::mailbox(mailbox), &pack(&retired));
+        Ok(())
     }
 
     pub(super) fn delete_mailbox(
@@ -128,11 +129,12 @@ impl Applier<'_> {
         }
         self.mailbox(lsn, id)?;
         let Some(row) = self.mailboxes.remove(&id) else { return Ok(()) };
-        self.tree.remove(Table::Mailbox, &keys::mailbox(id))?;
-        self.tree.remove(Table::MailboxName, row.name.as_str().as_bytes())?;
+        self.tree.remove(Table::Mailbox, &keys::mailbox(id));
+        self.tree.remove(Table::MailboxName, row.name.as_str().as_bytes());
         self.meta.mailboxes = self.meta.mailboxes.saturating_sub(1);
         let removed = RemovedMailboxRow { row, removed_seconds };
-        self.tree.put(Table::RemovedMailbox, &keys::mailbox(id), &pack(&removed))
+        self.tree.put(Table::RemovedMailbox, &keys::mailbox(id), &pack(&removed));
+        Ok(())
     }
 
     pub(super) fn rename_mailbox(
@@ -144,8 +146,8 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         let row = self.mailbox(lsn, id)?;
         let old = std::mem::replace(&mut row.name, name.clone());
-        self.tree.remove(Table::MailboxName, old.as_str().as_bytes())?;
-        self.tree.put(Table::MailboxName, name.as_str().as_bytes(), &id.0.to_be_bytes())?;
+        self.tree.remove(Table::MailboxName, old.as_str().as_bytes());
+        self.tree.put(Table::MailboxName, name.as_str().as_bytes(), &id.0.to_be_bytes());
         self.retire(STORE, FolderId(0), uidvalidity)
     }
 
@@ -159,8 +161,8 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         self.folder(lsn, at)?;
         let Some(row) = self.folders.remove(&at) else { return Ok(()) };
-        self.tree.remove(Table::Folder, &keys::folder(at.0, at.1))?;
-        self.tree.remove(Table::FolderName, &keys::folder_name(at.0, row.name.as_str()))?;
+        self.tree.remove(Table::Folder, &keys::folder(at.0, at.1));
+        self.tree.remove(Table::FolderName, &keys::folder_name(at.0, row.name.as_str()));
         self.count_folder(lsn, at.0, (row.messages, row.bytes), Count::Out)?;
         self.retire(at.0, at.1, row.uidvalidity)?;
         if with_mailbox {
@@ -209,6 +211,7 @@ impl Applier<'_> {
         let mut row = self.retired(mailbox)?;
         row.next_folder = row.next_folder.max(folder.0.saturating_add(1));
         row.uidvalidity = row.uidvalidity.max(uidvalidity);
-        self.tree.put(Table::Retired, &keys::mailbox(mailbox), &pack(&row))
+        self.tree.put(Table::Retired, &keys::mailbox(mailbox), &pack(&row));
+        Ok(())
     }
 }

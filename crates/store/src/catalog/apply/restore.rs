@@ -23,7 +23,7 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         self.reserve(lsn, to)?;
         let Some(found) = self.removed_message(mailbox, removed)? else { return Ok(()) };
-        self.tree.remove(Table::RemovedMessage, &keys::change(mailbox, removed))?;
+        self.tree.remove(Table::RemovedMessage, &keys::change(mailbox, removed));
         self.insert_at(lsn, found.row.number, found.row.message, to)?;
         self.release(lsn, found.row.number)
     }
@@ -63,7 +63,7 @@ impl Applier<'_> {
         row: &MessageRow,
     ) -> Result<(), StoreError> {
         self.remove_change(at.0, row.message.modseq)?;
-        self.tree.remove(Table::Message, &keys::message(at.0, at.1, row.message.uid))?;
+        self.tree.remove(Table::Message, &keys::message(at.0, at.1, row.message.uid));
         if let Some(folder) = self.removed_folder(at)? {
             folder.row.messages = folder.row.messages.saturating_sub(1);
             folder.row.bytes = folder.row.bytes.saturating_sub(row.message.size_bytes);
@@ -83,11 +83,11 @@ impl Applier<'_> {
             return Err(contradiction(lsn, format!("it restores mailbox {id}, not removed")));
         };
         let mut removed: RemovedMailboxRow = unpack(Table::RemovedMailbox, &key, &row)?;
-        self.tree.remove(Table::RemovedMailbox, &key)?;
+        self.tree.remove(Table::RemovedMailbox, &key);
         removed.row.name = name.clone();
         self.mailboxes.insert(id, removed.row);
         self.meta.mailboxes += 1;
-        self.tree.put(Table::MailboxName, name.as_str().as_bytes(), &id.0.to_be_bytes())?;
+        self.tree.put(Table::MailboxName, name.as_str().as_bytes(), &id.0.to_be_bytes());
         for (folder, renewed) in folders {
             self.show_folder(lsn, (id, *folder), *renewed)?;
         }
@@ -103,7 +103,7 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         self.removed_folder(at)?;
         let Some(removed) = self.removed_folders.remove(&at) else { return Ok(()) };
-        self.tree.remove(Table::RemovedFolder, &keys::folder(at.0, at.1))?;
+        self.tree.remove(Table::RemovedFolder, &keys::folder(at.0, at.1));
         let mut row = removed.row;
         if let Some((uidvalidity, modseq)) = renewed {
             self.touch(lsn, at.0, modseq)?;
@@ -113,7 +113,7 @@ impl Applier<'_> {
         }
         self.count_folder(lsn, at.0, (row.messages, row.bytes), Count::In)?;
         let key = keys::folder_name(at.0, row.name.as_str());
-        self.tree.put(Table::FolderName, &key, &at.1.0.to_be_bytes())?;
+        self.tree.put(Table::FolderName, &key, &at.1.0.to_be_bytes());
         self.folders.insert(at, row);
         Ok(())
     }
@@ -131,25 +131,25 @@ impl Applier<'_> {
                 continue;
             }
             if let Some(modseq) = self.gone((id, *folder), *uid)? {
-                self.tree.remove(Table::Gone, &keys::message(id, *folder, *uid))?;
+                self.tree.remove(Table::Gone, &keys::message(id, *folder, *uid));
                 self.remove_change(id, modseq)?;
             }
         }
         for modseq in &purge.removed {
             if let Some(found) = self.removed_message(id, *modseq)? {
-                self.tree.remove(Table::RemovedMessage, &keys::change(id, *modseq))?;
+                self.tree.remove(Table::RemovedMessage, &keys::change(id, *modseq));
                 self.release(lsn, found.row.number)?;
             }
         }
         for modseq in &purge.steps {
-            self.tree.remove(Table::FolderStep, &keys::change(id, *modseq))?;
+            self.tree.remove(Table::FolderStep, &keys::change(id, *modseq));
         }
         for folder in &purge.folders {
             self.purge_folder((id, *folder))?;
         }
         if purge.whole {
-            self.tree.remove(Table::RemovedMailbox, &keys::mailbox(id))?;
-            self.tree.remove(Table::Retired, &keys::mailbox(id))?;
+            self.tree.remove(Table::RemovedMailbox, &keys::mailbox(id));
+            self.tree.remove(Table::Retired, &keys::mailbox(id));
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl Applier<'_> {
         let Some(removed) = self.removed_folder(at)? else { return Ok(()) };
         let modseq = removed.row.modseq;
         self.removed_folders.remove(&at);
-        self.tree.remove(Table::RemovedFolder, &keys::folder(at.0, at.1))?;
+        self.tree.remove(Table::RemovedFolder, &keys::folder(at.0, at.1));
         self.remove_folder_change(at, modseq)
     }
 
