@@ -58,11 +58,7 @@ impl LogRecord {
         if self.is_mark() {
             return Ok(Group::default());
         }
-        Group::decode(&self.payload).map_err(|cause| StoreError::Damaged {
-            place: format!("record {} of the log", self.lsn),
-            cause,
-            remedy: "use the program that wrote it",
-        })
+        Group::of_record(self.lsn, &self.payload)
     }
 }
 

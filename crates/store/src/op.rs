@@ -1,7 +1,9 @@
 //! Operations: what a log record tells the catalog to do.
 
+use rehome_log::Lsn;
 use serde::{Deserialize, Serialize};
 
+use crate::error::StoreError;
 use crate::model::FolderName;
 use crate::model::{
     ContentId, Extent, FlagChange, FolderId, IncomingFolder, MailboxId, MailboxName, MailboxState,
@@ -186,6 +188,19 @@ impl Group {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let payload = vec![PAYLOAD_VERSION];
         postcard::to_extend(self, payload).expect("memory takes any group")
+    }
+
+    /// Reads the payload of the log's record at `lsn`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] naming the record.
+    pub(crate) fn of_record(lsn: Lsn, payload: &[u8]) -> Result<Group, StoreError> {
+        Group::decode(payload).map_err(|cause| StoreError::Damaged {
+            place: format!("record {lsn} of the log"),
+            cause,
+            remedy: "open the store with the program that wrote it, or restore it from a backup",
+        })
     }
 
     /// Reads the payload of a log record.

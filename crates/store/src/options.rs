@@ -107,7 +107,7 @@ impl Default for OpenOptions {
             owner: format!("process {}", std::process::id()),
             epoch_token: 0,
             cache_bytes: 64 << 20,
-            checkpoint_rows: 250_000,
+            checkpoint_rows: 500_000,
             checkpoint_bytes: 64 << 20,
             segment_bytes: 64 << 20,
             log_generation_bytes: 16 << 20,

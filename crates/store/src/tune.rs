@@ -70,7 +70,7 @@ pub fn tune(machine: Machine, disk: DiskFigures, wall_us: i64) -> Tuning {
     } else {
         (64 * MIB, format!("a sync takes {sync_us} µs: an opening after a crash stays short"))
     };
-    let checkpoint_rows = 250_000 * checkpoint_bytes / (64 * MIB);
+    let checkpoint_rows = 500_000 * checkpoint_bytes / (64 * MIB);
     because("checkpoint_bytes", why);
     because("checkpoint_rows", "in step with the bytes".to_owned());
 
@@ -167,7 +167,7 @@ mod tests {
     fn a_slow_disk_gets_small_files_and_rare_checkpoints() {
         let chosen = check(2048, [10, 12, 10, 10], 9_000);
         assert_eq!((chosen.segment_bytes, chosen.log_generation_bytes), (16 << 20, 4 << 20));
-        assert_eq!((chosen.checkpoint_bytes, chosen.checkpoint_rows), (256 << 20, 1_000_000));
+        assert_eq!((chosen.checkpoint_bytes, chosen.checkpoint_rows), (256 << 20, 2_000_000));
         assert_eq!((chosen.log_generations_ahead, chosen.move_lanes), (5, 2));
         assert_eq!(chosen.copy_method, CopyMethod::Buffered);
     }

@@ -215,6 +215,24 @@ impl View {
         }
     }
 
+    /// The modseq of change number `count` of the mailbox above `after`, if there are so many.
+    pub(crate) fn change_number(
+        &self,
+        mailbox: MailboxId,
+        after: Modseq,
+        count: u64,
+    ) -> Result<Option<Modseq>, StoreError> {
+        let from = keys::change(mailbox, Modseq(after.0.saturating_add(1)));
+        let to = keys::change(mailbox, Modseq(u64::MAX));
+        let (mut seen, mut found) = (0, None);
+        self.tree.scan(Table::Change, &from, &to, &mut |key, _| {
+            seen += 1;
+            found = (seen == count).then(|| keys::read_change(key));
+            Ok(if seen < count { Scan::Next } else { Scan::Stop })
+        })?;
+        Ok(found)
+    }
+
     fn change_rows(
         &self,
         mailbox: MailboxId,

@@ -18,7 +18,7 @@ const MERGED_OPS_MAX: usize = 16_384;
 /// What the thread is to do.
 pub(super) enum Work {
     /// Apply a durable group.
-    Group { lsn: Lsn, group: Group, log_bytes: u64 },
+    Group { lsn: Lsn, ops: usize, payload: Box<[u8]> },
     /// Make a checkpoint and say up to where.
     Checkpoint(SyncSender<Result<Lsn, StoreError>>),
 }
@@ -27,7 +27,7 @@ impl Work {
     /// Bytes that it keeps while it waits.
     pub(super) fn weight(&self) -> u64 {
         match self {
-            Work::Group { log_bytes, .. } => *log_bytes,
+            Work::Group { payload, .. } => payload.len() as u64,
             Work::Checkpoint(_) => 0,
         }
     }
@@ -66,8 +66,8 @@ pub(super) fn run(shared: &Shared) {
 fn next(shared: &Shared) -> Option<Vec<Work>> {
     let mut ops = 0;
     shared.applies.pop_group(|work| {
-        if let Work::Group { group, .. } = work {
-            ops += group.ops.len();
+        if let Work::Group { ops: more, .. } = work {
+            ops += more;
         }
         ops <= MERGED_OPS_MAX
     })
@@ -86,10 +86,10 @@ fn work(
     let mut waiting = Vec::new();
     for work in works {
         match work {
-            Work::Group { lsn, group, log_bytes } => {
-                since.rows += group.ops.len() as u64;
-                since.log_bytes += log_bytes;
-                groups.push((lsn, group));
+            Work::Group { lsn, ops, payload } => {
+                since.rows += ops as u64;
+                since.log_bytes += payload.len() as u64;
+                groups.push((lsn, Group::of_record(lsn, &payload).map_err(failed)?));
             }
             Work::Checkpoint(answer) => waiting.push(answer),
         }

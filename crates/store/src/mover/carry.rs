@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
+use super::end::OFFERED_ROWS_MAX;
 use super::error::{MoveError, TransferError};
 use super::job::Mover;
 use super::pause::PauseWhen;
@@ -27,6 +28,21 @@ pub(super) struct Totals {
     pub(super) bytes_wanted: u64,
     /// Message bytes of parts that have not been offered yet.
     pub(super) bytes_unseen: u64,
+    /// Message bytes of the part under way that may not have been offered yet.
+    pub(super) bytes_unseen_of_part: u64,
+}
+
+impl Totals {
+    /// Takes an offer out of what has not been offered yet.
+    pub(super) fn see(&mut self, offer: &Offer) {
+        let left = self.bytes_unseen_of_part.saturating_sub(offer.bytes);
+        self.bytes_unseen_of_part = if offer.rows < OFFERED_ROWS_MAX { 0 } else { left };
+    }
+
+    /// Bytes of the job, as far as is known.
+    fn bytes_total(&self) -> u64 {
+        self.bytes_wanted + self.bytes_unseen_of_part + self.bytes_unseen
+    }
 }
 
 /// Why a carry ended early.
@@ -167,7 +183,7 @@ impl Receiver<'_> {
         }
         let event = MoveEvent::Progress {
             bytes_done: self.report.bytes_sent,
-            bytes_total: self.totals.bytes_wanted + self.totals.bytes_unseen,
+            bytes_total: self.totals.bytes_total(),
             rows_done: self.report.rows_sent,
             mailboxes_done: self.report.moved.len(),
             mailboxes_total: self.totals.mailboxes,

@@ -89,6 +89,10 @@ impl Mover<'_> {
             if let Some(left) = self.carry(&offer, 0)?.and_then(|mut left| left.pop()) {
                 return Ok(Some(Attempt::Left(left)));
             }
+            if !self.is_level(mailbox)? {
+                let reason = "more changes were left for the lock than one offer has";
+                return Ok(Some(Attempt::BackedOut(reason.to_owned())));
+            }
         }
         self.tell(MoveEvent::Delivered { mailbox: mailbox.clone() })?;
         let waited_ms = u64::try_from(fenced_at.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -102,7 +106,7 @@ impl Mover<'_> {
 
     /// Whether the target has durably all that the fenced source has. Each change of a mailbox has
     /// a modseq of its own, so that the last one tells.
-    fn is_level(&mut self, mailbox: &MailboxName) -> Result<bool, MoveError> {
+    pub(super) fn is_level(&mut self, mailbox: &MailboxName) -> Result<bool, MoveError> {
         let info = self.source.info(mailbox);
         let info = info.map_err(|error| self.source_failed("asked for its last change", error))?;
         let cursor = self.target.cursor(mailbox);

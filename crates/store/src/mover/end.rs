@@ -7,7 +7,12 @@ use super::error::TransferError;
 use crate::transfer::{Frame, MailboxDigest};
 use crate::{ContentId, Extent, IncomingMailbox, MailboxInfo, MailboxName, MailboxState, Modseq};
 
-/// Everything that some mailboxes have and the target may lack, seen at one moment.
+/// An offer has at most so many changes of one mailbox, so that memory is bounded; what comes after
+/// them is in the next.
+pub(super) const OFFERED_ROWS_MAX: u64 = 250_000;
+
+/// What some mailboxes have and the target may lack, seen at one moment: everything, unless it is
+/// a great deal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// The moment.

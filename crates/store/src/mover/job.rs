@@ -3,6 +3,7 @@
 use rehome_log::Clock;
 
 use super::carry::Totals;
+use super::end::OFFERED_ROWS_MAX;
 use super::error::{MoveError, TransferError};
 use super::pause::PauseWhen;
 use super::report::{LockTimes, MoveEvent, MoveReport};
@@ -124,7 +125,8 @@ impl Mover<'_> {
         self.totals.mailboxes = pending.len();
         self.totals.bytes_unseen = pending.iter().map(|info| info.bytes).sum();
         for part in parts(pending, self.job.part_messages_max) {
-            self.totals.bytes_unseen -= part.iter().map(|info| info.bytes).sum::<u64>();
+            self.totals.bytes_unseen_of_part = part.iter().map(|info| info.bytes).sum();
+            self.totals.bytes_unseen -= self.totals.bytes_unseen_of_part;
             let mut names: Vec<MailboxName> = part.into_iter().map(|info| info.name).collect();
             let rounds = self.carry_rounds(&mut names)?;
             for name in &names {
@@ -136,10 +138,12 @@ impl Mover<'_> {
 
     /// Carries mailboxes until a round is short; takes those out that must be left behind.
     pub(super) fn carry_rounds(&mut self, names: &mut Vec<MailboxName>) -> Result<u32, MoveError> {
-        let mut rounds = 0;
-        while rounds < self.job.rounds_max && !names.is_empty() {
+        // Those that are bounded by what is there, and not by an offer's size.
+        let (mut rounds, mut whole) = (0, 0);
+        while whole < self.job.rounds_max && !names.is_empty() {
             self.rest()?;
             let offer = self.offer(names)?;
+            self.totals.see(&offer);
             let begun = offer.mailboxes.iter().all(|(_, cursor)| cursor.is_some());
             if begun && offer.rows <= self.job.delta_rows_max {
                 break;
@@ -147,6 +151,7 @@ impl Mover<'_> {
             // What has arrived when a carry is broken off for a pause is not sent again.
             let Some(left) = self.carry(&offer, rounds + 1)? else { continue };
             rounds += 1;
+            whole += u32::from(offer.rows < OFFERED_ROWS_MAX);
             for left in left {
                 names.retain(|name| *name != left.mailbox);
                 self.leave_behind(left)?;

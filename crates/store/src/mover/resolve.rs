@@ -107,14 +107,16 @@ impl Mover<'_> {
         let state = MailboxState::Fenced { to: self.job.to.clone() };
         let fenced = self.source.set_state(mailbox, &state);
         fenced.map_err(|error| self.source_failed("fencing a mailbox", error))?;
-        let offer = self.offer(std::slice::from_ref(mailbox))?;
-        if let Some(left) = self.carry(&offer, 0)?.and_then(|mut left| left.pop()) {
-            let what = format!(
-                "the directory names {} as its home, and {} cannot give its last changes: {}; \
-                 repair that message from a backup",
-                self.job.to, self.job.from, left.reason
-            );
-            return Err(MoveError::Conflict { mailbox: mailbox.clone(), what });
+        while !self.is_level(mailbox)? {
+            let offer = self.offer(std::slice::from_ref(mailbox))?;
+            if let Some(left) = self.carry(&offer, 0)?.and_then(|mut left| left.pop()) {
+                let what = format!(
+                    "the directory names {} as its home, and {} cannot give its last changes: {}; \
+                     repair that message from a backup",
+                    self.job.to, self.job.from, left.reason
+                );
+                return Err(MoveError::Conflict { mailbox: mailbox.clone(), what });
+            }
         }
         self.release(mailbox)?;
         self.mark_moved(mailbox)

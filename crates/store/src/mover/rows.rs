@@ -29,6 +29,8 @@ pub(super) struct RowReader<'a> {
     folders: Folders,
     folders_max: usize,
     after: Modseq,
+    /// The last modseq to be read.
+    until: Modseq,
     /// What the batches so far have brought.
     sent: Modseq,
     /// What became of names of folders; the first batch brings it.
@@ -48,7 +50,14 @@ impl<'a> RowReader<'a> {
         let steps = snapshot
             .folder_steps(info.id, after)
             .map_err(TransferError::store("read what became of a mailbox's folders"))?;
-        Ok(Self { snapshot, info, folders, folders_max, after, sent: after, steps, done: false })
+        let until = Modseq(u64::MAX);
+        let (sent, done) = (after, false);
+        Ok(Self { snapshot, info, folders, folders_max, after, until, sent, steps, done })
+    }
+
+    /// Ends at that modseq.
+    pub(super) fn ending_at(self, until: Modseq) -> Self {
+        Self { until, ..self }
     }
 
     /// Reads the next batch; `None` after the one that completes the mailbox. There is always one,
@@ -67,7 +76,7 @@ impl<'a> RowReader<'a> {
     ) -> Result<Option<IncomingMailbox>, TransferError> {
         let changes = self
             .snapshot
-            .changes_until(self.info.id, self.after, until, BATCH_ROWS_MAX)
+            .changes_until(self.info.id, self.after, until.min(self.until), BATCH_ROWS_MAX)
             .map_err(TransferError::store("read the changes of a mailbox"))?;
         let Some(last) = changes.last() else { return Ok(None) };
         self.after = last.modseq();
@@ -86,11 +95,12 @@ impl<'a> RowReader<'a> {
         }
         let changes = self
             .snapshot
-            .changes(self.info.id, self.after, BATCH_ROWS_MAX)
+            .changes_until(self.info.id, self.after, self.until, BATCH_ROWS_MAX)
             .map_err(TransferError::store("read the changes of a mailbox"))?;
         self.done = changes.len() < BATCH_ROWS_MAX;
         let last = changes.last().map_or(self.after, Change::modseq);
-        self.after = if self.done { last.max(self.info.highest_modseq) } else { last };
+        self.after =
+            if self.done { last.max(self.info.highest_modseq.min(self.until)) } else { last };
         Ok(Some(changes))
     }
 

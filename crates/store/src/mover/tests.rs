@@ -55,6 +55,42 @@ fn a_job_in_parts_does_the_same() {
     world.check_all_moved();
 }
 
+/// Moves with offers of so few changes of one mailbox, while one change more comes in each round.
+#[track_caller]
+fn check_small_offers(rows_max: u64, more: usize) {
+    let world = World::new(3, 24);
+    let (mut source, mut target) = (
+        LocalSource::new(world.source.clone()).with_offered_rows_max(rows_max),
+        LocalTarget::with_small_bytes(world.target.clone(), 2048),
+    );
+    let job = MoveJob { delta_rows_max: 2, lock_rows_max: 3, rounds_max: 100, ..world.job() };
+    let busy = world.source.mailbox(&world.mailboxes[1]).unwrap().unwrap().id;
+    let mut rounds = 0;
+    let mut observe = |event| {
+        if let MoveEvent::Offered { round: 1.., .. } = event {
+            rounds += 1;
+            if rounds <= more {
+                deliver(&world.source, busy, &format!("late {rounds}")).unwrap();
+            }
+        }
+        Flow::Continue
+    };
+    let (clock, mut homes) = (ManualClock::new(0), world.homes.clone());
+    let moved = bulk_move(&mut source, &mut target, &mut homes, &job, &clock, &mut observe);
+    let report = moved.unwrap();
+    assert_eq!((report.moved.len(), report.backed_out), (3, 0), "{rows_max} rows");
+    assert!(rounds as u64 > 24 / rows_max, "{rounds} rounds of {rows_max} rows");
+    world.check_all_moved();
+}
+
+#[test]
+fn a_mailbox_that_is_too_large_for_one_offer_moves_in_several() {
+    for rows_max in [4, 5, 7, 11] {
+        check_small_offers(rows_max, 0);
+        check_small_offers(rows_max, 6);
+    }
+}
+
 #[test]
 fn empty_mailboxes_and_mailboxes_without_folders_move() {
     let world = World::new(1, 3);

@@ -142,11 +142,7 @@ impl<'a> Replay<'a> {
         if record.lsn <= self.applied {
             return Ok(Visit::Accept);
         }
-        let group = Group::decode(record.payload).map_err(|cause| StoreError::Damaged {
-            place: format!("record {} of the log", record.lsn),
-            cause,
-            remedy: "open the store with the program that wrote it, or restore it from a backup",
-        })?;
+        let group = Group::of_record(record.lsn, record.payload)?;
         if !record.acknowledged {
             if !self.secure(&group.ranges)? {
                 return Ok(Visit::CutHere);

@@ -174,10 +174,9 @@ impl<'s> Writer<'s> {
         };
         // The next group is planned on this one: if it is not acknowledged, neither is that.
         self.planner.committed(lsn, &touched, contents);
-        let log_bytes = payload.len() as u64;
         let file = self.segment.as_ref().map(|segment| Arc::clone(&segment.file));
         let segment = file.filter(|_| !chunks.is_empty());
-        Ok(WrittenGroup { lsn, group, log_bytes, touched, segment })
+        Ok(WrittenGroup { lsn, group, payload, touched, segment })
     }
 
     fn write_both(

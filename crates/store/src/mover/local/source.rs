@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use self::lanes::Reading;
 use self::survey::Survey;
 use super::{in_snapshot, mailbox_end};
+use crate::mover::end::OFFERED_ROWS_MAX;
 use crate::mover::error::TransferError;
 use crate::mover::rows::{BATCH_FOLDERS_MAX, RowReader};
 use crate::mover::{MoveSource, Offer};
@@ -21,6 +22,8 @@ use crate::{
 pub struct LocalSource {
     store: Store,
     lanes: Option<usize>,
+    /// Changes of one mailbox in an offer, at most.
+    offered_rows_max: u64,
     offered: Option<Offered>,
 }
 
@@ -28,6 +31,8 @@ pub struct LocalSource {
 struct Offered {
     snapshot: Snapshot,
     mailboxes: Vec<(MailboxInfo, Modseq)>,
+    /// For each mailbox the modseq at which the offer ends.
+    until: Vec<Modseq>,
     parts: Vec<Part>,
     /// Contents that rows name and the store does not have.
     lost: HashMap<ContentId, String>,
@@ -47,7 +52,7 @@ impl LocalSource {
     /// Makes a store the source of moves.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, lanes: None, offered: None }
+        Self { store, lanes: None, offered_rows_max: OFFERED_ROWS_MAX, offered: None }
     }
 
     /// Reads contents that lie scattered with so many threads at once, at least one, in place of
@@ -58,23 +63,32 @@ impl LocalSource {
     }
 }
 
+#[cfg(test)]
+impl LocalSource {
+    /// Offers at most so many changes of one mailbox at once.
+    pub(crate) fn with_offered_rows_max(self, offered_rows_max: u64) -> Self {
+        Self { offered_rows_max, ..self }
+    }
+}
+
 impl MoveSource for LocalSource {
     fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, TransferError> {
         self.offered = None;
         let snapshot = self.store.snapshot().map_err(TransferError::store("take a snapshot"))?;
         let mut survey = Survey::new(&snapshot);
         let mut mailboxes = Vec::with_capacity(since.len());
+        let mut until = Vec::with_capacity(since.len());
         for (name, after) in since {
             let info = in_snapshot(&snapshot, name)?;
             let after = after.unwrap_or(Modseq(0));
-            survey.add(&info, after)?;
+            until.push(survey.add(&info, after, self.offered_rows_max)?);
             mailboxes.push((info, after));
         }
         let rows = survey.rows;
         let (contents, parts, lost) = survey.finish(&mailboxes)?;
         let bytes = contents.iter().map(|(_, extent)| u64::from(extent.len)).sum();
         let lsn = snapshot.lsn();
-        self.offered = Some(Offered { snapshot, mailboxes, parts, lost });
+        self.offered = Some(Offered { snapshot, mailboxes, until, parts, lost });
         Ok(Offer { lsn, mailboxes: since.to_vec(), contents, rows, bytes })
     }
 
@@ -102,7 +116,7 @@ impl MoveSource for LocalSource {
             store: &self.store,
             lanes,
             lost: &mut offered.lost,
-            rows: RowSender::all(&offered.snapshot, &offered.mailboxes)?,
+            rows: RowSender::all(&offered.snapshot, &offered.mailboxes, &offered.until)?,
             sink: &mut counted,
         };
         sending.contents(offer, wanted, &offered.parts)?;
@@ -201,12 +215,13 @@ impl<'a> RowSender<'a> {
     fn all(
         snapshot: &'a Snapshot,
         mailboxes: &'a [(MailboxInfo, Modseq)],
+        until: &[Modseq],
     ) -> Result<Vec<RowSender<'a>>, TransferError> {
-        let sender = |(info, after): &'a (MailboxInfo, Modseq)| {
+        let sender = |((info, after), until): (&'a (MailboxInfo, Modseq), &Modseq)| {
             let reader = RowReader::new(snapshot, info, *after, BATCH_FOLDERS_MAX)?;
-            Ok(RowSender { info, reader: Some(reader) })
+            Ok(RowSender { info, reader: Some(reader.ending_at(*until)) })
         };
-        mailboxes.iter().map(sender).collect()
+        mailboxes.iter().zip(until).map(sender).collect()
     }
 
     /// Sends a batch, unless a content in it cannot be read: then the mailbox is left behind.

@@ -12,7 +12,7 @@ use crate::{Change, ContentId, Extent, MailboxInfo, Modseq, Snapshot};
 /// Bytes of contents after which the rows that need them follow.
 const PART_BYTES: u64 = 32 << 20;
 
-/// Contents are found by reading the table through if at least one in so many of it is needed.
+/// A table is read through if at least one in so many of its rows is needed.
 const SCAN_SHARE: u64 = 8;
 
 type Found = (Vec<(ContentId, Extent)>, Vec<Part>, HashMap<ContentId, String>);
@@ -53,30 +53,72 @@ impl<'a> Survey<'a> {
         Survey { snapshot, needs: Vec::new(), lost: HashMap::new(), mailboxes: 0, rows: 0 }
     }
 
-    /// Adds what has changed in a mailbox after a modseq.
-    pub(super) fn add(&mut self, info: &MailboxInfo, after: Modseq) -> Result<(), TransferError> {
-        let mailbox = self.mailboxes;
+    /// Adds what has changed in a mailbox after a modseq, but for what comes after `rows_max`
+    /// changes. Returns the modseq of the last, or the highest there can be.
+    pub(super) fn add(
+        &mut self,
+        info: &MailboxInfo,
+        after: Modseq,
+        rows_max: u64,
+    ) -> Result<Modseq, TransferError> {
         self.mailboxes += 1;
-        if after == Modseq(0) { self.add_all(info, mailbox) } else { self.add_new(info, after) }
+        let whole = after == Modseq(0) && info.messages <= rows_max;
+        let last = if whole { None } else { self.last_of(info, after, rows_max)? };
+        let until = last.unwrap_or(Modseq(u64::MAX));
+        if whole || last.is_some() && info.messages <= SCAN_SHARE * rows_max {
+            self.add_range(info, after, until)?;
+            self.rows += if whole { info.messages } else { 0 };
+        } else {
+            self.rows += self.add_new(info, after, until)?;
+        }
+        // Some of the changes may be about what is gone: the offer is as large nevertheless.
+        self.rows += if last.is_some() { rows_max } else { 0 };
+        Ok(until)
     }
 
-    /// All messages, in the order of their table.
-    fn add_all(&mut self, info: &MailboxInfo, mailbox: u32) -> Result<(), TransferError> {
-        self.rows += info.messages;
-        let needs = &mut self.needs;
+    /// The modseq of change number `rows_max` after `after`, if there are more.
+    fn last_of(
+        &self,
+        info: &MailboxInfo,
+        after: Modseq,
+        rows_max: u64,
+    ) -> Result<Option<Modseq>, TransferError> {
+        let last = self.snapshot.view().change_number(info.id, after, rows_max);
+        let last = last.map_err(TransferError::store("read the changes of a mailbox"))?;
+        Ok(last.filter(|last| *last < info.highest_modseq))
+    }
+
+    /// The messages that changed in a range, in the order of their table.
+    fn add_range(
+        &mut self,
+        info: &MailboxInfo,
+        after: Modseq,
+        until: Modseq,
+    ) -> Result<(), TransferError> {
+        let (needs, mailbox) = (&mut self.needs, self.mailboxes - 1);
         self.snapshot
             .view()
             .messages_of(info.id, &mut |message, number| {
-                needs.push(Need { number, mailbox, modseq: message.modseq });
+                if after < message.modseq && message.modseq <= until {
+                    needs.push(Need { number, mailbox, modseq: message.modseq });
+                }
             })
             .map_err(TransferError::store("read the messages of a mailbox"))
     }
 
-    fn add_new(&mut self, info: &MailboxInfo, after: Modseq) -> Result<(), TransferError> {
+    /// The changes in a range, each looked up by itself; returns how many.
+    fn add_new(
+        &mut self,
+        info: &MailboxInfo,
+        after: Modseq,
+        until: Modseq,
+    ) -> Result<u64, TransferError> {
         let mailbox = self.mailboxes - 1;
-        let mut reader = RowReader::new(self.snapshot, info, after, BATCH_FOLDERS_MAX)?;
+        let reader = RowReader::new(self.snapshot, info, after, BATCH_FOLDERS_MAX)?;
+        let mut reader = reader.ending_at(until);
+        let mut rows = 0;
         while let Some(changes) = reader.next_changes()? {
-            self.rows += changes.len() as u64;
+            rows += changes.len() as u64;
             for change in changes {
                 let Change::Message { message, .. } = change else { continue };
                 let found = self.snapshot.view().find_content(&message.content);
@@ -88,7 +130,7 @@ impl<'a> Survey<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(rows)
     }
 
     fn lose(&mut self, content: ContentId) {
