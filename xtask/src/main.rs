@@ -49,6 +49,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // As the program does, so that what is measured is what users have.
+    rehome::limit_arenas();
     let result = match Cli::parse().command {
         Command::Test => commands::test(),
         Command::Check => commands::check(),

@@ -11,6 +11,7 @@ pub mod sample;
 pub mod serve;
 
 mod amount;
+mod arenas;
 mod backup;
 mod clients;
 mod demo;
@@ -43,6 +44,7 @@ mod verify;
 mod work;
 
 pub use amount::parse_bytes;
+pub use arenas::limit_arenas;
 pub use backup::BackupReport;
 pub use demo::{demo, write_sample};
 pub use error::Error;
