@@ -135,6 +135,7 @@ impl Shared {
 
     /// Makes the catalog durable with everything acknowledged before the call.
     pub(crate) fn checkpoint(&self) -> Result<Lsn, StoreError> {
+        let _waiter = self.progress.hurry();
         let (answer, answered) = sync_channel(1);
         self.applies.push(Work::Checkpoint(answer), 0).map_err(|_| self.stopped())?;
         answered.recv().map_err(|_| self.stopped())?
@@ -216,6 +217,7 @@ impl Engine {
         join(threads.next());
         feed.close();
         shared.applies.close();
+        shared.progress.look();
         join(threads.next());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use rehome_log::Lsn;
 
@@ -14,6 +15,12 @@ use crate::tree::{Commit, Rows};
 
 /// Operations merged into one transaction, at most, but for a single larger group.
 const MERGED_OPS_MAX: usize = 16_384;
+
+/// Groups are gathered until they have so many bytes of log: each transaction copies every page that
+/// it touches, and a few rows touch nearly as many as many do.
+pub(super) const GATHERED_BYTES: u64 = 256 << 10;
+/// Or until one of them has waited for so long. Whoever wants to see them does not wait.
+const GATHER_TIME: Duration = Duration::from_millis(20);
 
 /// What the thread is to do.
 pub(super) enum Work {
@@ -64,6 +71,8 @@ pub(super) fn run(shared: &Shared) {
 
 /// What is to be done in one transaction.
 fn next(shared: &Shared) -> Option<Vec<Work>> {
+    shared.applies.await_item();
+    shared.progress.gather(GATHER_TIME, || shared.applies.has(GATHERED_BYTES));
     let mut ops = 0;
     shared.applies.pop_group(|work| {
         if let Work::Group { ops: more, .. } = work {

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use rehome_log::Lsn;
 
 use crate::error::StoreError;
-use crate::lock::{lock, wait};
+use crate::lock::{lock, wait, wait_for as wait_timeout};
 use crate::model::MailboxId;
 
 /// How far the store is.
@@ -21,13 +22,25 @@ struct State {
     /// The last group about a mailbox, for groups that are not applied yet.
     mailboxes: HashMap<MailboxId, Lsn>,
     failed: Option<StoreError>,
+    /// Callers that wait for the catalog.
+    waiters: usize,
+}
+
+/// Somebody who waits for the catalog, until this is dropped: what is to be applied is not gathered
+/// meanwhile.
+pub(super) struct Waiter<'p>(&'p Progress);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).waiters -= 1;
+    }
 }
 
 impl Progress {
     /// Of a catalog that holds everything up to `applied`.
     pub(super) fn new(applied: Lsn) -> Progress {
         let mailboxes = HashMap::new();
-        let state = State { acknowledged: applied, applied, mailboxes, failed: None };
+        let state = State { acknowledged: applied, applied, mailboxes, failed: None, waiters: 0 };
         Progress { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -73,8 +86,36 @@ impl Progress {
         last.map_or(Ok(()), |lsn| self.wait_for(lsn))
     }
 
+    /// Has everything applied at once as long as the answer lives.
+    pub(super) fn hurry(&self) -> Waiter<'_> {
+        lock(&self.state).waiters += 1;
+        self.changed.notify_all();
+        Waiter(self)
+    }
+
+    /// Looks at what there is once more: for [`Progress::gather`].
+    pub(super) fn look(&self) {
+        // The lock: whoever has looked already waits by now.
+        drop(lock(&self.state));
+        self.changed.notify_all();
+    }
+
+    /// Waits until somebody waits for the catalog, or `enough` says so, or for so long.
+    pub(super) fn gather(&self, patience: Duration, enough: impl Fn() -> bool) {
+        let begun = Instant::now();
+        let mut state = lock(&self.state);
+        while state.waiters == 0 && !enough() {
+            let Some(left) = patience.checked_sub(begun.elapsed()) else { break };
+            state = wait_timeout(&self.changed, state, left);
+        }
+    }
+
     /// Waits until the catalog holds group `lsn`.
     pub(crate) fn wait_for(&self, lsn: Lsn) -> Result<(), StoreError> {
+        if lock(&self.state).applied >= lsn {
+            return Ok(());
+        }
+        let _waiter = self.hurry();
         let mut state = lock(&self.state);
         while state.applied < lsn {
             if let Some(error) = &state.failed {

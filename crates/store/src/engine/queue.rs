@@ -40,6 +40,20 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Waits for an item, without taking it; not once the queue is closed.
+    pub(super) fn await_item(&self) {
+        let mut state = lock(&self.state);
+        while state.items.is_empty() && !state.closed {
+            state = wait(&self.changed, state);
+        }
+    }
+
+    /// Whether its items weigh that much together, or there will be no more.
+    pub(super) fn has(&self, weight: u64) -> bool {
+        let state = lock(&self.state);
+        state.closed || state.weight >= weight
+    }
+
     /// Waits for an item, takes it, and those behind it as long as `more` says so; nothing once the
     /// queue is closed and empty.
     pub(super) fn pop_group(&self, mut more: impl FnMut(&T) -> bool) -> Option<Vec<T>> {

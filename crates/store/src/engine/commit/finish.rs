@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rehome_log::Lsn;
 
 use super::{Answer, Desk, answer, refuse};
-use crate::engine::apply::Work;
+use crate::engine::apply::{GATHERED_BYTES, Work};
 use crate::error::StoreError;
 use crate::lock::lock;
 use crate::model::MailboxId;
@@ -57,6 +57,9 @@ impl Desk<'_> {
         // If the catalog has failed, the group is durable nevertheless, and replayed at the next
         // opening.
         drop(self.shared.applies.push(work, weight));
+        if self.shared.applies.has(GATHERED_BYTES) {
+            self.shared.progress.look();
+        }
     }
 
     /// Syncs segments and log at once, and makes sure that nobody has replaced this owner.
