@@ -50,6 +50,8 @@ mod state;
 
 mod verify;
 
+mod read_back;
+
 mod forward;
 mod set;
 mod writer;

@@ -62,7 +62,8 @@ pub(crate) fn check_volumes(
     let volumes = layout::open_volumes(target, folder, manifest);
     let mut damage = foreign_files(target, folder, manifest);
     damage.extend(wrong_sizes(&volumes, manifest));
-    let mut report = empty_report(manifest, level);
+    let mut report = CheckReport::empty(manifest.backup_id, level);
+    report.absent = manifest.absent.len() as u64;
     if level == CheckLevel::Structure {
         damage.extend(check_structure(&volumes));
         report.damage = damage;
@@ -87,20 +88,6 @@ pub(crate) fn check_volumes(
     report.damage = damage;
     report.healed = healed;
     report
-}
-
-fn empty_report(manifest: &Manifest, level: CheckLevel) -> CheckReport {
-    CheckReport {
-        backup: manifest.backup_id,
-        level,
-        bytes: 0,
-        records: 0,
-        contents: 0,
-        absent: manifest.absent.len() as u64,
-        damage: Vec::new(),
-        healed: Vec::new(),
-        mailboxes: Vec::new(),
-    }
 }
 
 /// Fates, streams and totals; fills the report's mailboxes and returns further damage.
@@ -155,7 +142,8 @@ fn check_streams(folder: &str, backup: &Backup, expected: u64) -> Vec<Damage> {
     damage
 }
 
-fn foreign_files(target: &dyn Target, folder: &str, manifest: &Manifest) -> Vec<Damage> {
+/// Files in `folder` that its backup does not know.
+pub(crate) fn foreign_files(target: &dyn Target, folder: &str, manifest: &Manifest) -> Vec<Damage> {
     let names = match target.list(folder) {
         Ok(names) => names,
         Err(error) => {
@@ -207,9 +195,7 @@ fn check_structure(volumes: &[Result<VolumeFile, Damage>]) -> Vec<Damage> {
 fn compare_roots(folder: &str, survey: &Survey, manifest: &Manifest) -> Vec<Damage> {
     let mut damage = Vec::new();
     for (summary, entry) in survey.volumes.iter().zip(&manifest.volumes) {
-        let is_same = summary.root == entry.root
-            && summary.records == entry.records
-            && summary.first_record == Some(entry.first_record)
+        let is_same = summary.describes(entry)
             && summary.head.as_ref().is_some_and(|head| {
                 head.backup_id == manifest.backup_id && head.header == manifest.header
             });

@@ -14,8 +14,8 @@ use rehome_archive::{
 use rehome_log::{Clock, Lsn};
 use rehome_site::Directory;
 use rehome_store::{
-    ContentId, Frame, IncomingMailbox, MailboxId, MailboxName, MailboxState, Modseq, MoveSource,
-    TransferError,
+    ContentId, ContentRun, Frame, IncomingMailbox, MailboxId, MailboxName, MailboxState, Modseq,
+    MoveSource, TransferError,
 };
 use serde::Serialize;
 
@@ -232,7 +232,7 @@ impl<'a, 'o> Sending<'a, 'o> {
     /// Takes the contents of the second pass.
     fn take_contents(&mut self, frame: Frame) -> Result<(), TransferError> {
         let taken = match frame {
-            Frame::Content(run) => self.add_contents(run.bytes()),
+            Frame::Content(run) => self.add_contents(&run),
             Frame::LeftBehind(left) => Err(left_behind(&left)),
             Frame::Begin(_) | Frame::Mailbox(_) | Frame::End(_) => Ok(()),
         };
@@ -334,16 +334,15 @@ impl<'a, 'o> Sending<'a, 'o> {
         Ok(())
     }
 
-    fn add_contents(&mut self, run: &[u8]) -> Result<(), Error> {
-        for body in rehome_store::bodies(run) {
-            let body = body.map_err(Error::chain)?;
-            let owners = self.owners.remove(&body.content).unwrap_or_default();
+    fn add_contents(&mut self, run: &ContentRun) -> Result<(), Error> {
+        for (content, bytes) in run.bodies() {
+            let owners = self.owners.remove(&content).unwrap_or_default();
             if owners.is_empty() {
                 continue;
             }
-            let id = rehome_archive::ContentId(body.content.0);
-            self.done += body.bytes.len() as u64;
-            self.writer()?.content(id, &owners, &body.bytes).map_err(Error::chain)?;
+            let id = rehome_archive::ContentId(content.0);
+            self.done += bytes.len() as u64;
+            self.writer()?.content(id, &owners, bytes).map_err(Error::chain)?;
         }
         let (done, total) = (self.done, self.total);
         let progress = Event::Progress {

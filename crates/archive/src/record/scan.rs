@@ -86,15 +86,21 @@ impl Fault {
 }
 
 impl VolumeFile {
+    pub(crate) fn of(
+        name: String,
+        identity: Option<Identity>,
+        source: Box<dyn SourceFile>,
+    ) -> VolumeFile {
+        VolumeFile { name, identity, source: Source::Plain(source) }
+    }
+
     pub(crate) fn open(
         target: &dyn Target,
         name: &str,
         identity: Option<Identity>,
     ) -> Result<VolumeFile, Damage> {
         match target.open(name) {
-            Ok(source) => {
-                Ok(VolumeFile { name: name.to_owned(), identity, source: Source::Plain(source) })
-            }
+            Ok(source) => Ok(VolumeFile::of(name.to_owned(), identity, source)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Damage::of_file(name, "the file is missing"))
             }

@@ -28,7 +28,7 @@ pub struct DiskCounters {
     pub read_bytes: u64,
 }
 
-/// A file, and the same once more for direct writes.
+/// A file, and the same once more for direct reads or writes.
 #[derive(Debug)]
 struct OpenFile {
     file: File,
@@ -112,11 +112,16 @@ impl RealDisk {
         id
     }
 
-    /// The file for direct writes; none if its file system has no such thing.
-    fn open_direct(&self, name: &FileName) -> Option<File> {
-        let flags = i32::try_from(OFlags::DIRECT.bits()).ok()?;
+    /// The file for direct reads or writes; none if its file system has no such thing.
+    fn open_direct(&self, name: &FileName, mode: OpenMode) -> Option<File> {
         let mut options = OpenOptions::new();
-        options.write(true).custom_flags(flags).open(self.path(name)).ok()
+        match mode {
+            OpenMode::ReadDirect => options.read(true),
+            OpenMode::CreateDirect => options.write(true),
+            OpenMode::Read | OpenMode::ReadWrite | OpenMode::CreateNew => return None,
+        };
+        let flags = i32::try_from(OFlags::DIRECT.bits()).ok()?;
+        options.custom_flags(flags).open(self.path(name)).ok()
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -163,7 +168,7 @@ fn found(path: &Path) -> Found {
     }
 }
 
-/// Whether a direct write takes these bytes there.
+/// Whether a direct read or write takes these bytes there.
 fn is_aligned(offset: u64, buf: &[u8]) -> bool {
     let alignment = DIRECT_ALIGNMENT as u64;
     offset.is_multiple_of(alignment)
@@ -176,14 +181,14 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         options.read(true);
         match mode {
-            OpenMode::Read => {}
+            OpenMode::Read | OpenMode::ReadDirect => {}
             OpenMode::ReadWrite => _ = options.write(true),
             OpenMode::CreateNew | OpenMode::CreateDirect => {
                 _ = options.write(true).create_new(true);
             }
         }
         let file = options.open(self.path(name))?;
-        let direct = (mode == OpenMode::CreateDirect).then(|| self.open_direct(name)).flatten();
+        let direct = self.open_direct(name, mode);
         Ok(self.keep(file, direct))
     }
 
@@ -197,7 +202,17 @@ impl Disk for RealDisk {
 
     fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.read_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
-        self.file(file)?.file.read_exact_at(buf, offset)
+        let file = self.file(file)?;
+        match &file.direct {
+            // What a direct read refuses after all is read as any other.
+            Some(direct) if is_aligned(offset, buf) => match direct.read_exact_at(buf, offset) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    file.file.read_exact_at(buf, offset)
+                }
+                read => read,
+            },
+            _ => file.file.read_exact_at(buf, offset),
+        }
     }
 
     fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> io::Result<()> {
