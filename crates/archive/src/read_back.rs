@@ -1,6 +1,5 @@
 //! Reading back what was written: each volume once it is finished, while the next one is written.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -125,18 +124,11 @@ impl Found {
     /// Reads one volume and compares its records with what was written.
     fn read(&mut self, place: &Place, entry: &VolumeEntry) {
         let name = format!("{}/{}", place.folder, entry.file);
-        let source = match place.target.open_past_caches(&name) {
-            Ok(source) => source,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return self.damage.push(Damage::of_file(&name, "the file is missing"));
-            }
-            Err(error) => {
-                let what = format!("it cannot be opened: {error}");
-                return self.damage.push(Damage::of_file(&name, what));
-            }
-        };
         let identity = Identity { tag: place.head.backup_id.tag(), volume: None };
-        let volume = VolumeFile::of(name, Some(identity), source);
+        let volume = match VolumeFile::open_once(&*place.target, &name, Some(identity)) {
+            Ok(volume) => volume,
+            Err(damage) => return self.damage.push(damage),
+        };
         let mut survey = Survey::of(&[Ok(&volume)], false, &mut |_| {});
         self.bytes += survey.bytes;
         self.records += survey.records;

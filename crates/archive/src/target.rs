@@ -56,13 +56,13 @@ pub trait Target: Send + Sync {
     /// `NotFound`, and whatever the target says.
     fn open(&self, name: &str) -> io::Result<Box<dyn SourceFile>>;
 
-    /// Opens finished file `name` for being read from front to back, once, as it lies on the medium
-    /// and not as caches have it, as far as the target can do that.
+    /// Opens finished file `name` for being read from front to back, once: nothing of it is left in
+    /// caches, as far as the target can do that.
     ///
     /// # Errors
     ///
     /// As [`Target::open`].
-    fn open_past_caches(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
+    fn open_once(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
         self.open(name)
     }
 

@@ -28,6 +28,21 @@ use self::upon::Upon;
 /// The name of the stream with the directory.
 pub(crate) const DIRECTORY_STREAM: &str = "directory";
 
+/// How a backup is made. A kind alone is the usual way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupOptions {
+    /// Everything, or what changed; whether later ones may build upon it.
+    pub kind: BackupKind,
+    /// Whether parity goes with it into a folder: a disk forgets now and then.
+    pub parity: bool,
+}
+
+impl From<BackupKind> for BackupOptions {
+    fn from(kind: BackupKind) -> BackupOptions {
+        BackupOptions { kind, parity: true }
+    }
+}
+
 /// What a backup is made of beside the store.
 pub(crate) struct BackupRequest {
     /// The archive set.
@@ -36,8 +51,8 @@ pub(crate) struct BackupRequest {
     pub(crate) account: String,
     /// The server's directory, if it is backed up too.
     pub(crate) directory: Option<Directory>,
-    /// Everything, or what changed; whether later ones may build upon it.
-    pub(crate) kind: BackupKind,
+    /// How it is made.
+    pub(crate) options: BackupOptions,
     /// Says when the state that the backup shows was the present one.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -116,7 +131,7 @@ pub(crate) fn back_up_into(
     observe: Observe<'_>,
 ) -> Result<BackupReport, Error> {
     let (at_home, left_out) = at_home(source, mailboxes)?;
-    let upon = Upon::of(&target, request.kind)?;
+    let upon = Upon::of(&target, request.options.kind)?;
     let since: Vec<_> =
         at_home.iter().map(|(name, at)| (name.clone(), upon.since(name, *at))).collect();
     let offer = source.offer(&since).map_err(Error::chain)?;
@@ -165,11 +180,6 @@ type AtHome = (MailboxName, At);
 struct At {
     number: MailboxId,
     highest_modseq: Modseq,
-}
-
-/// How backups are written: a disk forgets now and then, so parity goes with them into a folder.
-fn options() -> WriterOptions {
-    WriterOptions { parity: true, ..WriterOptions::default() }
 }
 
 /// A backup on its way into the set.
@@ -258,7 +268,7 @@ impl<'a, 'o> Sending<'a, 'o> {
 
     fn begin(&mut self, store_id: [u8; 16]) -> Result<(), Error> {
         let header = BackupHeader {
-            kind: self.request.kind,
+            kind: self.request.options.kind,
             store_id: StoreId(store_id),
             store_epoch: 0,
             lsn_begin: self.lsn,
@@ -268,7 +278,9 @@ impl<'a, 'o> Sending<'a, 'o> {
             account: self.request.account.clone(),
         };
         let target = Arc::clone(&self.target);
-        let (base, options) = (self.upon.reference(), options());
+        let parity = self.request.options.parity;
+        let options = WriterOptions { parity, ..WriterOptions::default() };
+        let base = self.upon.reference();
         let writer = BackupWriter::begin_upon(target, header, base, options);
         let writer = self.writer.insert(writer.map_err(Error::chain)?);
         self.cursors.get_or_insert_with(|| Cursors::new(writer.set_id()));

@@ -86,21 +86,33 @@ impl Fault {
 }
 
 impl VolumeFile {
-    pub(crate) fn of(
-        name: String,
-        identity: Option<Identity>,
-        source: Box<dyn SourceFile>,
-    ) -> VolumeFile {
-        VolumeFile { name, identity, source: Source::Plain(source) }
-    }
-
+    /// To be read anywhere.
     pub(crate) fn open(
         target: &dyn Target,
         name: &str,
         identity: Option<Identity>,
     ) -> Result<VolumeFile, Damage> {
-        match target.open(name) {
-            Ok(source) => Ok(VolumeFile::of(name.to_owned(), identity, source)),
+        VolumeFile::opened(name, identity, target.open(name))
+    }
+
+    /// To be read from front to back.
+    pub(crate) fn open_once(
+        target: &dyn Target,
+        name: &str,
+        identity: Option<Identity>,
+    ) -> Result<VolumeFile, Damage> {
+        VolumeFile::opened(name, identity, target.open_once(name))
+    }
+
+    fn opened(
+        name: &str,
+        identity: Option<Identity>,
+        source: io::Result<Box<dyn SourceFile>>,
+    ) -> Result<VolumeFile, Damage> {
+        match source {
+            Ok(source) => {
+                Ok(VolumeFile { name: name.to_owned(), identity, source: Source::Plain(source) })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Damage::of_file(name, "the file is missing"))
             }

@@ -83,8 +83,8 @@ impl Target for DiskTarget {
         Ok(Box::new(Open::new(&self.disk, name, OpenMode::Read)?))
     }
 
-    fn open_past_caches(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
-        Ok(Box::new(Straight::new(Open::new(&self.disk, name, OpenMode::ReadDirect)?)))
+    fn open_once(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
+        Ok(Box::new(Straight::new(Open::new(&self.disk, name, OpenMode::ReadOnce)?)))
     }
 
     fn settle(&self, name: &str) -> io::Result<()> {
@@ -150,7 +150,7 @@ impl TargetFile for Part {
             _ = self.disk.rename(&self.name, &self.part);
             return Err(error);
         }
-        // The pages are clean now and may leave the cache: nobody reads a backup soon.
+        // The pages are clean now and may leave the cache: the check that follows reads the disk.
         self.disk.write_behind(self.file, 0, self.offset);
         Ok(())
     }

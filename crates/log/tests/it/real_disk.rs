@@ -80,12 +80,12 @@ fn direct_writes_and_others_are_read_back_alike() {
 }
 
 #[test]
-fn direct_reads_give_what_others_give() {
+fn reading_once_gives_what_reading_gives() {
     check(|disk| {
         let file = disk.open(&name("f"), OpenMode::CreateNew).unwrap();
         let bytes: Vec<u8> = (0..10_000_u32).map(|at| at.to_le_bytes()[0]).collect();
         disk.write_at(file, 0, &bytes).unwrap();
-        let file = disk.open(&name("f"), OpenMode::ReadDirect).unwrap();
+        let file = disk.open(&name("f"), OpenMode::ReadOnce).unwrap();
         for (offset, len) in [(0, 8192), (4096, 4096), (8192, 1808), (1, 9_999), (0, 0)] {
             let mut read = AlignedBuf::zeroed(len);
             disk.read_at(file, offset, read.as_mut_slice()).unwrap();

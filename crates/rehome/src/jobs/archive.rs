@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rehome_archive::{BackupInfo, BackupKind, BackupState, CheckLevel, Set, Target};
+use rehome_archive::{BackupInfo, BackupState, CheckLevel, Set, Target};
 use rehome_log::{Clock as _, SystemClock};
 use rehome_store::LocalSource;
 
 use super::open;
-use crate::backup::{self, BackupRequest};
+use crate::backup::{self, BackupOptions, BackupRequest};
 use crate::error::Error;
 use crate::event::Observe;
 use crate::report::JobReport;
@@ -24,18 +24,18 @@ use crate::summary::bytes;
 pub fn backup(
     store: &Path,
     set: &Path,
-    kind: BackupKind,
+    options: impl Into<BackupOptions>,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
     super::require(store)?;
-    back_up_store(store, crate::place::target(set)?, kind, observe)
+    back_up_store(store, crate::place::target(set)?, &options.into(), observe)
 }
 
 /// Backs a store up into `target`.
 pub(super) fn back_up_store(
     store: &Path,
     target: Arc<dyn Target>,
-    kind: BackupKind,
+    options: &BackupOptions,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
     let open = open(store)?;
@@ -45,7 +45,7 @@ pub(super) fn back_up_store(
         set: PathBuf::new(),
         account: account(),
         directory: None,
-        kind,
+        options: options.clone(),
         clock: Arc::new(SystemClock),
     };
     let mut source = LocalSource::new(open.clone());
