@@ -58,6 +58,9 @@ mod writer;
 
 mod archiver;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod testing;
 

@@ -104,7 +104,8 @@ impl VolumeFile {
         VolumeFile::opened(name, identity, target.open_once(name))
     }
 
-    fn opened(
+    /// What opening it gave.
+    pub(crate) fn opened(
         name: &str,
         identity: Option<Identity>,
         source: io::Result<Box<dyn SourceFile>>,
