@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
+use crate::fate::fate_line;
 use crate::outline::OutlineBuilder;
 
 use self::upon::Upon;
@@ -443,11 +444,14 @@ pub(crate) fn check(
         );
         return Err(Error::Differences { message });
     }
+    let fates: Vec<String> = report.mailboxes.iter().map(fate_line).collect();
     Err(Error::Differences {
         message: format!(
-            "backup {id} is not whole: {} contents were never there; {}",
+            "backup {id} is not whole: {} contents were never there; {}{}{}",
             report.absent,
-            damage.join("; ")
+            damage.join("; "),
+            if fates.is_empty() { "" } else { "\n" },
+            fates.join("\n")
         ),
     })
 }

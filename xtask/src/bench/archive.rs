@@ -5,6 +5,7 @@
 //! each round, and each step begins after a sync and a rest.
 
 mod contender;
+mod damage;
 mod report;
 mod stage;
 mod step;
@@ -16,7 +17,7 @@ use clap::Args;
 
 use self::contender::Contender;
 use self::stage::Stage;
-use self::step::{Run, Step};
+use self::step::{Place, Run, Step};
 use crate::bench::setting::{Common, Setting};
 use crate::bench::stores::made_up_site;
 use crate::bench::{child, disk};
@@ -35,6 +36,17 @@ pub(crate) struct ArchiveArgs {
     /// Rest before each step, in milliseconds.
     #[arg(long, default_value_t = 1000)]
     rest_ms: u64,
+    /// Where restores go, for instance a RAM disk: files are removed after each one, which is slow
+    /// on a disk that is told of each. Default: the scratch folder.
+    #[arg(long, value_name = "DIR")]
+    restore_to: Option<PathBuf>,
+    /// Damage backups and see what comes back, in place of measuring; renews
+    /// docs/benchmarks/archive-damage.*.
+    #[arg(long)]
+    damage: bool,
+    /// Only so many mailboxes of the corpus, in order of their names.
+    #[arg(long)]
+    mailboxes: Option<usize>,
     #[command(flatten)]
     common: Common,
 }
@@ -54,9 +66,19 @@ pub(crate) fn run(args: &ArchiveArgs) -> Result<(), String> {
         None => made_up_site(setting.scratch())?,
     };
     say("setting up: links to the corpus, new mail, a store");
-    let stage = Stage::set_up(&corpus, setting.scratch())?;
+    let stage = Stage::set_up(&corpus, setting.scratch(), args.mailboxes)?;
     disk::require_room(setting.scratch(), stage.room())?;
+    if args.damage {
+        setting.probe()?;
+        let some = args.mailboxes.map_or_else(String::new, |some| format!(" --mailboxes {some}"));
+        return damage::run(&stage, &setting, format!("archive --corpus DIR --damage{some}"));
+    }
     let (contenders, skipped) = Contender::installed();
+    let restores = match &args.restore_to {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir_in(setting.scratch()),
+    };
+    let restores = restores.map_err(|error| format!("no folder for restores: {error}"))?;
     let read = read_mailbox(&stage)?;
     let mut measured = Measured { runs: Vec::new(), skipped, read };
     for round in 1..=args.rounds {
@@ -67,7 +89,9 @@ pub(crate) fn run(args: &ArchiveArgs) -> Result<(), String> {
         for contender in contenders {
             let place = setting.folder(&format!("{round}-{}", contender.word()))?;
             for step in contender.steps() {
-                let run = step::run(&stage, contender, *step, &place, (round, args.rest_ms))?;
+                let (place, rest_ms) =
+                    (Place { files: &place, restores: restores.path() }, args.rest_ms);
+                let run = step::run(&stage, contender, *step, place, (round, rest_ms))?;
                 measured.runs.push(run);
             }
             stage.take_new_mail_back()?;
@@ -76,7 +100,8 @@ pub(crate) fn run(args: &ArchiveArgs) -> Result<(), String> {
     }
     setting.probe()?;
     setting.end();
-    report::page(args, &stage, &measured).publish(&setting)?;
+    let onto = disk::file_system(restores.path());
+    report::page(args, &stage, &measured, &onto).publish(&setting)?;
     say("removing what was written");
     Ok(())
 }

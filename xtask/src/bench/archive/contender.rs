@@ -135,6 +135,19 @@ impl Contender {
         }
     }
 
+    /// The repair that its manual knows.
+    pub(super) fn repair(self, place: &Path) -> Option<Command> {
+        match self {
+            Contender::Restic => Some(self.restic(place, &["rebuild-index"])),
+            Contender::Borg | Contender::BorgZstd => {
+                let mut repair = self.borg(place, &["check", "--repair"]);
+                repair.env("BORG_CHECK_I_KNOW_WHAT_I_AM_DOING", "YES").arg(place.join("set"));
+                Some(repair)
+            }
+            Contender::Ours | Contender::OursBare | Contender::Tar => None,
+        }
+    }
+
     fn ours(self, stage: &Stage, step: Step, place: &Path, to: &Path) -> ArchiveWork {
         let (store, set) = (place.join("store"), place.join("set"));
         let parity = self == Contender::Ours;
@@ -212,7 +225,8 @@ impl Contender {
                 command.arg(&set);
             }
             Step::Restore | Step::RestoreFiles | Step::RestoreOne => {
-                command.arg(archive("second")).current_dir(to);
+                let name = if step == Step::RestoreFiles { "full" } else { "second" };
+                command.arg(archive(name)).current_dir(to);
                 if step == Step::RestoreOne {
                     command.arg(stage.mailbox());
                 }
@@ -228,8 +242,9 @@ fn tar_step(stage: &Stage, step: Step, place: &Path, to: &Path) -> Command {
     let script = match step {
         Step::Full => "tar --listed-incremental=$P/names -c . | zstd -q -3 > $P/set/0.tar.zst",
         Step::Second => "tar --listed-incremental=$P/names -c . | zstd -q -3 > $P/set/1.tar.zst",
-        Step::Verify | Step::VerifyCold => "zstd -q -t $P/set/0.tar.zst $P/set/1.tar.zst",
-        Step::Restore | Step::RestoreFiles | Step::RestoreOne => {
+        Step::Verify | Step::VerifyCold => "zstd -q -t $P/set/*.tar.zst",
+        Step::RestoreFiles => "zstd -q -d -c $P/set/0.tar.zst | tar -x -C $T",
+        Step::Restore | Step::RestoreOne => {
             "for one in 0 1; do zstd -q -d -c $P/set/$one.tar.zst | tar -x -C $T \"$ONLY\"; done"
         }
     };

@@ -51,9 +51,15 @@ impl Measured {
     }
 }
 
-pub(super) fn page(args: &ArchiveArgs, stage: &Stage, measured: &Measured) -> Page {
+pub(super) fn page(
+    args: &ArchiveArgs,
+    stage: &Stage,
+    measured: &Measured,
+    restores_onto: &str,
+) -> Page {
     let mut method: Vec<String> = METHOD.iter().map(|line| (*line).to_owned()).collect();
     method.push(format!("Taken out of the page cache by: {}.", stage.eviction.name()));
+    method.push(format!("Restores went onto {restores_onto}."));
     method.push(one_mailbox(measured));
     Page {
         name: "archive",

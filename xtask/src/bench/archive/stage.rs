@@ -7,7 +7,7 @@ use std::process::Command;
 use rehome::parts::log::SplitMix64;
 
 use super::contender::Contender;
-use super::step::Step;
+use super::step::{Step, make};
 use super::work::ArchiveWork;
 use crate::bench::child;
 use crate::bench::disk::{self, Eviction};
@@ -29,17 +29,25 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Links the corpus, makes new mail of its kind, and imports both as needed.
-    pub(super) fn set_up(corpus: &Path, scratch: &Path) -> Result<Stage, String> {
+    pub(super) fn set_up(
+        corpus: &Path,
+        scratch: &Path,
+        mailboxes_max: Option<usize>,
+    ) -> Result<Stage, String> {
         let maildirs = scratch.join("maildirs");
-        let link = |option| {
-            let mut copy = Command::new("cp");
-            disk::finish(copy.arg(option).arg(corpus).arg(&maildirs))
-        };
-        // Hard links, if it lies on the same disk.
-        if link("-al").is_err() {
-            link("-a")?;
+        make(&maildirs)?;
+        let mut mailboxes = folders_of(corpus)?;
+        mailboxes.truncate(mailboxes_max.unwrap_or(usize::MAX));
+        for mailbox in &mailboxes {
+            let link = |option| {
+                let mut copy = Command::new("cp");
+                disk::finish(copy.arg(option).arg(corpus.join(mailbox)).arg(&maildirs))
+            };
+            // Hard links, if it lies on the same disk.
+            if link("-al").is_err() {
+                link("-a")?;
+            }
         }
-        let mailboxes = folders_of(&maildirs)?;
         let middle = mailboxes.get(mailboxes.len() / 2).ok_or("the corpus has no mailbox")?;
         let mut stage = Stage {
             scratch: scratch.to_owned(),
@@ -57,7 +65,7 @@ impl Stage {
         let import = |source: PathBuf, store| ArchiveWork::Import { source, store }.command();
         child::figures(&mut import(maildirs.clone(), stage.store().to_owned())?)?;
         let alone = scratch.join("alone");
-        fs::create_dir(&alone).map_err(|error| format!("{}: {error}", alone.display()))?;
+        make(&alone)?;
         let one = maildirs.join(&stage.mailbox);
         disk::finish(Command::new("cp").arg("-al").arg(one).arg(&alone))?;
         child::figures(&mut import(alone, stage.store_of_mailbox())?)?;
@@ -101,7 +109,7 @@ impl Stage {
     /// sizes and compressibility are the same and the content is not.
     fn make_new_mail(&mut self, maildir: &Path, mailbox: &str) -> Result<(), String> {
         let folder = self.new_mail().join(mailbox).join("new");
-        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        make(&folder)?;
         let mut files = message_files(maildir)?;
         files.sort();
         for file in files.iter().step_by(NEW_MAIL_EVERY) {

@@ -25,7 +25,8 @@ pub(super) enum Step {
     Restore,
     /// One mailbox comes back, as Maildir.
     RestoreOne,
-    /// All of it comes back as Maildirs, where the other way is a store.
+    /// All of it comes back as Maildirs, where the other way is a store; of peers, of the first
+    /// backup alone.
     RestoreFiles,
 }
 
@@ -71,15 +72,24 @@ pub(super) struct Run {
     pub(super) stored_bytes: u64,
 }
 
+/// Where a contender works.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// Its own folder.
+    pub(super) files: &'a Path,
+    /// The folder for what it restores.
+    pub(super) restores: &'a Path,
+}
+
 /// Does a step.
 pub(super) fn run(
     stage: &Stage,
     contender: Contender,
     step: Step,
-    place: &Path,
+    Place { files: place, restores }: Place<'_>,
     (round, rest_ms): (u32, u64),
 ) -> Result<Run, String> {
-    let to = place.join(format!("to-{}", step.name().replace(' ', "-")));
+    let to = restores.join(format!("to-{}", step.name().replace(' ', "-")));
     let set = place.join("set");
     match step {
         Step::Full => {
@@ -119,7 +129,8 @@ pub(super) fn run(
     Ok(Run { round, contender, step, seconds, cpu_s, peak_bytes, stored_bytes })
 }
 
-fn make(folder: &Path) -> Result<(), String> {
+/// Makes a folder and what is missing above it.
+pub(super) fn make(folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 

@@ -41,6 +41,8 @@ pub(crate) enum ArchiveWork {
         #[arg(long)]
         mailbox: Option<String>,
     },
+    /// Writes what a damaged set still has as Maildirs.
+    Salvage { set: PathBuf, to: PathBuf },
     /// Counts the messages of a store.
     Count { store: PathBuf },
     /// Reads one mailbox out of a set, and counts bytes; `alone` has a backup of it alone.
@@ -73,6 +75,7 @@ impl ArchiveWork {
                     command.args(["--mailbox", mailbox]);
                 }
             }
+            ArchiveWork::Salvage { set, to } => _ = command.arg("salvage").arg(set).arg(to),
             ArchiveWork::Count { store } => _ = command.arg("count").arg(store),
             ArchiveWork::ReadMailbox { set, alone, mailbox } => {
                 _ = command.arg("read-mailbox").arg(set).arg(alone).arg(mailbox);
@@ -97,7 +100,7 @@ impl ArchiveWork {
             }
             ArchiveWork::Check { set } => {
                 let report = jobs::archive_check(set, false, false, go_on).map_err(told)?;
-                report.verdict().map_err(told)?;
+                report.verdict().map_err(|_| report.text.clone())?;
                 json!({ "text": report.text })
             }
             ArchiveWork::Restore { set, to, files, mailbox } => {
@@ -109,6 +112,9 @@ impl ArchiveWork {
                 let whole = RestoreRequest::whole(set.clone(), to);
                 let request = RestoreRequest { mailbox, ..whole };
                 jobs::restore(&request, go_on).map_err(told)?.document
+            }
+            ArchiveWork::Salvage { set, to } => {
+                jobs::archive_salvage(set, None, to, go_on).map_err(told)?.document
             }
             ArchiveWork::Count { store } => {
                 let store = Store::open_at(store, OpenOptions::default()).map_err(told)?;
