@@ -1,5 +1,5 @@
-//! What is left of a damaged backup: of each contender the same four kinds of damage, what its check
-//! says, and how many messages come back right, wrong or not at all.
+//! What is left of a damaged backup: of each contender the same four kinds of damage, what its
+//! check says, and how many messages come back right, wrong or not at all.
 
 mod harm;
 mod table;

@@ -1,5 +1,5 @@
-//! Sets that were made to do harm: whatever their names say, nothing is written outside of the place
-//! that was given.
+//! Sets that were made to do harm: whatever their names say, nothing is written outside of the
+//! place that was given.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ fn check(mailbox: &str, folder: &str, origin: &str) {
     ] {
         let request = RestoreRequest::whole(set.clone(), to.clone());
         let before = others(root.path(), &place);
-        let restored = restore(&request, &mut quiet()).map(drop);
+        let restored = restore(&request, &mut quiet).map(drop);
         let context = format!("{mailbox:?} {folder:?} {origin:?} {to:?}: {restored:?}");
         assert_eq!(others(root.path(), &place), before, "{context}");
         if place.exists() {
@@ -106,7 +106,7 @@ fn check(mailbox: &str, folder: &str, origin: &str) {
         }
     }
     let before = others(root.path(), &place);
-    let salvaged = archive_salvage(&set, None, &place, &mut quiet()).map(drop);
+    let salvaged = archive_salvage(&set, None, &place, &mut quiet).map(drop);
     assert_eq!(others(root.path(), &place), before, "{mailbox:?} {folder:?}: {salvaged:?}");
 }
 

@@ -119,7 +119,7 @@ fn goals(stage: &Stage, cases: &[Case]) -> Vec<Goal> {
             ours().map(|case| (case.as_it_is.wrong + case.repaired.wrong) as f64).sum(),
         ),
         Goal::at_least(
-            "last 10 % cut: per cent of all messages back, the lesser of with and without parity",
+            "last 10 % cut: per cent of all messages back, with or without parity",
             CUT_SHARE_MIN,
             cut.into_iter().fold(f64::NAN, f64::min),
         ),
@@ -132,7 +132,10 @@ fn goals(stage: &Stage, cases: &[Case]) -> Vec<Goal> {
 }
 
 fn detail(case: &Case) -> Value {
-    let tally = |tally: Tally| json!({ "right": tally.right, "wrong": tally.wrong, "missing": tally.missing });
+    let tally = |tally: Tally| {
+        let Tally { right, wrong, missing } = tally;
+        json!({ "right": right, "wrong": wrong, "missing": missing })
+    };
     json!({ "contender": case.contender.name(), "damage": case.harm.name(), "what": case.what,
         "check_reports": case.reported, "names_the_lost": case.named,
         "as_it_is": tally(case.as_it_is), "repaired": tally(case.repaired) })
