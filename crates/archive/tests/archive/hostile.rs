@@ -102,8 +102,7 @@ fn with_parity() -> (Arc<Memory>, BackupId, String) {
     let target: Arc<dyn Target> = memory.clone();
     let options = WriterOptions { parity: true, ..options(1 << 20) };
     let manifest = write(&target, &truth(2, 3, 200), header(), options).unwrap();
-    let names = memory.names().into_iter();
-    let name = names.filter(|name| name.ends_with("/MANIFEST")).next_back().unwrap();
+    let name = memory.names().into_iter().find(|name| name.ends_with("/MANIFEST")).unwrap();
     (memory, manifest.backup_id, name)
 }
 
