@@ -82,10 +82,11 @@ fn direct_writes_and_others_are_read_back_alike() {
 #[test]
 fn reading_once_gives_what_reading_gives() {
     check(|disk| {
-        let file = disk.open(&name("f"), OpenMode::CreateNew).unwrap();
+        disk.create_dir(&name("a")).unwrap();
+        let file = disk.open(&name("a/f"), OpenMode::CreateNew).unwrap();
         let bytes: Vec<u8> = (0..10_000_u32).map(|at| at.to_le_bytes()[0]).collect();
         disk.write_at(file, 0, &bytes).unwrap();
-        let file = disk.open(&name("f"), OpenMode::ReadOnce).unwrap();
+        let file = disk.open(&name("a/f"), OpenMode::ReadOnce).unwrap();
         for (offset, len) in [(0, 8192), (4096, 4096), (8192, 1808), (1, 9_999), (0, 0)] {
             let mut read = AlignedBuf::zeroed(len);
             disk.read_at(file, offset, read.as_mut_slice()).unwrap();
