@@ -18,12 +18,18 @@ libfuzzer_sys::fuzz_target!(
 /// Chooses the target and writes its seeds.
 fn choose() {
     let name = std::env::var("REHOME_FUZZ_TARGET").unwrap_or_default();
-    let known = rehome_store::fuzzing::TARGETS;
-    let found = known.into_iter().find(|(known, _)| *known == name).map(|(_, target)| target);
-    let (target, seeds) = match (name.as_str(), found) {
-        ("log", _) => (rehome_log::fuzzing::log as fn(&[u8]), rehome_log::fuzzing::log_seeds()),
-        (_, Some(target)) => (target, rehome_store::fuzzing::seeds(&name)),
-        _ => panic!("{name:?} is no target; there are log and {:?}", known.map(|(name, _)| name)),
+    let ours = rehome_archive::fuzzing::TARGETS.into_iter();
+    let stores = rehome_store::fuzzing::TARGETS.into_iter();
+    let find = |(known, _): &(&str, fn(&[u8]))| *known == name;
+    let (target, seeds) = match (name.as_str(), ours.clone().find(find), stores.clone().find(find))
+    {
+        ("log", ..) => (rehome_log::fuzzing::log as fn(&[u8]), rehome_log::fuzzing::log_seeds()),
+        (_, Some((_, target)), _) => (target, rehome_archive::fuzzing::seeds(&name)),
+        (_, None, Some((_, target))) => (target, rehome_store::fuzzing::seeds(&name)),
+        (_, None, None) => {
+            let known: Vec<&str> = ours.chain(stores).map(|(name, _)| name).collect();
+            panic!("{name:?} is no target; there are log and {known:?}");
+        }
     };
     let folder = std::env::var("REHOME_FUZZ_SEEDS").expect("REHOME_FUZZ_SEEDS names a folder");
     for (index, seed) in seeds.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! `bench`: the store measured beside floors and peers, each in the same run as what it is
 //! compared with.
 
+mod archive;
 mod bulk;
 mod chart;
 mod child;
@@ -41,6 +42,8 @@ pub(crate) enum Bench {
     Soak(soak::SoakArgs),
     /// Peak memory of each kind of work; renews docs/benchmarks/memory.*.
     Memory(memory::MemoryArgs),
+    /// Backups beside restic, borg and tar; renews docs/benchmarks/archive.*.
+    Archive(archive::ArchiveArgs),
     /// The store's benches with criterion.
     Criterion,
     /// Work in a process of its own, for the others.
@@ -61,6 +64,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Lock(args) => lock::run(args),
         Bench::Soak(args) => soak::run(args),
         Bench::Memory(args) => memory::run(args),
+        Bench::Archive(args) => archive::run(args),
         Bench::Criterion => commands::bench_criterion(),
         Bench::Child(child) => child::run(child),
     }

@@ -34,7 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xtask", &["rehome"]),
     ("tests", &["rehome", "rehome-cli"]),
     ("tests/s3", &["rehome-cli"]),
-    ("fuzz", &["rehome-log", "rehome-store"]),
+    ("fuzz", &["rehome-archive", "rehome-log", "rehome-store"]),
 ];
 
 /// The longest function, in lines that hold code.

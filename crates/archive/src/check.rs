@@ -59,6 +59,21 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// Of a backup at which nobody looked yet.
+    pub(crate) fn empty(backup: BackupId, level: CheckLevel) -> CheckReport {
+        CheckReport {
+            backup,
+            level,
+            bytes: 0,
+            records: 0,
+            contents: 0,
+            absent: 0,
+            damage: Vec::new(),
+            healed: Vec::new(),
+            mailboxes: Vec::new(),
+        }
+    }
+
     /// Whether everything is as it was when the backup was made.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Compression on threads of its own; results come back in the order of the questions.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::io::Cursor;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -8,16 +9,21 @@ use zstd::bulk::Compressor;
 
 use crate::error::ArchiveError;
 use crate::kind::RecordKind;
-use crate::record::{CODEC_NONE, CODEC_ZSTD, PAYLOAD_SIZE_MAX};
+use crate::record::{CODEC_NONE, CODEC_ZSTD, HEADER_SIZE, PAYLOAD_SIZE_MAX, Stored};
 
 /// A payload as it is stored.
 pub(crate) struct Packed {
     pub(crate) raw_len: usize,
     pub(crate) codec: u8,
-    pub(crate) stored: Vec<u8>,
+    pub(crate) stored: Stored,
 }
 
 impl Packed {
+    /// A payload that is stored as it is.
+    pub(crate) fn plain(payload: &[u8]) -> Packed {
+        Packed { raw_len: payload.len(), codec: CODEC_NONE, stored: Stored::of(payload) }
+    }
+
     /// Raw and stored length, if both fit into a record of this kind.
     ///
     /// # Errors
@@ -61,7 +67,8 @@ struct Job {
 /// The threads.
 pub(crate) struct Pool {
     level: i32,
-    jobs: Option<SyncSender<Job>>,
+    /// What is on its way is bounded by whoever asks.
+    jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -69,7 +76,7 @@ impl Pool {
     /// Starts `threads` threads. With none, and if none can be started, [`Pool::pack`] does the
     /// work itself.
     pub(crate) fn start(threads: usize, level: i32) -> Pool {
-        let (jobs, queue) = sync_channel(threads.max(1) * 2);
+        let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
         let workers: Vec<_> = (0..threads)
             .filter_map(|_| {
@@ -125,10 +132,21 @@ fn pack(compressor: &mut Option<Compressor<'_>>, raw: Vec<u8>) -> Packed {
     let raw_len = raw.len();
     let smaller = compressor
         .as_mut()
-        .and_then(|compressor| compressor.compress(&raw).ok())
+        .and_then(|compressor| squeeze(compressor, &raw))
         .filter(|stored| stored.len() + raw_len / 32 < raw_len);
     match smaller {
         Some(stored) => Packed { raw_len, codec: CODEC_ZSTD, stored },
-        None => Packed { raw_len, codec: CODEC_NONE, stored: raw },
+        None => Packed::plain(&raw),
     }
+}
+
+/// Compresses to where the payload of a record has its place.
+fn squeeze(compressor: &mut Compressor<'_>, raw: &[u8]) -> Option<Stored> {
+    let room = HEADER_SIZE + zstd::zstd_safe::compress_bound(raw.len()) + HEADER_SIZE;
+    let mut bytes = Vec::with_capacity(room);
+    bytes.resize(HEADER_SIZE, 0);
+    let mut behind_the_header = Cursor::new(bytes);
+    behind_the_header.set_position(HEADER_SIZE as u64);
+    compressor.compress_to_buffer(raw, &mut behind_the_header).ok()?;
+    Some(Stored::behind_a_header(behind_the_header.into_inner()))
 }

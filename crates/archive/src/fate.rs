@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::OutlineEntry;
 use crate::error::Damage;
 use crate::outline::{OutlinePart, decode_part};
-use crate::record::VolumeFile;
+use crate::record::{HEADER_SIZE, VolumeFile};
 use crate::survey::Survey;
 
 /// How much of a mailbox can be read.
@@ -59,9 +59,6 @@ impl MailboxFate {
     }
 }
 
-/// A manifest that states more mailboxes is not believed: each one takes memory.
-const MAILBOXES_MAX: u64 = 50_000_000;
-
 /// What became of all mailboxes.
 pub(crate) struct Fates {
     /// By number.
@@ -83,7 +80,8 @@ impl Fates {
     ) -> Fates {
         let mut unexplained = 0;
         let mut mailboxes: BTreeMap<u32, Tally> = BTreeMap::new();
-        let count = mailbox_count.unwrap_or(0).min(MAILBOXES_MAX);
+        // A manifest that states more than could be there is not believed: each one takes memory.
+        let count = mailbox_count.unwrap_or(0).min(survey.bytes / HEADER_SIZE as u64);
         for number in 0..u32::try_from(count).unwrap_or(0) {
             mailboxes.entry(number).or_default();
         }

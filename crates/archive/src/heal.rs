@@ -21,13 +21,16 @@ pub(crate) struct HealingFile {
 }
 
 impl HealingFile {
-    /// Joins a volume of `size_bytes` (as its manifest says; else as it is) with its parity.
+    /// Joins a volume of `size_bytes` (as its manifest says; else as it is) with its parity. A
+    /// manifest is not believed to speak of more than is stored or could come from the parity.
     pub(crate) fn new(
         stored: Box<dyn SourceFile>,
         parity: VolumeFile,
         size_bytes: Option<u64>,
     ) -> HealingFile {
-        let size_bytes = size_bytes.unwrap_or_else(|| stored.size_bytes());
+        let groups = parity.size_bytes() / record_offset(1) + 1;
+        let room = stored.size_bytes().max(groups.saturating_mul(GROUP_SIZE));
+        let size_bytes = size_bytes.unwrap_or_else(|| stored.size_bytes()).min(room);
         let (groups, healed) = (Mutex::default(), Mutex::default());
         HealingFile { stored, parity, size_bytes, groups, healed }
     }

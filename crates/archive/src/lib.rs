@@ -50,12 +50,17 @@ mod state;
 
 mod verify;
 
+mod read_back;
+
 mod forward;
 mod set;
 mod writer;
 
 mod archiver;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod testing;
 

@@ -8,7 +8,7 @@ use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 
 use crate::bytes::{Fields, put_len, put_u32};
 use crate::kind::RecordKind;
-use crate::record::{self, CODEC_NONE, RECORD_VERSION, RecordHead};
+use crate::record::{self, CODEC_NONE, RECORD_VERSION, RecordHead, Stored};
 
 /// Bytes of a stripe.
 pub(crate) const STRIPE_SIZE: usize = 64 << 10;
@@ -40,29 +40,27 @@ fn stripe_hash(stripe: &[u8]) -> [u8; HASH_SIZE] {
     hash
 }
 
-/// The stripes of a group, the last one filled up with zeros.
-fn stripes(group: &[u8]) -> Vec<Vec<u8>> {
-    let size = stripe_size(group.len());
-    let filled = group.chunks(size).map(|stripe| {
-        let mut stripe = stripe.to_vec();
-        stripe.resize(size, 0);
-        stripe
-    });
-    filled.collect()
-}
-
 impl Group {
     /// Computes the parity of a group's bytes, which are not empty.
     pub(crate) fn of(bytes: &[u8]) -> Option<Group> {
-        let stripes = stripes(bytes);
         let size = stripe_size(bytes.len());
-        let mut encoder = ReedSolomonEncoder::new(stripes.len(), EXTRA, size).ok()?;
-        for stripe in &stripes {
+        let mut encoder = ReedSolomonEncoder::new(bytes.len().div_ceil(size), EXTRA, size).ok()?;
+        let mut hashes = Vec::new();
+        for stripe in bytes.chunks(size) {
+            // The last one may have to be filled up with zeros.
+            let mut filled = Vec::new();
+            let stripe = if stripe.len() == size {
+                stripe
+            } else {
+                filled.extend_from_slice(stripe);
+                filled.resize(size, 0);
+                &filled
+            };
             encoder.add_original_shard(stripe).ok()?;
+            hashes.push(stripe_hash(stripe));
         }
         let result = encoder.encode().ok()?;
         let extra = result.recovery_iter().map(<[u8]>::to_vec).collect();
-        let hashes = stripes.iter().map(|stripe| stripe_hash(stripe)).collect();
         Some(Group { len: bytes.len(), hashes, extra })
     }
 
@@ -169,7 +167,7 @@ pub(crate) fn parity_record(
         stored_len: len,
         lsn,
     };
-    record::encode(&head, &payload)
+    record::encode(&head, Stored::of(&payload))
 }
 
 #[cfg(test)]

@@ -126,15 +126,40 @@ fn hash(head: &[u8], stored: &[u8]) -> [u8; HASH_SIZE] {
     hash
 }
 
+/// A payload as it is stored, with the room that its record's header takes before it: so that a
+/// record is made without copying it.
+pub(crate) struct Stored(Vec<u8>);
+
+impl Stored {
+    /// A copy of `payload`.
+    pub(crate) fn of(payload: &[u8]) -> Stored {
+        let mut bytes = Vec::with_capacity(HEADER_SIZE + payload.len() + HEADER_SIZE);
+        bytes.resize(HEADER_SIZE, 0);
+        bytes.extend_from_slice(payload);
+        Stored(bytes)
+    }
+
+    /// What `bytes` have behind [`HEADER_SIZE`] bytes of any kind.
+    pub(crate) fn behind_a_header(bytes: Vec<u8>) -> Stored {
+        assert!(bytes.len() >= HEADER_SIZE, "there is room for a header");
+        Stored(bytes)
+    }
+
+    /// Bytes of the payload.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len() - HEADER_SIZE
+    }
+}
+
 /// The bytes of a record, padding included. The first [`HEADER_SIZE`] of them are the header.
-pub(crate) fn encode(head: &RecordHead, stored: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(head: &RecordHead, stored: Stored) -> Vec<u8> {
     assert_eq!(stored.len(), head.stored_len as usize, "the header describes another payload");
     let size = usize::try_from(head.size_bytes()).expect("payloads are bounded");
-    let mut bytes = Vec::with_capacity(size);
+    let mut bytes = stored.0;
     let start = head.encode();
-    bytes.extend_from_slice(&start);
-    bytes.extend_from_slice(&hash(&start, stored));
-    bytes.extend_from_slice(stored);
+    let hash = hash(&start, &bytes[HEADER_SIZE..]);
+    bytes[..HASHED_SIZE].copy_from_slice(&start);
+    bytes[HASHED_SIZE..HEADER_SIZE].copy_from_slice(&hash);
     bytes.resize(size, 0);
     bytes
 }
@@ -194,7 +219,7 @@ mod tests {
                 stored_len: 1,
                 lsn: 8,
             };
-            let bytes = encode(&head, b"x");
+            let bytes = encode(&head, Stored::of(b"x"));
             assert_eq!(bytes.len(), 128);
             let header = bytes[..HEADER_SIZE].try_into().unwrap();
             assert_eq!(RecordHead::decode(&header), Some(head));

@@ -18,8 +18,7 @@ use crate::info::LogInfo;
 use crate::kind::RecordKind;
 use crate::manifest::FORMAT_VERSION;
 use crate::record::{
-    self, CODEC_NONE, HEADER_SIZE, Identity, RECORD_VERSION, Record, RecordHead, Scanned,
-    VolumeFile, damage_in,
+    self, HEADER_SIZE, Identity, RECORD_VERSION, Record, RecordHead, Scanned, VolumeFile, damage_in,
 };
 use crate::survey::Progress;
 use crate::target::Target;
@@ -104,7 +103,7 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn put(&mut self, kind: RecordKind, packed: &Packed) -> Result<Place, ArchiveError> {
+    fn put(&mut self, kind: RecordKind, packed: Packed) -> Result<Place, ArchiveError> {
         let (raw_len, stored_len) = packed.lengths(kind)?;
         let head = RecordHead {
             kind,
@@ -119,7 +118,7 @@ impl Encoder {
             stored_len,
             lsn: self.lsn.to_u64(),
         };
-        let record = record::encode(&head, &packed.stored);
+        let record = record::encode(&head, packed.stored);
         let place = Place::new(0, self.bytes.len() as u64);
         self.headers.update(&record[..HEADER_SIZE]);
         self.bytes.extend_from_slice(&record);
@@ -141,7 +140,7 @@ impl Encoder {
             frame.push(*id, &[], bytes);
             if frame.body_bytes() >= RECORD_SIZE_TARGET || number + 1 == contents.len() {
                 let (payload, prefixes) = frame.take();
-                let place = self.put(RecordKind::Data, &self.packed(payload))?;
+                let place = self.put(RecordKind::Data, self.packed(payload))?;
                 let entries = prefixes.into_iter().map(|prefix| ContentEntry { prefix, place });
                 self.catalog.contents.extend(entries);
             }
@@ -160,7 +159,7 @@ impl Encoder {
                 put_entry(&mut payload, &entries[to]);
                 to += 1;
             }
-            let place = self.put(RecordKind::Log, &self.packed(payload))?;
+            let place = self.put(RecordKind::Log, self.packed(payload))?;
             let at = usize::try_from(place.offset()).unwrap_or(usize::MAX);
             link.copy_from_slice(&self.bytes[at + HEADER_SIZE - LINK_SIZE..at + HEADER_SIZE]);
             let (first, last) = (&entries[from], &entries[to - 1]);
@@ -182,16 +181,12 @@ impl Encoder {
         let payloads = index::encode(&mut self.catalog);
         let records = u32::try_from(payloads.len()).unwrap_or(u32::MAX);
         for payload in payloads {
-            self.put(RecordKind::Index, &plain(payload))?;
+            self.put(RecordKind::Index, Packed::plain(&payload))?;
         }
         let trailer = index::encode_trailer(index_at, records);
-        self.put(RecordKind::Trailer, &plain(trailer))?;
+        self.put(RecordKind::Trailer, Packed::plain(&trailer))?;
         Ok((self.bytes, hex(self.headers.finalize().as_bytes())))
     }
-}
-
-fn plain(payload: Vec<u8>) -> Packed {
-    Packed { raw_len: payload.len(), codec: CODEC_NONE, stored: payload }
 }
 
 /// The bytes of a segment, and its root.
@@ -211,7 +206,8 @@ pub(crate) fn encode(
         catalog: Catalog::default(),
         zstd_level,
     };
-    encoder.put(RecordKind::Volume, &plain(serde_json::to_vec(head).map_err(no_json)?))?;
+    let payload = serde_json::to_vec(head).map_err(no_json)?;
+    encoder.put(RecordKind::Volume, Packed::plain(&payload))?;
     encoder.contents(&stretch.contents)?;
     encoder.entries(&stretch.entries, link_of(head.previous_root.as_deref()))?;
     encoder.finish()

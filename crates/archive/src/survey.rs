@@ -10,6 +10,7 @@ use crate::head::VolumeHead;
 use crate::ids::hex;
 use crate::index;
 use crate::kind::RecordKind;
+use crate::manifest::VolumeEntry;
 use crate::outline::decode_part;
 use crate::record::{FLAG_LAST, Record, Scanned, VolumeFile, damage_in};
 
@@ -30,6 +31,15 @@ pub(crate) struct VolumeSummary {
     pub(crate) root: String,
     /// What its first record says.
     pub(crate) head: Option<VolumeHead>,
+}
+
+impl VolumeSummary {
+    /// Whether the records are those that `entry` is of.
+    pub(crate) fn describes(&self, entry: &VolumeEntry) -> bool {
+        self.root == entry.root
+            && self.records == entry.records
+            && self.first_record == Some(entry.first_record)
+    }
 }
 
 /// What a survey found. The fields that say so are filled by deep surveys alone.

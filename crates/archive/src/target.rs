@@ -56,6 +56,16 @@ pub trait Target: Send + Sync {
     /// `NotFound`, and whatever the target says.
     fn open(&self, name: &str) -> io::Result<Box<dyn SourceFile>>;
 
+    /// Opens finished file `name` for being read from front to back, once: nothing of it is left in
+    /// caches, as far as the target can do that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::open`].
+    fn open_once(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
+        self.open(name)
+    }
+
     /// Makes the name of finished file `name` durable, for whoever builds upon a file whose writer
     /// may have died between giving it its name and making that durable.
     ///

@@ -13,8 +13,9 @@ use crate::head::VolumeHead;
 use crate::index;
 use crate::layout;
 use crate::manifest::{FORMAT_VERSION, Manifest};
-use crate::names::{MANIFEST, VERIFY};
-use crate::record::VolumeFile;
+use crate::names::{MANIFEST, VERIFY, parity_name};
+use crate::parity::GROUP_SIZE;
+use crate::record::{Identity, Scanned, VolumeFile};
 use crate::survey::{Progress, Survey};
 use crate::target::Target;
 use crate::text;
@@ -62,7 +63,8 @@ pub(crate) fn check_volumes(
     let volumes = layout::open_volumes(target, folder, manifest);
     let mut damage = foreign_files(target, folder, manifest);
     damage.extend(wrong_sizes(&volumes, manifest));
-    let mut report = empty_report(manifest, level);
+    let mut report = CheckReport::empty(manifest.backup_id, level);
+    report.absent = manifest.absent.len() as u64;
     if level == CheckLevel::Structure {
         damage.extend(check_structure(&volumes));
         report.damage = damage;
@@ -84,23 +86,40 @@ pub(crate) fn check_volumes(
     if was_deep {
         damage.extend(look_deeper(folder, volumes, &survey, manifest, elsewhere, &mut report));
     }
+    damage.extend(check_parity(target, folder, manifest));
     report.damage = damage;
     report.healed = healed;
     report
 }
 
-fn empty_report(manifest: &Manifest, level: CheckLevel) -> CheckReport {
-    CheckReport {
-        backup: manifest.backup_id,
-        level,
-        bytes: 0,
-        records: 0,
-        contents: 0,
-        absent: manifest.absent.len() as u64,
-        damage: Vec::new(),
-        healed: Vec::new(),
-        mailboxes: Vec::new(),
+/// Damage to the parity itself: nothing is lost by it, and nothing would come back.
+fn check_parity(target: &dyn Target, folder: &str, manifest: &Manifest) -> Vec<Damage> {
+    let mut damage = Vec::new();
+    if !manifest.features.has_parity() {
+        return damage;
     }
+    for (number, entry) in (0..).zip(&manifest.volumes) {
+        let name = parity_name(folder, &entry.file);
+        let identity = Identity { tag: manifest.backup_id.tag(), volume: Some(number) };
+        let file = match VolumeFile::open(target, &name, Some(identity)) {
+            Ok(file) => file,
+            Err(missing) => {
+                damage.push(missing);
+                continue;
+            }
+        };
+        let mut groups = 0;
+        for scanned in file.scan() {
+            match scanned {
+                Scanned::Record(_) => groups += 1,
+                Scanned::Damage(found) => damage.push(found),
+            }
+        }
+        if groups != entry.size_bytes.div_ceil(GROUP_SIZE) && damage.is_empty() {
+            damage.push(Damage::of_file(&name, "it is not the parity of the whole volume"));
+        }
+    }
+    damage
 }
 
 /// Fates, streams and totals; fills the report's mailboxes and returns further damage.
@@ -116,6 +135,7 @@ fn look_deeper(
     let absent: HashSet<u64> = manifest.absent.iter().map(|id| id.prefix()).collect();
     let fates = Fates::of(&volumes, survey, Some(manifest.totals.mailboxes), elsewhere, &absent);
     let messages: u64 = fates.mailboxes.iter().map(|mailbox| mailbox.messages).sum();
+    let mailboxes = fates.mailboxes.len() as u64;
     report.mailboxes = fates.mailboxes;
     report.mailboxes.retain(|mailbox| mailbox.fate != Fate::Whole);
     if fates.unexplained > 0 {
@@ -124,6 +144,7 @@ fn look_deeper(
     }
     let totals = manifest.totals;
     let fits = messages == totals.messages
+        && mailboxes == totals.mailboxes
         && survey.found.outlines.len() as u64 == totals.outline_records
         && survey.good_bytes == totals.content_bytes;
     if !fits {
@@ -155,7 +176,8 @@ fn check_streams(folder: &str, backup: &Backup, expected: u64) -> Vec<Damage> {
     damage
 }
 
-fn foreign_files(target: &dyn Target, folder: &str, manifest: &Manifest) -> Vec<Damage> {
+/// Files in `folder` that its backup does not know.
+pub(crate) fn foreign_files(target: &dyn Target, folder: &str, manifest: &Manifest) -> Vec<Damage> {
     let names = match target.list(folder) {
         Ok(names) => names,
         Err(error) => {
@@ -207,9 +229,7 @@ fn check_structure(volumes: &[Result<VolumeFile, Damage>]) -> Vec<Damage> {
 fn compare_roots(folder: &str, survey: &Survey, manifest: &Manifest) -> Vec<Damage> {
     let mut damage = Vec::new();
     for (summary, entry) in survey.volumes.iter().zip(&manifest.volumes) {
-        let is_same = summary.root == entry.root
-            && summary.records == entry.records
-            && summary.first_record == Some(entry.first_record)
+        let is_same = summary.describes(entry)
             && summary.head.as_ref().is_some_and(|head| {
                 head.backup_id == manifest.backup_id && head.header == manifest.header
             });

@@ -18,6 +18,10 @@ use crate::target::{Target, TargetFile};
 /// No volume is made larger than this unless a single record is.
 pub(crate) const VOLUME_SIZE_MAX: u64 = 1 << 30;
 
+/// After so many volumes they may have that size, whatever was asked for: their numbers would run
+/// out.
+const SMALL_VOLUMES_MAX: usize = 8192;
+
 /// What the index is to say of a record.
 pub(crate) enum Note {
     Outline { mailbox: u32, part: u32, last: bool, messages: u32, name: String },
@@ -123,7 +127,7 @@ impl VolumeWriter {
         &mut self,
         kind: RecordKind,
         flags: u8,
-        packed: &Packed,
+        packed: Packed,
         note: Note,
     ) -> Result<(), ArchiveError> {
         let (_, stored_len) = packed.lengths(kind)?;
@@ -152,6 +156,11 @@ impl VolumeWriter {
         Ok(())
     }
 
+    /// The volumes that are finished.
+    pub(crate) fn finished(&self) -> &[VolumeEntry] {
+        &self.finished
+    }
+
     /// Finishes the last volume; gives all of them and the raw bytes of all records.
     pub(crate) fn finish(&mut self) -> Result<(Vec<VolumeEntry>, u64), ArchiveError> {
         self.close_volume()?;
@@ -162,7 +171,11 @@ impl VolumeWriter {
     fn is_full(&self, open: &OpenVolume, more_bytes: u64) -> bool {
         let names = open.catalog.outlines.len() as u64 + open.catalog.chunks.len() as u64;
         let index = open.catalog.contents.len() as u64 * 12 + names * 64 + 4096;
-        open.records > 1 && open.offset + more_bytes + index > self.volume_bytes
+        let volume_bytes = match self.finished.len() {
+            ..SMALL_VOLUMES_MAX => self.volume_bytes,
+            _ => VOLUME_SIZE_MAX,
+        };
+        open.records > 1 && open.offset + more_bytes + index > volume_bytes
     }
 
     fn open_volume(&mut self) -> Result<(), ArchiveError> {
@@ -190,7 +203,7 @@ impl VolumeWriter {
         let no_json =
             |error: serde_json::Error| ArchiveError::Misuse { what: format!("no JSON: {error}") };
         let payload = serde_json::to_vec(&self.head).map_err(no_json)?;
-        self.append(RecordKind::Volume, 0, &plain(payload))?;
+        self.append(RecordKind::Volume, 0, Packed::plain(&payload))?;
         Ok(())
     }
 
@@ -209,11 +222,11 @@ impl VolumeWriter {
         let payloads = index::encode(&mut open.catalog);
         let mut records = 0;
         for payload in payloads {
-            self.append(RecordKind::Index, 0, &plain(payload))?;
+            self.append(RecordKind::Index, 0, Packed::plain(&payload))?;
             records += 1;
         }
         let trailer = index::encode_trailer(index_at, records);
-        self.append(RecordKind::Trailer, 0, &plain(trailer))?;
+        self.append(RecordKind::Trailer, 0, Packed::plain(&trailer))?;
         let Some(mut open) = self.open.take() else { return Ok(()) };
         if let Some(mut parity) = open.parity.take() {
             parity.put(&self.plain_head())?;
@@ -248,12 +261,7 @@ impl VolumeWriter {
     }
 
     /// Appends a record to the open volume and returns its offset.
-    fn append(
-        &mut self,
-        kind: RecordKind,
-        flags: u8,
-        packed: &Packed,
-    ) -> Result<u64, ArchiveError> {
+    fn append(&mut self, kind: RecordKind, flags: u8, packed: Packed) -> Result<u64, ArchiveError> {
         let (raw_len, stored_len) = packed.lengths(kind)?;
         let sequence = self.sequence;
         let next = sequence.checked_add(1).ok_or_else(|| ArchiveError::TooLarge {
@@ -270,7 +278,7 @@ impl VolumeWriter {
             stored_len,
             ..self.plain_head()
         };
-        let bytes = record::encode(&head, &packed.stored);
+        let bytes = record::encode(&head, packed.stored);
         let open = self.open.as_mut().expect("callers open a volume first");
         open.file.append(&bytes).map_err(ArchiveError::target(&open.name, "write to it"))?;
         let offset = open.offset;
@@ -284,8 +292,4 @@ impl VolumeWriter {
         self.raw_bytes += u64::from(raw_len);
         Ok(offset)
     }
-}
-
-fn plain(payload: Vec<u8>) -> Packed {
-    Packed { raw_len: payload.len(), codec: CODEC_NONE, stored: payload }
 }

@@ -21,6 +21,7 @@ use crate::manifest::{
 };
 use crate::names;
 use crate::outline::{EncodedPart, MailboxOutline, OutlineEncoder};
+use crate::read_back::{Found, ReadBack};
 use crate::record::{FLAG_LAST, PAYLOAD_SIZE_MAX};
 use crate::set_file::{SetFile, write};
 use crate::target::{Target, read_small};
@@ -35,7 +36,7 @@ const SHARED_FRAME_SIZE_TARGET: usize = 32 << 10;
 /// A content from this size on has a frame to itself.
 const OWN_FRAME_SIZE: usize = 64 << 10;
 /// Raw bytes that may wait for compression or for being written.
-const IN_FLIGHT_BYTES_MAX: usize = 16 << 20;
+const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 /// Tries to find an id whose folder is free.
 const ATTEMPTS: u32 = 1000;
 
@@ -44,10 +45,12 @@ const ATTEMPTS: u32 = 1000;
 pub struct WriterOptions {
     /// Level of zstd. The default is 1; 3 makes text a little smaller and takes longer.
     pub zstd_level: i32,
-    /// Largest size of a volume; more than 1 GiB counts as 1 GiB. A record that is larger gets a
-    /// volume of its own.
+    /// Largest size of a volume; more than 1 GiB counts as 1 GiB, as do the volumes after the first
+    /// 8192. A record that is larger gets a volume of its own. Each volume is read back while the
+    /// next one is written.
     pub volume_bytes: u64,
-    /// Threads that compress; 0 compresses on the caller's.
+    /// Threads that compress; 0 compresses on the caller's. With fewer than two of them volumes
+    /// are read back after the last one is written.
     pub threads: usize,
     /// Whether each volume gets parity beside it: one part in sixteen more, from which two lost
     /// runs of 64 KiB in each 2 MiB come back. Of no effect in a pipe and in a bucket.
@@ -60,7 +63,7 @@ impl Default for WriterOptions {
     fn default() -> WriterOptions {
         WriterOptions {
             zstd_level: 1,
-            volume_bytes: 1 << 30,
+            volume_bytes: 128 << 20,
             threads: 2,
             parity: false,
             verify: true,
@@ -87,7 +90,7 @@ pub struct BackupWriter {
     head: VolumeHead,
     base: Option<BaseReference>,
     folder: String,
-    verify: bool,
+    read_back: Option<ReadBack>,
     volumes: VolumeWriter,
     pool: Pool,
     waiting: VecDeque<Waiting>,
@@ -152,12 +155,16 @@ impl BackupWriter {
             header,
         };
         let (head, folder, volumes) = claim(&target, head, &options)?;
+        let read_back = (options.verify && target.reads_back()).then(|| {
+            let alongside = options.threads > 1;
+            ReadBack::new(Arc::clone(&target), folder.clone(), head.clone(), alongside)
+        });
         Ok(BackupWriter {
             target,
             head,
             base,
             folder,
-            verify: options.verify,
+            read_back,
             volumes,
             pool: Pool::start(options.threads, options.zstd_level),
             waiting: VecDeque::new(),
@@ -318,8 +325,8 @@ impl BackupWriter {
         }
         let (volumes, raw_bytes) = self.volumes.finish()?;
         let manifest = self.manifest(volumes, raw_bytes);
-        if self.verify && self.target.reads_back() {
-            let report = self.read_back(&manifest)?;
+        if let Some(read_back) = self.read_back.take() {
+            let report = self.report(&manifest, read_back.finish(&manifest.volumes))?;
             let name = verify::report_name(self.head.header.wall_us, &report);
             let bytes =
                 verify::encode(&report, self.head.header.wall_us, &self.head.header.account)?;
@@ -358,14 +365,16 @@ impl BackupWriter {
         }
     }
 
-    fn read_back(&self, manifest: &Manifest) -> Result<CheckReport, ArchiveError> {
-        let level = CheckLevel::Hashes;
-        let report =
-            verify::check_volumes(&*self.target, &self.folder, manifest, level, &[], &mut |_| {});
-        match report.damage.first() {
-            Some(first) => Err(ArchiveError::NotVerified { first: first.clone() }),
-            None => Ok(report),
+    /// What is kept of reading back.
+    fn report(&self, manifest: &Manifest, found: Found) -> Result<CheckReport, ArchiveError> {
+        let foreign = verify::foreign_files(&*self.target, &self.folder, manifest);
+        if let Some(first) = found.damage.into_iter().chain(foreign).next() {
+            return Err(ArchiveError::NotVerified { first });
         }
+        let (bytes, records) = (found.bytes, found.records);
+        let absent = manifest.absent.len() as u64;
+        let report = CheckReport::empty(manifest.backup_id, CheckLevel::Hashes);
+        Ok(CheckReport { bytes, records, absent, ..report })
     }
 
     /// Runs `step`; an error abandons the backup.
@@ -510,7 +519,11 @@ impl BackupWriter {
         let Some(waiting) = self.waiting.pop_front() else { return Ok(()) };
         self.in_flight_bytes -= waiting.raw_len;
         let packed = waiting.packing.wait().ok_or(ArchiveError::Abandoned)?;
-        self.volumes.put(waiting.kind, waiting.flags, &packed, waiting.note)
+        self.volumes.put(waiting.kind, waiting.flags, packed, waiting.note)?;
+        if let Some(read_back) = &mut self.read_back {
+            read_back.take(self.volumes.finished());
+        }
+        Ok(())
     }
 }
 

@@ -251,6 +251,9 @@ pub(crate) struct BackupArgs {
     /// What it holds.
     #[arg(long, value_enum, default_value = "full")]
     pub(crate) kind: KindArg,
+    /// Leave out the parity from which damaged places come back: a sixteenth less to store.
+    #[arg(long)]
+    pub(crate) no_parity: bool,
 }
 
 /// What a backup holds.

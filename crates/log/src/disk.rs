@@ -105,6 +105,10 @@ pub struct FileId(u64);
 pub enum OpenMode {
     /// An existing file, to read.
     Read,
+    /// The same, for being read once: reads whose offset, length and address in memory are
+    /// multiples of [`DIRECT_ALIGNMENT`] come from the disk itself where the file system can do
+    /// that, and leave nothing in the page cache.
+    ReadOnce,
     /// An existing file, to read and write.
     ReadWrite,
     /// A file that must not exist yet, to read and write.

@@ -14,19 +14,35 @@ use rehome_archive::{
 use rehome_log::{Clock, Lsn};
 use rehome_site::Directory;
 use rehome_store::{
-    ContentId, Frame, IncomingMailbox, MailboxId, MailboxName, MailboxState, Modseq, MoveSource,
-    TransferError,
+    ContentId, ContentRun, Frame, IncomingMailbox, MailboxId, MailboxName, MailboxState, Modseq,
+    MoveSource, TransferError,
 };
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
+use crate::fate::fate_line;
 use crate::outline::OutlineBuilder;
 
 use self::upon::Upon;
 
 /// The name of the stream with the directory.
 pub(crate) const DIRECTORY_STREAM: &str = "directory";
+
+/// How a backup is made. A kind alone is the usual way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupOptions {
+    /// Everything, or what changed; whether later ones may build upon it.
+    pub kind: BackupKind,
+    /// Whether parity goes with it into a folder: a disk forgets now and then.
+    pub parity: bool,
+}
+
+impl From<BackupKind> for BackupOptions {
+    fn from(kind: BackupKind) -> BackupOptions {
+        BackupOptions { kind, parity: true }
+    }
+}
 
 /// What a backup is made of beside the store.
 pub(crate) struct BackupRequest {
@@ -36,8 +52,8 @@ pub(crate) struct BackupRequest {
     pub(crate) account: String,
     /// The server's directory, if it is backed up too.
     pub(crate) directory: Option<Directory>,
-    /// Everything, or what changed; whether later ones may build upon it.
-    pub(crate) kind: BackupKind,
+    /// How it is made.
+    pub(crate) options: BackupOptions,
     /// Says when the state that the backup shows was the present one.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -116,7 +132,7 @@ pub(crate) fn back_up_into(
     observe: Observe<'_>,
 ) -> Result<BackupReport, Error> {
     let (at_home, left_out) = at_home(source, mailboxes)?;
-    let upon = Upon::of(&target, request.kind)?;
+    let upon = Upon::of(&target, request.options.kind)?;
     let since: Vec<_> =
         at_home.iter().map(|(name, at)| (name.clone(), upon.since(name, *at))).collect();
     let offer = source.offer(&since).map_err(Error::chain)?;
@@ -165,11 +181,6 @@ type AtHome = (MailboxName, At);
 struct At {
     number: MailboxId,
     highest_modseq: Modseq,
-}
-
-/// How backups are written: a disk forgets now and then, so parity goes with them into a folder.
-fn options() -> WriterOptions {
-    WriterOptions { parity: true, ..WriterOptions::default() }
 }
 
 /// A backup on its way into the set.
@@ -232,7 +243,7 @@ impl<'a, 'o> Sending<'a, 'o> {
     /// Takes the contents of the second pass.
     fn take_contents(&mut self, frame: Frame) -> Result<(), TransferError> {
         let taken = match frame {
-            Frame::Content(run) => self.add_contents(run.bytes()),
+            Frame::Content(run) => self.add_contents(&run),
             Frame::LeftBehind(left) => Err(left_behind(&left)),
             Frame::Begin(_) | Frame::Mailbox(_) | Frame::End(_) => Ok(()),
         };
@@ -258,7 +269,7 @@ impl<'a, 'o> Sending<'a, 'o> {
 
     fn begin(&mut self, store_id: [u8; 16]) -> Result<(), Error> {
         let header = BackupHeader {
-            kind: self.request.kind,
+            kind: self.request.options.kind,
             store_id: StoreId(store_id),
             store_epoch: 0,
             lsn_begin: self.lsn,
@@ -268,7 +279,9 @@ impl<'a, 'o> Sending<'a, 'o> {
             account: self.request.account.clone(),
         };
         let target = Arc::clone(&self.target);
-        let (base, options) = (self.upon.reference(), options());
+        let parity = self.request.options.parity;
+        let options = WriterOptions { parity, ..WriterOptions::default() };
+        let base = self.upon.reference();
         let writer = BackupWriter::begin_upon(target, header, base, options);
         let writer = self.writer.insert(writer.map_err(Error::chain)?);
         self.cursors.get_or_insert_with(|| Cursors::new(writer.set_id()));
@@ -334,16 +347,15 @@ impl<'a, 'o> Sending<'a, 'o> {
         Ok(())
     }
 
-    fn add_contents(&mut self, run: &[u8]) -> Result<(), Error> {
-        for body in rehome_store::bodies(run) {
-            let body = body.map_err(Error::chain)?;
-            let owners = self.owners.remove(&body.content).unwrap_or_default();
+    fn add_contents(&mut self, run: &ContentRun) -> Result<(), Error> {
+        for (content, bytes) in run.bodies() {
+            let owners = self.owners.remove(&content).unwrap_or_default();
             if owners.is_empty() {
                 continue;
             }
-            let id = rehome_archive::ContentId(body.content.0);
-            self.done += body.bytes.len() as u64;
-            self.writer()?.content(id, &owners, &body.bytes).map_err(Error::chain)?;
+            let id = rehome_archive::ContentId(content.0);
+            self.done += bytes.len() as u64;
+            self.writer()?.content(id, &owners, bytes).map_err(Error::chain)?;
         }
         let (done, total) = (self.done, self.total);
         let progress = Event::Progress {
@@ -432,11 +444,14 @@ pub(crate) fn check(
         );
         return Err(Error::Differences { message });
     }
+    let fates: Vec<String> = report.mailboxes.iter().map(fate_line).collect();
     Err(Error::Differences {
         message: format!(
-            "backup {id} is not whole: {} contents were never there; {}",
+            "backup {id} is not whole: {} contents were never there; {}{}{}",
             report.absent,
-            damage.join("; ")
+            damage.join("; "),
+            if fates.is_empty() { "" } else { "\n" },
+            fates.join("\n")
         ),
     })
 }

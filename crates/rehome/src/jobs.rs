@@ -12,6 +12,7 @@ mod scrub;
 mod store;
 mod tune;
 
+pub use crate::backup::BackupOptions;
 pub use archive::{archive_check, archive_expire, archive_list, backup};
 pub use digest::{maildir_digest, store_digest};
 pub use drill::{archive_drill, archive_salvage};

@@ -18,6 +18,7 @@ mod demo;
 mod directory;
 mod error;
 mod event;
+mod fate;
 mod gates;
 mod machine;
 mod maildir_digest;

@@ -4,7 +4,7 @@ use rehome_log::AlignedBuf;
 
 use crate::error::StoreError;
 use crate::model::ContentId;
-use crate::record::{self, BadRun};
+use crate::record::{self, BadRun, RECORD_HEADER_SIZE};
 
 /// Whole body records, one after the other, byte for byte as a segment holds them. The CRC32C of
 /// each has been checked.
@@ -55,6 +55,18 @@ impl ContentRun {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.buf.as_slice()
+    }
+
+    /// The contents in it, each with its name: BLAKE3 of the bytes as they were when they were
+    /// stored. Whether they still have that name is not checked: hashing costs ten times as much.
+    pub fn bodies(&self) -> impl Iterator<Item = (ContentId, &[u8])> {
+        self.records.iter().map(|one| {
+            let body = &self.bytes()[one.offset..one.offset + one.len];
+            let (head, body) = body.split_at(RECORD_HEADER_SIZE);
+            let size = usize::try_from(one.size_bytes).expect("it is in memory");
+            debug_assert!(head.len() + size <= one.len, "records are not packed");
+            (one.content, &body[..size])
+        })
     }
 
     /// How many bytes.
@@ -122,6 +134,8 @@ mod tests {
         let all = ContentRun::check(&run(&bodies)).unwrap();
         let offsets = kept.iter().map(|at| all.records()[*at].offset);
         let picked = ContentRun::picked(all.buf.clone(), offsets).unwrap();
+        let found: Vec<_> = picked.bodies().map(|(_, body)| body).collect();
+        assert_eq!(found, expected);
         assert_eq!(picked, ContentRun::check(&run(expected)).unwrap());
     }
 

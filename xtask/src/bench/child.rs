@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::Value;
 
+use crate::bench::archive::ArchiveWork;
 use crate::bench::disk;
 use crate::bench::soak::SoakWork;
 use crate::bench::work::Work;
@@ -30,6 +31,9 @@ pub(crate) enum Child {
     /// Works on a store in a folder.
     #[command(subcommand)]
     Work(Work),
+    /// Makes, checks and restores backups.
+    #[command(subcommand)]
+    Archive(ArchiveWork),
     /// Fills a store and watches it.
     Soak(SoakWork),
 }
@@ -44,6 +48,7 @@ pub(crate) fn run(child: &Child) -> Result<(), String> {
         #[cfg(not(feature = "peers"))]
         Child::Sqlite { .. } => Err("SQLite needs the feature `peers`".to_owned()),
         Child::Work(work) => work.run(),
+        Child::Archive(work) => work.run(),
         Child::Soak(work) => work.run(),
     }
 }

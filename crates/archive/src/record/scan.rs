@@ -86,12 +86,31 @@ impl Fault {
 }
 
 impl VolumeFile {
+    /// To be read anywhere.
     pub(crate) fn open(
         target: &dyn Target,
         name: &str,
         identity: Option<Identity>,
     ) -> Result<VolumeFile, Damage> {
-        match target.open(name) {
+        VolumeFile::opened(name, identity, target.open(name))
+    }
+
+    /// To be read from front to back.
+    pub(crate) fn open_once(
+        target: &dyn Target,
+        name: &str,
+        identity: Option<Identity>,
+    ) -> Result<VolumeFile, Damage> {
+        VolumeFile::opened(name, identity, target.open_once(name))
+    }
+
+    /// What opening it gave.
+    pub(crate) fn opened(
+        name: &str,
+        identity: Option<Identity>,
+        source: io::Result<Box<dyn SourceFile>>,
+    ) -> Result<VolumeFile, Damage> {
+        match source {
             Ok(source) => {
                 Ok(VolumeFile { name: name.to_owned(), identity, source: Source::Plain(source) })
             }

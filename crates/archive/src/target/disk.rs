@@ -1,11 +1,14 @@
 //! A folder as a target.
 
+mod straight;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rehome_log::{Disk, FileId, FileName, OpenMode, RealDisk, SyncKind};
 
+use self::straight::Straight;
 use super::{SourceFile, Target, TargetFile};
 
 /// How often a folder is made again that went away.
@@ -77,10 +80,11 @@ impl Target for DiskTarget {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
-        let file = self.disk.open(&file_name(name)?, OpenMode::Read)?;
-        let mut open = Open { disk: Arc::clone(&self.disk), file, size_bytes: 0 };
-        open.size_bytes = self.disk.len(file)?;
-        Ok(Box::new(open))
+        Ok(Box::new(Open::new(&self.disk, name, OpenMode::Read)?))
+    }
+
+    fn open_once(&self, name: &str) -> io::Result<Box<dyn SourceFile>> {
+        Ok(Box::new(Straight::new(Open::new(&self.disk, name, OpenMode::ReadOnce)?)))
     }
 
     fn settle(&self, name: &str) -> io::Result<()> {
@@ -163,6 +167,15 @@ struct Open {
     disk: Arc<dyn Disk>,
     file: FileId,
     size_bytes: u64,
+}
+
+impl Open {
+    fn new(disk: &Arc<dyn Disk>, name: &str, mode: OpenMode) -> io::Result<Open> {
+        let file = disk.open(&file_name(name)?, mode)?;
+        let mut open = Open { disk: Arc::clone(disk), file, size_bytes: 0 };
+        open.size_bytes = disk.len(file)?;
+        Ok(open)
+    }
 }
 
 impl SourceFile for Open {

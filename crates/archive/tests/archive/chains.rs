@@ -308,21 +308,48 @@ fn base_and_changes_show_exactly_what_the_store_held() {
 
 /// A set with a full backup, a differential one and two incremental ones.
 fn chain() -> (Arc<Memory>, Vec<BackupId>) {
+    let (differential, incremental) = (BackupKind::Differential, BackupKind::Incremental);
+    chain_of(60, &[BackupKind::Full, differential, incremental, incremental])
+}
+
+/// A set with backups of these kinds, each after so many steps.
+fn chain_of(steps: u32, kinds: &[BackupKind]) -> (Arc<Memory>, Vec<BackupId>) {
     let mut random = SplitMix64::new(99);
     let memory = Arc::new(Memory::default());
     let target: Arc<dyn Target> = memory.clone();
     let mut model = Model::default();
-    let kinds = [
-        BackupKind::Full,
-        BackupKind::Differential,
-        BackupKind::Incremental,
-        BackupKind::Incremental,
-    ];
-    let ids = kinds.map(|kind| {
-        (0..60).for_each(|_| model.step(&mut random));
-        model.back_up(&target, kind).unwrap().backup_id
+    let ids = kinds.iter().map(|kind| {
+        (0..steps).for_each(|_| model.step(&mut random));
+        model.back_up(&target, *kind).unwrap().backup_id
     });
-    (memory, ids.to_vec())
+    let ids = ids.collect();
+    (memory, ids)
+}
+
+#[test]
+fn every_flipped_byte_of_a_chain_is_noticed_and_nothing_wrong_is_shown() {
+    let (memory, ids) = chain_of(6, &[BackupKind::Full, BackupKind::Incremental]);
+    let good = memory.set().unwrap().state(ids[1], None).unwrap();
+    let rows = good.mailboxes().iter().flat_map(|one| &one.folders);
+    let all: Vec<ContentId> =
+        rows.flat_map(|folder| &folder.messages).map(|message| message.content).collect();
+    for name in memory.names().into_iter().filter(|name| !name.starts_with("verify/")) {
+        let owner = ids.iter().find(|id| name.contains(&id.to_string()));
+        let bytes = memory.get(&name);
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1 << (at % 8);
+            let context = format!("{name}, byte {at}");
+            let Ok(set) = memory.with(&name, Some(bad)).set() else { continue };
+            let checked = set.check(*owner.unwrap(), CheckLevel::Hashes, &mut |_| {});
+            assert!(!checked.is_ok_and(|report| report.is_whole()), "{context}");
+            let Ok(state) = set.state(ids[1], None) else { continue };
+            assert_eq!(state.mailboxes(), good.mailboxes(), "{context}");
+            for content in state.contents(all.iter().copied()).flatten() {
+                assert_eq!(ContentId::of(&content.bytes), content.id, "{context}");
+            }
+        }
+    }
 }
 
 #[test]

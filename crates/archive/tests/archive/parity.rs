@@ -113,3 +113,24 @@ fn damage_to_parity_itself_costs_nothing_but_healing() {
         assert_eq!(read_all(&backup, &truth, ""), everything(&truth));
     }
 }
+
+#[test]
+fn every_flipped_byte_of_parity_is_noticed_and_nothing_wrong_is_read() {
+    let truth = truth(2, 3, 100);
+    let (memory, id) = archive(&truth, 1 << 20);
+    let name = memory.names().into_iter().find(|name| name.ends_with(".mpar")).unwrap();
+    let bytes = memory.get(&name);
+    for at in 0..bytes.len() {
+        let mut bad = bytes.clone();
+        bad[at] ^= 1 << (at % 8);
+        let bad = memory.with(&name, Some(bad));
+        let set = bad.set().unwrap();
+        let report = set.check(id, CheckLevel::Hashes, &mut |_| {}).unwrap();
+        assert!(!report.damage.is_empty() && report.mailboxes.is_empty(), "byte {at}");
+        // Reading looks at parity only where something else is wrong.
+        if at % 64 == 0 {
+            let read = read_all(&set.backup(id).unwrap(), &truth, "");
+            assert_eq!(read, everything(&truth), "byte {at}");
+        }
+    }
+}

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rehome::Error;
 use rehome::jobs::{
-    self, ExportFormat, MovePace, PlaceRequest, RestoreRequest, RestoreTo, ScrubRequest,
-    TuneRequest,
+    self, BackupOptions, ExportFormat, MovePace, PlaceRequest, RestoreRequest, RestoreTo,
+    ScrubRequest, TuneRequest,
 };
 use rehome::parts::archive::BackupKind;
 
@@ -67,7 +67,8 @@ pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(
     if is_pipe(&args.to) {
         return backup_to_pipe(&args.store, kind, view, json);
     }
-    let report = jobs::backup(&args.store, &args.to, kind, &mut |event| view.show(&event))?;
+    let options = BackupOptions { kind, parity: !args.no_parity };
+    let report = jobs::backup(&args.store, &args.to, options, &mut |event| view.show(&event))?;
     view.end();
     answer(json, &report, &report.to_string())
 }

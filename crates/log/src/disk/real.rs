@@ -28,11 +28,19 @@ pub struct DiskCounters {
     pub read_bytes: u64,
 }
 
-/// A file, and the same once more for direct writes.
+/// A file, and the same once more for direct reads or writes.
 #[derive(Debug)]
 struct OpenFile {
     file: File,
-    direct: Option<File>,
+    direct: Direct,
+}
+
+/// What goes past the page cache.
+#[derive(Debug)]
+enum Direct {
+    Nothing,
+    Reads(File),
+    Writes(File),
 }
 
 /// A folder of the file system.
@@ -105,18 +113,25 @@ impl RealDisk {
         files.get(&id).cloned().ok_or_else(|| io::Error::other("the file is closed"))
     }
 
-    fn keep(&self, file: File, direct: Option<File>) -> FileId {
+    fn keep(&self, file: File, direct: Direct) -> FileId {
         let id = FileId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         files.insert(id, Arc::new(OpenFile { file, direct }));
         id
     }
 
-    /// The file for direct writes; none if its file system has no such thing.
-    fn open_direct(&self, name: &FileName) -> Option<File> {
-        let flags = i32::try_from(OFlags::DIRECT.bits()).ok()?;
+    /// The file for direct reads or writes; nothing if its file system has no such thing.
+    fn open_direct(&self, name: &FileName, mode: OpenMode) -> Direct {
+        let Ok(flags) = i32::try_from(OFlags::DIRECT.bits()) else { return Direct::Nothing };
         let mut options = OpenOptions::new();
-        options.write(true).custom_flags(flags).open(self.path(name)).ok()
+        options.custom_flags(flags);
+        let path = self.path(name);
+        let opened = match mode {
+            OpenMode::ReadOnce => options.read(true).open(path).map(Direct::Reads),
+            OpenMode::CreateDirect => options.write(true).open(path).map(Direct::Writes),
+            OpenMode::Read | OpenMode::ReadWrite | OpenMode::CreateNew => Ok(Direct::Nothing),
+        };
+        opened.unwrap_or(Direct::Nothing)
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -163,7 +178,7 @@ fn found(path: &Path) -> Found {
     }
 }
 
-/// Whether a direct write takes these bytes there.
+/// Whether a direct read or write takes these bytes there.
 fn is_aligned(offset: u64, buf: &[u8]) -> bool {
     let alignment = DIRECT_ALIGNMENT as u64;
     offset.is_multiple_of(alignment)
@@ -176,14 +191,14 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         options.read(true);
         match mode {
-            OpenMode::Read => {}
+            OpenMode::Read | OpenMode::ReadOnce => {}
             OpenMode::ReadWrite => _ = options.write(true),
             OpenMode::CreateNew | OpenMode::CreateDirect => {
                 _ = options.write(true).create_new(true);
             }
         }
         let file = options.open(self.path(name))?;
-        let direct = (mode == OpenMode::CreateDirect).then(|| self.open_direct(name)).flatten();
+        let direct = self.open_direct(name, mode);
         Ok(self.keep(file, direct))
     }
 
@@ -197,7 +212,19 @@ impl Disk for RealDisk {
 
     fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         self.read_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
-        self.file(file)?.file.read_exact_at(buf, offset)
+        let file = self.file(file)?;
+        match &file.direct {
+            // What a direct read refuses after all is read as any other.
+            Direct::Reads(direct) if is_aligned(offset, buf) => {
+                match direct.read_exact_at(buf, offset) {
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                        file.file.read_exact_at(buf, offset)
+                    }
+                    read => read,
+                }
+            }
+            _ => file.file.read_exact_at(buf, offset),
+        }
     }
 
     fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> io::Result<()> {
@@ -206,12 +233,14 @@ impl Disk for RealDisk {
         let file = self.file(file)?;
         match &file.direct {
             // What a direct write refuses after all is written as any other.
-            Some(direct) if is_aligned(offset, buf) => match direct.write_all_at(buf, offset) {
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    file.file.write_all_at(buf, offset)
+            Direct::Writes(direct) if is_aligned(offset, buf) => {
+                match direct.write_all_at(buf, offset) {
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                        file.file.write_all_at(buf, offset)
+                    }
+                    written => written,
                 }
-                written => written,
-            },
+            }
             _ => file.file.write_all_at(buf, offset),
         }
     }
@@ -290,7 +319,7 @@ impl Disk for RealDisk {
         options.read(true).write(true).create(true).truncate(false);
         let file = options.open(self.path(name))?;
         match file.try_lock() {
-            Ok(()) => Ok(self.keep(file, None)),
+            Ok(()) => Ok(self.keep(file, Direct::Nothing)),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -80,6 +80,27 @@ fn direct_writes_and_others_are_read_back_alike() {
 }
 
 #[test]
+fn reading_once_gives_what_reading_gives() {
+    check(|disk| {
+        disk.create_dir(&name("a")).unwrap();
+        let file = disk.open(&name("a/f"), OpenMode::CreateNew).unwrap();
+        let bytes: Vec<u8> = (0..10_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        disk.write_at(file, 0, &bytes).unwrap();
+        let file = disk.open(&name("a/f"), OpenMode::ReadOnce).unwrap();
+        for (offset, len) in [(0, 8192), (4096, 4096), (8192, 1808), (1, 9_999), (0, 0)] {
+            let mut read = AlignedBuf::zeroed(len);
+            disk.read_at(file, offset, read.as_mut_slice()).unwrap();
+            let from = usize::try_from(offset).unwrap();
+            assert_eq!(read.as_slice(), &bytes[from..from + len]);
+        }
+        let mut beyond = AlignedBuf::zeroed(4096);
+        let error = disk.read_at(file, 8192, beyond.as_mut_slice()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(disk.write_at(file, 0, b"no").is_err());
+    });
+}
+
+#[test]
 fn a_record_is_one_write_and_a_sync_is_one_sync() {
     let folder = tempfile::tempdir().unwrap();
     let disk = Arc::new(RealDisk::new(folder.path()));

@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rehome_archive::{BackupInfo, BackupKind, BackupState, CheckLevel, Set, Target};
+use rehome_archive::{BackupId, BackupInfo, BackupState, CheckLevel, Set, Target};
 use rehome_log::{Clock as _, SystemClock};
 use rehome_store::LocalSource;
 
 use super::open;
-use crate::backup::{self, BackupRequest};
+use crate::backup::{self, BackupOptions, BackupRequest};
 use crate::error::Error;
 use crate::event::Observe;
+use crate::fate::fate_line;
 use crate::report::JobReport;
 use crate::summary::bytes;
 
@@ -24,18 +25,18 @@ use crate::summary::bytes;
 pub fn backup(
     store: &Path,
     set: &Path,
-    kind: BackupKind,
+    options: impl Into<BackupOptions>,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
     super::require(store)?;
-    back_up_store(store, crate::place::target(set)?, kind, observe)
+    back_up_store(store, crate::place::target(set)?, &options.into(), observe)
 }
 
 /// Backs a store up into `target`.
 pub(super) fn back_up_store(
     store: &Path,
     target: Arc<dyn Target>,
-    kind: BackupKind,
+    options: &BackupOptions,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
     let open = open(store)?;
@@ -45,7 +46,7 @@ pub(super) fn back_up_store(
         set: PathBuf::new(),
         account: account(),
         directory: None,
-        kind,
+        options: options.clone(),
         clock: Arc::new(SystemClock),
     };
     let mut source = LocalSource::new(open.clone());
@@ -134,9 +135,17 @@ pub fn archive_check(
 ) -> Result<JobReport, Error> {
     let opened = open_set(set)?;
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
-    for one in opened.list().map_err(Error::chain)? {
-        if one.state == BackupState::Incomplete {
-            lines.push(format!("{}: incomplete, not usable, not checked", one.id));
+    let listed = opened.list().map_err(Error::chain)?;
+    let complete = |one: &BackupInfo| one.state != BackupState::Incomplete;
+    let newest = listed.iter().rposition(complete);
+    for (at, one) in listed.iter().enumerate() {
+        if !complete(one) && newest.is_some_and(|newest| at < newest) {
+            lines.push(format!("{}: incomplete, not usable; a later one is complete", one.id));
+            continue;
+        }
+        if !complete(one) {
+            lines.push(unfinished(&opened, one.id));
+            problems.push(one.id.to_string());
             continue;
         }
         if repair {
@@ -159,6 +168,25 @@ pub fn archive_check(
     let problem = (!problems.is_empty()).then(|| format!("not whole: {}", problems.join(", ")));
     let text = lines.join("\n");
     Ok(JobReport::good(&lines, text)?.with_problem(problem))
+}
+
+/// What the newest backup still has, if it was not finished or what says so is lost.
+fn unfinished(set: &Set, id: BackupId) -> String {
+    let mut text = format!(
+        "{id}: incomplete, not usable: it was not finished, or its MANIFEST is lost; no later one \
+         is complete; make a new one, or write out what it has with rehome archive salvage"
+    );
+    let salvage = match set.salvage(id, &mut |_| {}) {
+        Ok(salvage) => salvage,
+        Err(error) => return format!("{text}; nothing of it can be read: {error}"),
+    };
+    for damage in &salvage.damage {
+        write!(text, "\n  {damage}").expect("a String");
+    }
+    for mailbox in &salvage.mailboxes {
+        write!(text, "\n{}", fate_line(mailbox)).expect("a String");
+    }
+    text
 }
 
 fn check_log(

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use rehome_archive::{
-    BackupInfo, ContentId, Fate, MailboxFate, MailboxOutline, Salvage, Set, State, Until,
-};
+use rehome_archive::{BackupInfo, ContentId, Fate, MailboxOutline, Salvage, Set, State, Until};
 use rehome_store::{
     Frame, LocalSource, MailboxName, MoveSource as _, OpenOptions, Store, TransferError,
 };
@@ -14,6 +12,7 @@ use super::restore::{beside, lay_down, write_files};
 use super::{ExportFormat, expect_free};
 use crate::error::Error;
 use crate::event::Observe;
+use crate::fate::fate_line;
 use crate::outline::OutlineBuilder;
 use crate::report::JobReport;
 use crate::restore::{Chosen, Selection, Source};
@@ -209,25 +208,4 @@ fn join_folders(outline: &mut MailboxOutline) {
         }
     }
     outline.folders = joined;
-}
-
-fn fate_line(one: &MailboxFate) -> String {
-    let name = one.name.as_deref().unwrap_or("(name lost)");
-    let fate = match one.fate {
-        Fate::Whole => return format!("  {name}: whole, {} messages", one.messages),
-        Fate::Partly => "partly",
-        Fate::OnlyNamed => "only named",
-        Fate::Gone => "gone",
-    };
-    let mut line = format!("  {name}: {fate}, {} of {} lost", one.lost_messages(), one.messages);
-    for lost in &one.lost {
-        let uids: Vec<String> = lost.uids.iter().map(ToString::to_string).collect();
-        line.push_str(&format!("; {} UIDs {}", lost.folder, uids.join(",")));
-    }
-    match one.unnamed {
-        Some(0) => {}
-        Some(count) => line.push_str(&format!("; {count} more that nothing names")),
-        None => line.push_str("; and how many nothing names is not known"),
-    }
-    line
 }

@@ -11,6 +11,7 @@ use rehome_archive::{
 use super::archive::back_up_store;
 use super::expect_free;
 use super::restore::{RestoreRequest, amount_text, make};
+use crate::backup::BackupOptions;
 use crate::error::Error;
 use crate::event::{Event, Observe};
 use crate::report::JobReport;
@@ -25,10 +26,12 @@ use crate::restore::{Chosen, Source};
 /// `observe` says so; [`Error::NeedsHuman`] if the reader of the pipe goes away.
 pub fn backup_to_pipe(
     store: &Path,
-    kind: BackupKind,
+    options: impl Into<BackupOptions>,
     sink: impl Write + Send + 'static,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
+    let options = options.into();
+    let kind = options.kind;
     if is_of_changes(kind) {
         return Err(Error::bad_input(format!(
             "a pipe carries one backup, and a {} one builds upon others; nothing was written; \
@@ -37,7 +40,7 @@ pub fn backup_to_pipe(
         )));
     }
     let pipe = Arc::new(PipeTarget::new(sink));
-    let report = back_up_store(store, pipe.clone(), kind, observe)?;
+    let report = back_up_store(store, pipe.clone(), &options, observe)?;
     pipe.close().map_err(|error| Error::needs_human(format!("the pipe: {error}")))?;
     Ok(report)
 }

@@ -358,4 +358,6 @@ pub fn archive_extract(set: &Path, to: &Path, observe: Observe<'_>) -> Result<Jo
 }
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;

@@ -44,10 +44,11 @@ impl World<'_> {
             set: self.set_of(server),
             account: account.clone(),
             directory: Some(directory),
-            kind: match kind {
+            options: match kind {
                 BackupKind::After(_) => rehome_archive::BackupKind::Incremental,
                 _ => rehome_archive::BackupKind::Full,
-            },
+            }
+            .into(),
             clock: Arc::clone(&self.session.clock),
         };
         let report = if self.answers(server)? {

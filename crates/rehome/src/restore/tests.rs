@@ -17,7 +17,7 @@ fn backed_up(root: &Path, directory: Option<Directory>) -> (Store, String) {
         set: root.join("set"),
         account: "EXAMPLE\\operator".to_owned(),
         directory,
-        kind: rehome_archive::BackupKind::Full,
+        options: rehome_archive::BackupKind::Full.into(),
         clock: std::sync::Arc::new(rehome_log::ManualClock::new(1_700_000_000_000_000)),
     };
     let mut source = LocalSource::new(original.clone());

@@ -316,7 +316,7 @@ impl State {
             (None, mode) if mode.creates() => self.create(name)?,
             (None, _) => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(self.add(inode, mode != OpenMode::Read, false))
+        Ok(self.add(inode, !matches!(mode, OpenMode::Read | OpenMode::ReadOnce), false))
     }
 
     pub(super) fn lock(&mut self, name: &FileName) -> io::Result<FileId> {
