@@ -14,7 +14,6 @@ mod policy;
 mod quorum;
 mod registry;
 mod resources;
-#[cfg(test)]
 mod simulation;
 mod status;
 mod template;
@@ -37,6 +36,7 @@ pub use observe::Observer;
 pub use policy::{Command, Event, Order, Policy, Report};
 pub use quorum::QuorumFolder;
 pub use registry::REGISTRY_DIR;
+pub use simulation::{Layer, SeedOutcome, Simulation, SimulationError, Trouble};
 pub use status::{
     ClusterStatus, GroupState, GroupView, Liveness, NodeStatus, NodeView, OwnedGroup,
     ResourceState, ResourceStatus,

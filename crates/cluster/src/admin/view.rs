@@ -46,7 +46,8 @@ impl Cluster {
                 let start_ms = self.clock.monotonic_ms();
                 let heartbeat = self.quorum.heartbeat(&node.name)?;
                 let end_ms = self.clock.monotonic_ms();
-                watch.observer.observe(start_ms, end_ms, &node.name, heartbeat.as_ref());
+                let timing = &configuration.timing;
+                watch.observer.observe(start_ms, end_ms, &node.name, heartbeat.as_ref(), timing);
                 watch.last_ms = end_ms;
             }
             let views: Option<BTreeMap<NodeName, NodeView>> = configuration
