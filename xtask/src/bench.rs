@@ -11,6 +11,7 @@ mod figures;
 mod lock;
 mod memory;
 mod page;
+mod policy;
 mod process;
 mod scale;
 mod setting;
@@ -41,6 +42,9 @@ pub(crate) enum Bench {
     Soak(soak::SoakArgs),
     /// Peak memory of each kind of work; renews docs/benchmarks/memory.*.
     Memory(memory::MemoryArgs),
+    /// A cluster's policy when a node is lost, from a hundred resources to a hundred thousand;
+    /// renews docs/benchmarks/policy.*.
+    Policy(policy::PolicyArgs),
     /// The store's benches with criterion.
     Criterion,
     /// Work in a process of its own, for the others.
@@ -61,6 +65,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Lock(args) => lock::run(args),
         Bench::Soak(args) => soak::run(args),
         Bench::Memory(args) => memory::run(args),
+        Bench::Policy(args) => policy::run(args),
         Bench::Criterion => commands::bench_criterion(),
         Bench::Child(child) => child::run(child),
     }

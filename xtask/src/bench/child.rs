@@ -9,6 +9,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use crate::bench::disk;
+use crate::bench::policy::PolicyWork;
 use crate::bench::soak::SoakWork;
 use crate::bench::work::Work;
 
@@ -32,6 +33,8 @@ pub(crate) enum Child {
     Work(Work),
     /// Fills a store and watches it.
     Soak(SoakWork),
+    /// A cluster's policy that loses a node.
+    Policy(PolicyWork),
 }
 
 pub(crate) fn run(child: &Child) -> Result<(), String> {
@@ -45,6 +48,7 @@ pub(crate) fn run(child: &Child) -> Result<(), String> {
         Child::Sqlite { .. } => Err("SQLite needs the feature `peers`".to_owned()),
         Child::Work(work) => work.run(),
         Child::Soak(work) => work.run(),
+        Child::Policy(work) => work.run(),
     }
 }
 
