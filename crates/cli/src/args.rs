@@ -1,8 +1,14 @@
 //! The command line.
 
+mod cluster;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use cluster::{
+    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, SimulateArgs,
+};
 
 /// Takes the mailboxes of a standalone mail server into a failover cluster and loses nothing.
 #[derive(Debug, Parser)]
@@ -469,67 +475,6 @@ pub(crate) struct TuneArgs {
     /// Measure and tell, and set nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ClusterCommand {
-    /// Nodes, groups and resources, with reasons.
-    Status {
-        /// The quorum folder.
-        quorum: PathBuf,
-    },
-    /// Move a group to another node.
-    Move {
-        /// The quorum folder.
-        quorum: PathBuf,
-        /// The group.
-        group: String,
-        /// The node that shall own it.
-        node: String,
-    },
-    /// Simulate clusters under faults, and look for two owners, lost writes and nobody at home.
-    Simulate(SimulateArgs),
-    /// Run this computer's node until it is told to stop.
-    Node {
-        /// The quorum folder.
-        #[arg(long)]
-        quorum: PathBuf,
-        /// The node's name.
-        #[arg(long)]
-        name: String,
-        /// Stop in order when standard input ends.
-        #[arg(long)]
-        while_stdin: bool,
-    },
-}
-
-/// A layer of protection, for the simulation to go without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LayerArg {
-    /// What runs is ended when its own lease is over.
-    Deadline,
-    /// The store seals older epochs and reads its own again before it acknowledges.
-    Seal,
-    /// Nobody takes over before the lease and the margin have passed.
-    Wait,
-    /// One process at a time has the store open.
-    Lock,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SimulateArgs {
-    /// How many simulated clusters, each from a seed of its own.
-    #[arg(long, default_value_t = 10_000)]
-    pub(crate) seeds: u64,
-    /// The first seed: where a run that was stopped goes on.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) first_seed: u64,
-    /// Only this seed.
-    #[arg(long, conflicts_with_all = ["seeds", "first_seed"])]
-    pub(crate) seed: Option<u64>,
-    /// Take a layer of protection out, to see that the simulation notices.
-    #[arg(long, value_enum)]
-    pub(crate) without: Option<LayerArg>,
 }
 
 /// Where a service keeps its data and listens.

@@ -422,6 +422,11 @@ impl Group {
         {
             return leaving(Some(other), "this node is no possible owner any more".to_owned());
         }
+        if view.configuration.node(&view.me.node).is_some_and(|me| me.drained)
+            && let Some(other) = self.other(view, config)
+        {
+            return leaving(Some(other), "this node is being drained".to_owned());
+        }
         let asked = config.move_request.clone().filter(|asked| asked.from_epoch == self.epoch());
         if let Some(asked) = asked.filter(|asked| asked.to != view.me.node) {
             if self.fit(view, config).contains(&asked.to) {
