@@ -55,8 +55,9 @@ fn node(quorum: &str, name: &str, state: &str) -> i32 {
 }
 
 /// Holds a lock while it runs, writes down when it starts and ends, and does what `rest` says:
-/// `slow` waits for the file `go` and reports progress meanwhile; `mute` says nothing for ever; `deaf` ignores `quit` and the
-/// end of input; `marker FILE` removes FILE and writes `recovered` if it was there.
+/// `slow` waits for the file `go` and reports progress meanwhile; `mute` says nothing for ever;
+/// `deaf` ignores `quit` and the end of input; `marker FILE` removes FILE and writes `recovered`
+/// if it was there.
 fn child(folder: &Path, name: &str, who: &str, rest: &[&str]) -> i32 {
     let lock = File::create(folder.join(format!("{name}.lock"))).expect("the folder is there");
     if lock.try_lock().is_err() {

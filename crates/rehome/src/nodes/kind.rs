@@ -8,9 +8,9 @@ use rehome_cluster::ResourceKind;
 use crate::error::Error;
 
 /// What each kind takes.
-const KINDS: &str = "folder (path), address (address, port), name (name, dir), process (program, \
-                     arg.1, arg.2, …, env.NAME), script (program, arg.1, …), ocf:PROVIDER:AGENT \
-                     (the agent's parameters)";
+const KINDS: &str = "folder (path), address (address, port), name (name, dir), process \
+                     (program, arg.1, arg.2, \u{2026}, env.NAME), script (program, arg.1, \
+                     \u{2026}), ocf:PROVIDER:AGENT (the agent's parameters)";
 
 /// Reads a kind and takes what it needs out of `set`; what is left over is refused.
 pub(super) fn parse(kind: &str, mut set: BTreeMap<String, String>) -> Result<ResourceKind, Error> {
