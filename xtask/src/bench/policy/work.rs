@@ -55,7 +55,9 @@ impl PolicyWork {
             "commands": bench.commands - commands_before,
             "peak_rss_bytes": process::peak_rss_bytes(),
         }));
-        let expected = if self.all_lost { self.resources } else { self.resources / NODES };
+        let groups = self.resources / GROUP_SIZE;
+        let lost_groups = if self.all_lost { groups } else { groups.div_ceil(NODES) };
+        let expected = lost_groups * GROUP_SIZE;
         if lost == expected { Ok(()) } else { Err(format!("{lost} of {expected} came online")) }
     }
 }
