@@ -12,6 +12,9 @@ use crate::status::{NodeStatus, ResourceState};
 /// How long somebody who asks may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The longest request that is read.
+const REQUEST_BYTES_MAX: usize = 16 << 10;
+
 /// The states that a resource is counted in.
 const STATES: [ResourceState; 5] = [
     ResourceState::Offline,
@@ -50,9 +53,16 @@ impl Metrics {
     fn answer(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let mut request = [0; 1024];
-        let read = stream.read(&mut request)?;
-        let asked = String::from_utf8_lossy(&request[..read]);
+        let mut request = Vec::new();
+        // Read to its end: closing with a part unread would cut the answer off.
+        while !request.ends_with(b"\r\n\r\n") && request.len() < REQUEST_BYTES_MAX {
+            let mut bytes = [0; 1024];
+            match stream.read(&mut bytes)? {
+                0 => break,
+                read => request.extend_from_slice(&bytes[..read]),
+            }
+        }
+        let asked = String::from_utf8_lossy(&request);
         let path = asked.split_whitespace().nth(1).unwrap_or_default();
         let (code, text) = match path {
             "/metrics" | "/" => {
