@@ -12,6 +12,7 @@ mod figures;
 mod lock;
 mod memory;
 mod page;
+mod policy;
 mod process;
 mod scale;
 mod setting;
@@ -44,6 +45,9 @@ pub(crate) enum Bench {
     Memory(memory::MemoryArgs),
     /// Backups beside restic, borg and tar; renews docs/benchmarks/archive.*.
     Archive(archive::ArchiveArgs),
+    /// A cluster's policy when a node is lost, from a hundred resources to a hundred thousand;
+    /// renews docs/benchmarks/policy.*.
+    Policy(policy::PolicyArgs),
     /// The store's benches with criterion.
     Criterion,
     /// Work in a process of its own, for the others.
@@ -65,6 +69,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Soak(args) => soak::run(args),
         Bench::Memory(args) => memory::run(args),
         Bench::Archive(args) => archive::run(args),
+        Bench::Policy(args) => policy::run(args),
         Bench::Criterion => commands::bench_criterion(),
         Bench::Child(child) => child::run(child),
     }

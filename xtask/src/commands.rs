@@ -122,8 +122,21 @@ pub(crate) fn servers() -> Result<(), String> {
         let said = rehome(&[args.as_slice(), &[dir.as_os_str()]].concat(), 0)?;
         tell(String::from_utf8_lossy(&said).trim_end());
     }
+    simulate()?;
     torture::run(&torture::Torture::short_migrate())?;
     torture::run(&torture::Torture::short_failover())
+}
+
+/// Simulated clusters: whole ones, and ones that miss a layer of protection, which must be seen.
+fn simulate() -> Result<(), String> {
+    let simulate = ["cluster", "simulate", "--json", "--seeds", "5000"].map(OsStr::new);
+    let said = rehome(&simulate, 0)?;
+    tell(String::from_utf8_lossy(&said).trim_end());
+    for layer in ["deadline", "seal", "wait", "lock"] {
+        let without = ["--without", layer].map(OsStr::new);
+        rehome(&[simulate.as_slice(), &without].concat(), 0)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn plan(site: &Path) -> Result<(), String> {

@@ -30,8 +30,8 @@ enum Command {
     Check,
     /// Mend form and what lints can mend.
     Fix,
-    /// The runs of the real program: backups to an S3 server, both demos, kills of the migration,
-    /// kills of a node.
+    /// The runs of the real program: backups to an S3 server, both demos, simulated clusters, kills
+    /// of the migration, kills of a node.
     Servers,
     /// The planning report of a site.
     Plan {

@@ -1,8 +1,14 @@
 //! The command line.
 
+mod cluster;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use cluster::{
+    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, SimulateArgs,
+};
 
 /// Takes the mailboxes of a standalone mail server into a failover cluster and loses nothing.
 #[derive(Debug, Parser)]
@@ -472,36 +478,6 @@ pub(crate) struct TuneArgs {
     /// Measure and tell, and set nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ClusterCommand {
-    /// Nodes, groups and resources, with reasons.
-    Status {
-        /// The quorum folder.
-        quorum: PathBuf,
-    },
-    /// Move a group to another node.
-    Move {
-        /// The quorum folder.
-        quorum: PathBuf,
-        /// The group.
-        group: String,
-        /// The node that shall own it.
-        node: String,
-    },
-    /// Run this computer's node until it is told to stop.
-    Node {
-        /// The quorum folder.
-        #[arg(long)]
-        quorum: PathBuf,
-        /// The node's name.
-        #[arg(long)]
-        name: String,
-        /// Stop in order when standard input ends.
-        #[arg(long)]
-        while_stdin: bool,
-    },
 }
 
 /// Where a service keeps its data and listens.

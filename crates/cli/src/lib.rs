@@ -79,7 +79,7 @@ fn start(cli: Cli) -> Result<(), Error> {
 }
 
 fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) -> Result<(), Error> {
-    use commands::{mail, migration, service};
+    use commands::{cluster, mail, migration, service};
     match command {
         Command::Demo(args) => migration::demo(&args, session, view, json),
         Command::Sample(args) => migration::sample(&args, view, json),
@@ -97,7 +97,7 @@ fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) ->
         Command::Restore(args) => mail::restore(&args, view, json),
         Command::Archive(command) => mail::archive(&command, view, json),
         Command::Store(command) => mail::store(&command, view, json),
-        Command::Cluster(command) => service::cluster(&command, session, view, json),
+        Command::Cluster(command) => cluster::cluster(&command, session, view, json),
         Command::Serve(command) => service::serve(&command),
     }
 }

@@ -1,6 +1,7 @@
 //! The admin's handle on a cluster: it works on the quorum folder, not on nodes.
 
 mod checkpoints;
+mod explain;
 mod update;
 mod view;
 
@@ -20,8 +21,10 @@ use crate::ids::{GroupName, NodeName, ResourceName};
 use crate::journal::{LogEntry, read_log};
 use crate::observe::Observer;
 use crate::quorum::QuorumFolder;
+use crate::resources::{AgentError, check_agent};
 use crate::status::ClusterStatus;
 
+pub use explain::Explanation;
 pub use update::{SOFTWARE_KEY, UpdateReport};
 
 /// How often a change is tried again when somebody else changes the configuration at once.
@@ -72,6 +75,18 @@ pub enum ClusterError {
         /// The states found.
         state: String,
     },
+    /// A node that is to be taken out runs.
+    #[error(
+        "node {node:?} runs, and taken out of the configuration it could not be waited for any \
+         more; drain it, stop its program and try again"
+    )]
+    StillAlive {
+        /// The node.
+        node: NodeName,
+    },
+    /// What a resource needs is not here.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// A node's folder cannot be used from here.
     #[error("node {node:?}: {place}: {source}; make the folder reachable from this machine")]
     NodeFolder {
@@ -173,6 +188,7 @@ impl Cluster {
     ///
     /// [`ConfigurationError::Duplicate`], or [`ClusterError::Coordinator`].
     pub fn add_node(&self, node: NodeConfig) -> Result<(), ClusterError> {
+        self.configuration()?.add_node(node.clone())?;
         make_state_dir(&node)?;
         self.edit(|next| next.add_node(node.clone()))
     }
@@ -183,15 +199,40 @@ impl Cluster {
     ///
     /// [`ConfigurationError::Unknown`], or [`ClusterError::Coordinator`].
     pub fn set_paused(&self, node: &NodeName, paused: bool) -> Result<(), ClusterError> {
-        self.edit(|next| next.set_paused(node, paused))
+        self.edit(|next| next.set_paused(node, paused, false))
+    }
+
+    /// Pauses a node and has it hand what it owns to nodes that can take it; what nobody can take
+    /// stays. [`Cluster::set_paused`] with `false` ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::Unknown`], or [`ClusterError::Coordinator`].
+    pub fn drain(&self, node: &NodeName) -> Result<(), ClusterError> {
+        self.edit(|next| next.set_paused(node, true, true))
+    }
+
+    /// Takes a node out of the cluster; it must not run.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::StillAlive`] while it runs, [`ConfigurationError::OnlyOwner`] if something
+    /// could not run any more, [`ConfigurationError::Unknown`]. Nothing is changed then.
+    pub fn evict(&self, node: &NodeName) -> Result<(), ClusterError> {
+        if self.status()?.alive(node) {
+            return Err(ClusterError::StillAlive { node: node.clone() });
+        }
+        self.edit(|next| next.evict_node(node))
     }
 
     /// Adds a group, with the resources in it.
     ///
     /// # Errors
     ///
-    /// Any [`ConfigurationError`], a cycle for instance; or [`ClusterError::Coordinator`].
+    /// Any [`ConfigurationError`], a cycle for instance; [`ClusterError::Agent`] if what an agent
+    /// needs is not here; or [`ClusterError::Coordinator`]. Nothing is configured then.
     pub fn add_group(&self, group: GroupConfig) -> Result<(), ClusterError> {
+        group.resources.iter().try_for_each(check_agent)?;
         self.edit(|next| next.add_group(group.clone()))
     }
 
@@ -205,6 +246,7 @@ impl Cluster {
         group: &GroupName,
         resource: ResourceConfig,
     ) -> Result<(), ClusterError> {
+        check_agent(&resource)?;
         self.edit(|next| next.add_resource(group, resource.clone()))
     }
 
@@ -215,6 +257,7 @@ impl Cluster {
     ///
     /// As [`Cluster::add_group`].
     pub fn replace_resource(&self, resource: ResourceConfig) -> Result<(), ClusterError> {
+        check_agent(&resource)?;
         self.edit(|next| next.replace_resource(resource.clone()))
     }
 

@@ -71,13 +71,16 @@ pub struct NodeConfig {
     /// A paused node keeps what it has and takes nothing new.
     #[serde(default)]
     pub paused: bool,
+    /// A drained node is paused and hands what it has to others that can take it.
+    #[serde(default)]
+    pub drained: bool,
 }
 
 impl NodeConfig {
     /// A node that is not paused.
     #[must_use]
     pub fn new(name: NodeName, state_dir: impl Into<PathBuf>) -> Self {
-        Self { name, state_dir: state_dir.into(), paused: false }
+        Self { name, state_dir: state_dir.into(), paused: false, drained: false }
     }
 }
 
@@ -139,6 +142,77 @@ pub enum ResourceKind {
         #[serde(default)]
         env: BTreeMap<String, String>,
     },
+    /// A program that is called for each action, with the action as its last argument: `start`,
+    /// `stop`, `monitor`. It ends with 0 when that is done or so; `monitor` ends with 7 when
+    /// nothing runs.
+    Script {
+        /// The program.
+        program: PathBuf,
+        /// Arguments before the action, with the placeholders of a process.
+        #[serde(default)]
+        args: Vec<String>,
+        /// How long an action may take, in milliseconds; then it is ended.
+        #[serde(default = "agent_timeout_ms")]
+        timeout_ms: u64,
+    },
+    /// An OCF agent, as Debian's `resource-agents` has them.
+    Ocf {
+        /// The folder of its name below `resource.d`, such as `heartbeat`.
+        provider: String,
+        /// The agent, such as `IPaddr2`.
+        agent: String,
+        /// Its parameters, given as `OCF_RESKEY_<name>`, with the placeholders of a process.
+        #[serde(default)]
+        parameters: BTreeMap<String, String>,
+        /// Where agents lie; usually `/usr/lib/ocf`.
+        #[serde(default = "ocf_root")]
+        root: PathBuf,
+        /// How long an action may take, in milliseconds; then it is ended.
+        #[serde(default = "agent_timeout_ms")]
+        timeout_ms: u64,
+    },
+}
+
+/// How long an action of an agent may take, unless configured: 20 s, as is usual for agents.
+fn agent_timeout_ms() -> u64 {
+    20_000
+}
+
+fn ocf_root() -> PathBuf {
+    PathBuf::from("/usr/lib/ocf")
+}
+
+impl ResourceKind {
+    /// A script with the usual timeout.
+    #[must_use]
+    pub fn script(program: impl Into<PathBuf>, args: &[&str]) -> Self {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Self::Script { program: program.into(), args, timeout_ms: agent_timeout_ms() }
+    }
+
+    /// An OCF agent in the usual place with the usual timeout.
+    #[must_use]
+    pub fn ocf(provider: &str, agent: &str, parameters: BTreeMap<String, String>) -> Self {
+        Self::Ocf {
+            provider: provider.to_owned(),
+            agent: agent.to_owned(),
+            parameters,
+            root: ocf_root(),
+            timeout_ms: agent_timeout_ms(),
+        }
+    }
+
+    /// Texts that may hold placeholders.
+    pub(crate) fn templates(&self) -> Vec<&str> {
+        match self {
+            Self::Process { args, env, .. } => {
+                args.iter().chain(env.values()).map(String::as_str).collect()
+            }
+            Self::Script { args, .. } => args.iter().map(String::as_str).collect(),
+            Self::Ocf { parameters, .. } => parameters.values().map(String::as_str).collect(),
+            Self::Folder { .. } | Self::IpAddress { .. } | Self::NetworkName { .. } => Vec::new(),
+        }
+    }
 }
 
 /// One resource.

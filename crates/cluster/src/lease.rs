@@ -2,6 +2,8 @@
 //!
 //! The watching thread never touches the quorum folder, so a folder that hangs cannot hold it up.
 
+mod term;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,7 @@ use rehome_log::Clock;
 
 use crate::configuration::Timing;
 use crate::coordinator::{Coordinator, Heartbeat};
+pub(crate) use term::Term;
 
 /// Something that runs and can be ended at once.
 pub(crate) trait Ends: Send + Sync {
@@ -117,8 +120,7 @@ pub(crate) struct Lease {
 
 #[derive(Default)]
 struct State {
-    until_ms: u64,
-    lost: bool,
+    term: Term,
     ended: bool,
 }
 
@@ -132,44 +134,32 @@ impl Lease {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The end, with what ending by force may take already taken off: a quarter of the lease.
+    /// The end, with what ending by force may take already taken off.
     pub(crate) fn until_ms(&self) -> u64 {
-        self.state().until_ms.saturating_sub(self.timing.lease_ms / 4)
+        self.state().term.end_ms(&self.timing)
     }
 
     fn left_ms(&self) -> u64 {
         self.until_ms().saturating_sub(self.clock.monotonic_ms())
     }
 
-    /// The heartbeat that was begun at `start_ms` is durable.
-    ///
-    /// It renews the lease only if that is known before the lease is over. Otherwise others may
-    /// have taken over already: the node was paused, and the write went on in the system. The
-    /// lease is lost then, and what comes next is another one.
+    /// The heartbeat that was begun at `start_ms` is durable. If that is known too late the gate
+    /// is shut before the lease begins anew.
     fn renewed(&self, start_ms: u64, gate: &Gate) {
-        let lapsed = {
-            let mut state = self.state();
-            let end_ms = state.until_ms.saturating_sub(self.timing.lease_ms / 4);
-            let had = state.until_ms > 0 && !state.lost;
-            let lapsed = had && self.clock.monotonic_ms() >= end_ms;
-            state.lost |= lapsed;
-            lapsed
-        };
-        if lapsed {
+        if self.state().term.ends(self.clock.monotonic_ms(), &self.timing) {
             gate.shut();
         }
-        let mut state = self.state();
-        state.until_ms = state.until_ms.max(start_ms + self.timing.lease_ms);
+        self.state().term.renewed(start_ms, &self.timing);
         self.changed.notify_all();
     }
 
     pub(crate) fn lost(&self) -> bool {
-        self.state().lost
+        self.state().term.lost()
     }
 
     /// The main loop says that it has dealt with the loss.
     pub(crate) fn acknowledge(&self, gate: &Gate) {
-        self.state().lost = false;
+        self.state().term.acknowledge();
         gate.open();
         self.changed.notify_all();
     }
@@ -196,20 +186,16 @@ impl Lease {
         let mut state = self.state();
         while !state.ended {
             let now_ms = self.clock.monotonic_ms();
-            let end_ms = state.until_ms.saturating_sub(self.timing.lease_ms / 4);
-            let never_had = state.until_ms == 0;
-            if !never_had && !state.lost && now_ms >= end_ms {
-                state.lost = true;
+            if state.term.ends(now_ms, &self.timing) {
                 drop(state);
                 gate.shut();
                 wake();
                 state = self.state();
                 continue;
             }
-            let pause_ms = if never_had || state.lost {
-                self.timing.lease_ms
-            } else {
-                end_ms.saturating_sub(now_ms).max(1)
+            let pause_ms = match state.term.idle() {
+                true => self.timing.lease_ms,
+                false => state.term.end_ms(&self.timing).saturating_sub(now_ms).max(1),
             };
             let waited = self.changed.wait_timeout(state, Duration::from_millis(pause_ms));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;

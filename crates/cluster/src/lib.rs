@@ -7,6 +7,7 @@ mod coordinator;
 mod ids;
 mod journal;
 mod lease;
+mod metrics;
 mod names;
 mod node;
 mod observe;
@@ -14,12 +15,11 @@ mod policy;
 mod quorum;
 mod registry;
 mod resources;
-#[cfg(test)]
 mod simulation;
 mod status;
 mod template;
 
-pub use admin::{Cluster, ClusterError, SOFTWARE_KEY, UpdateReport};
+pub use admin::{Cluster, ClusterError, Explanation, SOFTWARE_KEY, UpdateReport};
 pub use configuration::{
     CONFIGURATION_FORMAT, CheckpointConfig, ClusterConfig, Configuration, ConfigurationError,
     GroupConfig, MoveRequest, NodeConfig, ResourceConfig, ResourceKind, RestartAction, Target,
@@ -37,6 +37,8 @@ pub use observe::Observer;
 pub use policy::{Command, Event, Order, Policy, Report};
 pub use quorum::QuorumFolder;
 pub use registry::REGISTRY_DIR;
+pub use resources::AgentError;
+pub use simulation::{Layer, SeedOutcome, Simulation, SimulationError, Trouble};
 pub use status::{
     ClusterStatus, GroupState, GroupView, Liveness, NodeStatus, NodeView, OwnedGroup,
     ResourceState, ResourceStatus,

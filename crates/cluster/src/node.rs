@@ -20,6 +20,7 @@ use crate::coordinator::{Coordinator, CoordinatorError, Heartbeat, Owner};
 use crate::ids::NodeName;
 use crate::journal::Journal;
 use crate::lease::{Gate, Keeper, Lease};
+use crate::metrics::Metrics;
 use crate::quorum::QuorumFolder;
 use crate::quorum::file::lock;
 use crate::registry::REGISTRY_DIR;
@@ -41,6 +42,8 @@ pub struct NodeOptions {
     pub while_stdin: bool,
     /// What process resources run unless they name a program.
     pub program: PathBuf,
+    /// Where metrics are handed out in the text form of Prometheus, if anywhere.
+    pub metrics: Option<std::net::SocketAddr>,
     /// Where the line `ready {json}` goes when the node takes part.
     pub ready_out: Box<dyn Write + Send>,
 }
@@ -82,6 +85,19 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Metrics cannot be handed out there.
+    #[error(
+        "node {name:?} cannot listen for metrics on {at}: {source}; it was not started; choose \
+         another address and port, or none"
+    )]
+    Metrics {
+        /// The node.
+        name: NodeName,
+        /// Where.
+        at: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Something could not be stopped, so the group was not released.
     #[error(
         "node {name:?} ended with resources that would not stop: {resources}; their group was \
@@ -113,6 +129,11 @@ impl Node {
         let configuration = configuration.ok_or_else(missing)?;
         check_configured(name, &configuration)?;
         let only_one = take_node(name, &quorum)?;
+        let metrics = Metrics::default();
+        if let Some(at) = options.metrics {
+            let failed = |source| NodeError::Metrics { name: name.clone(), at, source };
+            metrics.serve(at).map_err(failed)?;
+        }
         let journal = prepare_folders(name, state_dir, &quorum)?;
         let incarnation = format!("{:x}-{:x}", clock.wall_us(), std::process::id());
         let me = Owner { node: name.clone(), incarnation };
@@ -126,6 +147,7 @@ impl Node {
             state_dir: state_dir.clone(),
             program: options.program.clone(),
             journal: Arc::new(journal),
+            metrics,
             lease: lease.clone(),
             gate: gate.clone(),
             messages,

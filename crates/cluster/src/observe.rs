@@ -21,11 +21,22 @@ struct Seen {
     checked_ms: u64,
 }
 
+impl Seen {
+    fn may_act(&self, timing: &Timing) -> bool {
+        let wait_ms = timing.lease_ms.saturating_add(timing.margin_ms);
+        !self.leaving && self.checked_ms < self.moved_ms.saturating_add(wait_ms)
+    }
+}
+
 /// Watches heartbeats. Pure: the caller brings the heartbeats and the time of its own clock.
 ///
 /// A reading has a start and an end. Silence is counted from the *end* of the reading that saw
 /// the counter move to the *start* of the last one that saw it stand still, so that a pause of
 /// the observer at any point makes it wait longer, never shorter.
+///
+/// Between two readings a quarter of the lease apart or more, heartbeats may have come and have
+/// been overwritten: by the next run of the node's program, or by an old one that arrived late.
+/// Silence is counted anew from the end of such a gap.
 #[derive(Debug, Clone, Default)]
 pub struct Observer {
     seen: BTreeMap<Owner, Seen>,
@@ -34,30 +45,51 @@ pub struct Observer {
 
 impl Observer {
     /// Takes note of a reading of a node's heartbeat that began at `start_ms` and was over at
-    /// `end_ms`. A reading that failed is not noted at all.
+    /// `end_ms`, and says whether anything is different after it. A reading that failed is not
+    /// noted at all.
     pub fn observe(
         &mut self,
         start_ms: u64,
         end_ms: u64,
         node: &NodeName,
         heartbeat: Option<&Heartbeat>,
-    ) {
-        for (owner, seen) in &mut self.seen {
-            if owner.node == *node {
-                seen.checked_ms = start_ms;
-            }
+        timing: &Timing,
+    ) -> bool {
+        let Some(heartbeat) = heartbeat else { return self.look(start_ms, end_ms, node, timing) };
+        let same = self
+            .current
+            .get(node)
+            .is_some_and(|(known, pid)| *known == heartbeat.incarnation && *pid == heartbeat.pid);
+        let mut changed = self.look(start_ms, end_ms, node, timing) || !same;
+        if !same {
+            self.current.insert(node.clone(), (heartbeat.incarnation.clone(), heartbeat.pid));
         }
-        let Some(heartbeat) = heartbeat else { return };
         let owner = Owner { node: node.clone(), incarnation: heartbeat.incarnation.clone() };
-        self.current.insert(node.clone(), (heartbeat.incarnation.clone(), heartbeat.pid));
         self.expect(end_ms, &owner);
-        let Some(seen) = self.seen.get_mut(&owner) else { return };
+        let Some(seen) = self.seen.get_mut(&owner) else { return changed };
+        let before = (seen.moved, seen.leaving, seen.may_act(timing));
         if seen.counter.is_some_and(|counter| counter != heartbeat.counter) {
             seen.moved = true;
             seen.moved_ms = end_ms;
         }
         seen.counter = Some(heartbeat.counter);
         seen.leaving = heartbeat.leaving;
+        changed |= before != (seen.moved, seen.leaving, seen.may_act(timing));
+        changed
+    }
+
+    /// Notes for every run of the node's program that it was looked for.
+    fn look(&mut self, start_ms: u64, end_ms: u64, node: &NodeName, timing: &Timing) -> bool {
+        let mut changed = false;
+        for (_, seen) in self.seen.iter_mut().filter(|(owner, _)| owner.node == *node) {
+            let before = seen.may_act(timing);
+            if before && start_ms.saturating_sub(seen.checked_ms) >= timing.lease_ms / 4 {
+                seen.moved_ms = end_ms;
+            }
+            seen.checked_ms = start_ms;
+            changed |= before != seen.may_act(timing);
+        }
+        changed
     }
 
     /// A claim of `owner` was seen for the first time, in a reading that is over at `now_ms`.
@@ -86,9 +118,7 @@ impl Observer {
     /// move within the lease and the margin.
     #[must_use]
     pub fn may_act(&self, owner: &Owner, timing: &Timing) -> bool {
-        let Some(seen) = self.seen.get(owner) else { return true };
-        let wait_ms = timing.lease_ms.saturating_add(timing.margin_ms);
-        !seen.leaving && seen.checked_ms < seen.moved_ms.saturating_add(wait_ms)
+        self.seen.get(owner).is_none_or(|seen| seen.may_act(timing))
     }
 
     /// Whether the node is there; `None` while it is too early to say.
@@ -128,12 +158,18 @@ mod tests {
         Heartbeat { node: node(), incarnation, counter, pid: 9, leaving: false }
     }
 
+    /// Readings of one counter, 100 ms apart.
+    fn still(counter: u64, from_ms: u64, to_ms: u64) -> Vec<(u64, u64, u64)> {
+        let times = (from_ms..to_ms).step_by(100).chain([to_ms]);
+        times.map(|at_ms| (at_ms, at_ms, counter)).collect()
+    }
+
     /// `readings` are (start, end, counter).
     #[track_caller]
     fn check(readings: &[(u64, u64, u64)], expected: Option<Liveness>) {
         let mut observer = Observer::default();
         for &(start_ms, end_ms, counter) in readings {
-            observer.observe(start_ms, end_ms, &node(), Some(&beat("x", counter)));
+            observer.observe(start_ms, end_ms, &node(), Some(&beat("x", counter)), &TIMING);
         }
         assert_eq!(observer.liveness(&node(), &TIMING), expected);
     }
@@ -142,53 +178,81 @@ mod tests {
     fn only_a_counter_that_moves_is_a_sign_of_life() {
         check(&[], Some(Liveness::NeverSeen));
         check(&[(0, 0, 5)], None);
-        check(&[(0, 0, 5), (1_099, 1_099, 5)], None);
-        check(&[(0, 0, 5), (1_100, 1_100, 5)], Some(Liveness::Dead));
-        check(&[(0, 0, 5), (900, 900, 6)], Some(Liveness::Alive));
-        check(&[(0, 0, 5), (900, 900, 6), (2_000, 2_000, 6)], Some(Liveness::Dead));
+        check(&still(5, 0, 1_099), None);
+        check(&still(5, 0, 1_100), Some(Liveness::Dead));
+        check(&[(0, 0, 5), (200, 200, 6)], Some(Liveness::Alive));
+        check(&[&[(0, 0, 5)][..], &still(6, 200, 1_299)].concat(), Some(Liveness::Alive));
+        check(&[&[(0, 0, 5)][..], &still(6, 200, 1_300)].concat(), Some(Liveness::Dead));
     }
 
     #[test]
     fn a_pause_of_the_observer_inside_a_reading_never_makes_a_node_dead() {
-        check(&[(0, 10, 5), (300, 60_000, 5)], None);
-        check(&[(0, 60_000, 5), (60_300, 60_300, 5)], None);
-        check(&[(0, 60_000, 5), (61_100, 61_100, 5)], Some(Liveness::Dead));
+        check(&[(0, 10, 5), (200, 60_000, 5)], None);
+        check(&[(0, 60_000, 5), (60_200, 60_200, 5)], None);
+        check(&[&[(0, 59_900, 5)][..], &still(5, 60_000, 60_999)].concat(), None);
+        check(&[&[(0, 59_900, 5)][..], &still(5, 60_000, 61_000)].concat(), Some(Liveness::Dead));
+    }
+
+    /// Between the readings the counter may have come back to where it was, with an old heartbeat
+    /// that arrived late.
+    #[test]
+    fn silence_is_not_counted_over_a_gap_between_readings() {
+        check(&[(0, 0, 5), (5_000, 5_000, 5)], None);
+        check(&[&[(0, 0, 5)][..], &still(5, 5_000, 6_099)].concat(), None);
+        check(&[&[(0, 0, 5)][..], &still(5, 5_000, 6_100)].concat(), Some(Liveness::Dead));
+    }
+
+    fn observe(observer: &mut Observer, from_ms: u64, to_ms: u64, heartbeat: Option<&Heartbeat>) {
+        for (start_ms, end_ms, _) in still(0, from_ms, to_ms) {
+            observer.observe(start_ms, end_ms, &node(), heartbeat, &TIMING);
+        }
+    }
+
+    fn owner(incarnation: &str) -> Owner {
+        Owner { node: node(), incarnation: incarnation.into() }
     }
 
     #[test]
     fn a_new_run_of_the_program_does_not_keep_the_old_one_alive() {
         let mut observer = Observer::default();
-        observer.observe(0, 0, &node(), Some(&beat("old", 5)));
-        observer.observe(500, 500, &node(), Some(&beat("old", 6)));
-        observer.observe(1_599, 1_599, &node(), Some(&beat("new", 1)));
-        let owner = |incarnation: &str| Owner { node: node(), incarnation: incarnation.into() };
+        observe(&mut observer, 0, 0, Some(&beat("old", 5)));
+        observe(&mut observer, 100, 1_100, Some(&beat("old", 6)));
+        observe(&mut observer, 1_199, 1_199, Some(&beat("new", 1)));
         assert!(observer.may_act(&owner("old"), &TIMING));
-        observer.observe(1_600, 1_600, &node(), Some(&beat("new", 2)));
+        observe(&mut observer, 1_200, 1_200, Some(&beat("new", 2)));
         assert!(!observer.may_act(&owner("old"), &TIMING));
         assert!(observer.may_act(&owner("new"), &TIMING));
+    }
+
+    /// The old run may have beaten until the new one began.
+    #[test]
+    fn an_old_run_is_waited_for_from_the_end_of_a_gap_in_which_the_new_one_began() {
+        let mut observer = Observer::default();
+        observe(&mut observer, 0, 0, Some(&beat("old", 5)));
+        observe(&mut observer, 2_000, 3_099, Some(&beat("new", 1)));
+        assert!(observer.may_act(&owner("old"), &TIMING));
+        observe(&mut observer, 3_100, 3_100, Some(&beat("new", 2)));
+        assert!(!observer.may_act(&owner("old"), &TIMING));
     }
 
     #[test]
     fn a_claim_counts_as_a_sign_of_life_of_a_node_thought_dead() {
         let mut observer = Observer::default();
-        let owner = Owner { node: node(), incarnation: "x".into() };
-        observer.observe(0, 0, &node(), Some(&beat("x", 5)));
-        observer.observe(2_000, 2_000, &node(), Some(&beat("x", 5)));
-        assert!(!observer.may_act(&owner, &TIMING));
-        observer.claimed(9_000, &owner);
-        assert!(observer.may_act(&owner, &TIMING));
-        observer.observe(10_100, 10_100, &node(), Some(&beat("x", 5)));
-        assert!(!observer.may_act(&owner, &TIMING));
+        observe(&mut observer, 0, 2_000, Some(&beat("x", 5)));
+        assert!(!observer.may_act(&owner("x"), &TIMING));
+        observer.claimed(2_050, &owner("x"));
+        assert!(observer.may_act(&owner("x"), &TIMING));
+        observe(&mut observer, 2_100, 3_150, Some(&beat("x", 5)));
+        assert!(!observer.may_act(&owner("x"), &TIMING));
     }
 
     #[test]
     fn an_owner_never_seen_is_waited_for_from_the_moment_it_is_named() {
         let mut observer = Observer::default();
-        let owner = Owner { node: node(), incarnation: "ghost".into() };
-        observer.claimed(5_000, &owner);
-        observer.observe(6_099, 6_099, &node(), None);
-        assert!(observer.may_act(&owner, &TIMING));
-        observer.observe(6_100, 6_100, &node(), None);
-        assert!(!observer.may_act(&owner, &TIMING));
+        observer.claimed(5_000, &owner("ghost"));
+        observe(&mut observer, 5_100, 6_099, None);
+        assert!(observer.may_act(&owner("ghost"), &TIMING));
+        observe(&mut observer, 6_100, 6_100, None);
+        assert!(!observer.may_act(&owner("ghost"), &TIMING));
     }
 }

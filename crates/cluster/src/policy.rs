@@ -4,11 +4,12 @@
 //! here waits, reads a clock or touches a file: time is an argument, orders are the result.
 
 mod group;
+mod members;
 mod resource;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -184,7 +185,20 @@ impl View<'_> {
     }
 }
 
+/// Which groups an event may change something for.
+enum Scope {
+    /// None.
+    Nothing,
+    /// That one.
+    One(GroupName),
+    /// Every one.
+    All,
+}
+
 /// The policy of one run of a node's program.
+///
+/// A step plans the groups that its event is about and those whose time has come: what it costs
+/// does not grow with the groups that have nothing to do.
 #[derive(Debug)]
 pub struct Policy {
     me: Owner,
@@ -194,6 +208,12 @@ pub struct Policy {
     stopping: bool,
     last_run: u64,
     groups: BTreeMap<GroupName, Group>,
+    /// Some group is not configured any more, and something of it is left.
+    leftovers: bool,
+    /// The group of each resource.
+    homes: BTreeMap<ResourceName, GroupName>,
+    /// When each group is to be planned again though nothing happens.
+    agenda: BTreeSet<(u64, GroupName)>,
 }
 
 impl Policy {
@@ -208,6 +228,9 @@ impl Policy {
             stopping: false,
             last_run: 0,
             groups: BTreeMap::new(),
+            leftovers: false,
+            homes: BTreeMap::new(),
+            agenda: BTreeSet::new(),
         }
     }
 
@@ -217,7 +240,7 @@ impl Policy {
     /// give the same commands.
     pub fn step(&mut self, now_ms: u64, event: Event) -> Vec<Command> {
         let mut commands = Vec::new();
-        self.learn(now_ms, event, &mut commands);
+        let scope = self.learn(now_ms, event, &mut commands);
         let Some(configuration) = self.configuration.clone() else { return commands };
         let view = View {
             now_ms,
@@ -227,64 +250,145 @@ impl Policy {
             lease_until_ms: self.lease_until_ms,
             stopping: self.stopping,
         };
-        for (name, group) in &mut self.groups {
-            let config = configuration.group(name);
-            group.plan(&view, name, config, &mut self.last_run, &mut commands);
+        let due = due(&self.agenda, now_ms);
+        let mut plan = |name: &GroupName, group: &mut Group| {
+            let planned_ms = group.due_ms;
+            group.plan(&view, name, &mut self.last_run, &mut commands);
+            if planned_ms != group.due_ms {
+                self.agenda.remove(&(planned_ms, name.clone()));
+                if group.due_ms < u64::MAX {
+                    self.agenda.insert((group.due_ms, name.clone()));
+                }
+            }
+        };
+        match &scope {
+            Scope::All => self.groups.iter_mut().for_each(|(name, group)| plan(name, group)),
+            Scope::One(_) | Scope::Nothing => {
+                let about = match &scope {
+                    Scope::One(name) if !due.contains(name) => Some(name),
+                    _ => None,
+                };
+                for name in about.into_iter().chain(&due) {
+                    if let Some(group) = self.groups.get_mut(name) {
+                        plan(name, group);
+                    }
+                }
+            }
         }
-        self.groups.retain(|name, group| configuration.group(name).is_some() || !group.idle());
+        if self.leftovers || matches!(scope, Scope::All) {
+            self.forget();
+        }
         commands
     }
 
-    fn learn(&mut self, now_ms: u64, event: Event, commands: &mut Vec<Command>) {
-        match event {
-            Event::Configured(configuration) => self.configure(now_ms, configuration),
-            Event::Heartbeat { node, start_ms, heartbeat } => {
-                self.observer.observe(start_ms, now_ms, &node, heartbeat.as_ref());
+    /// Forgets groups that are not configured any more and of which nothing is left.
+    fn forget(&mut self) {
+        let agenda = &mut self.agenda;
+        self.groups.retain(|name, group| {
+            let stays = group.is_configured() || !group.idle();
+            if !stays {
+                agenda.remove(&(group.due_ms, name.clone()));
             }
-            Event::Ownership { group, ownership } => {
-                let Some(known) = self.groups.get_mut(&group) else { return };
+            stays
+        });
+        self.leftovers = self.groups.values().any(|group| !group.is_configured());
+    }
+
+    fn learn(&mut self, now_ms: u64, event: Event, commands: &mut Vec<Command>) -> Scope {
+        match event {
+            Event::Configured(configuration) => {
+                self.configure(now_ms, configuration);
+                return Scope::All;
+            }
+            Event::Heartbeat { node, start_ms, heartbeat } => {
+                let Some(known) = &self.configuration else { return Scope::Nothing };
+                let heartbeat = heartbeat.as_ref();
+                let timing = &known.timing;
+                if self.observer.observe(start_ms, now_ms, &node, heartbeat, timing) {
+                    return Scope::All;
+                }
+            }
+            Event::Ownership { group: name, ownership } => {
+                let Some(group) = self.groups.get_mut(&name) else { return Scope::Nothing };
                 if let Some(claim) = ownership.as_ref().map(|ownership| &ownership.claim)
-                    && known.epoch() < claim.epoch
+                    && group.epoch() < claim.epoch
                 {
                     self.observer.claimed(now_ms, &claim.owner);
                 }
-                known.learn_ownership(now_ms, &group, ownership, commands);
+                if group.learn_ownership(now_ms, &name, ownership, commands) {
+                    return Scope::One(name);
+                }
             }
-            Event::Renewed { until_ms } => self.lease_until_ms = until_ms,
+            Event::Renewed { until_ms } => {
+                let leased = now_ms < self.lease_until_ms;
+                self.lease_until_ms = until_ms;
+                return if leased { Scope::Nothing } else { Scope::All };
+            }
             Event::LeaseLost => {
                 self.lease_until_ms = 0;
                 for (name, group) in &mut self.groups {
                     group.lease_lost(now_ms, name, commands);
                 }
+                return Scope::All;
             }
             Event::Claimed { group: name, attempt, outcome } => {
                 if let Some(group) = self.groups.get_mut(&name) {
                     group.claimed(now_ms, attempt, outcome);
                 }
+                return Scope::One(name);
             }
-            Event::Released { group, epoch, done } => {
-                if let Some(group) = self.groups.get_mut(&group) {
+            Event::Released { group: name, epoch, done } => {
+                if let Some(group) = self.groups.get_mut(&name) {
                     group.released(epoch, done);
                 }
+                return Scope::One(name);
             }
             Event::Resource { resource, run, report } => {
-                for (name, group) in &mut self.groups {
-                    group.report(now_ms, name, &resource, run, &report, commands);
-                }
+                return self.hear(now_ms, &resource, run, &report, commands);
             }
-            Event::Stop => self.stopping = true,
+            Event::Stop => {
+                self.stopping = true;
+                return Scope::All;
+            }
             Event::Tick => {}
         }
+        Scope::Nothing
+    }
+
+    /// Passes a report on to the group that started the resource.
+    fn hear(
+        &mut self,
+        now_ms: u64,
+        resource: &ResourceName,
+        run: u64,
+        report: &Report,
+        commands: &mut Vec<Command>,
+    ) -> Scope {
+        let home = self.homes.get(resource).cloned();
+        if let Some(name) = home
+            && let Some(group) = self.groups.get_mut(&name)
+            && group.report(now_ms, &name, resource, run, report, commands)
+        {
+            return Scope::One(name);
+        }
+        // It was taken out of its group, and perhaps put into another, while it still runs.
+        for (name, group) in self.groups.iter_mut() {
+            if group.report(now_ms, name, resource, run, report, commands) {
+                return Scope::One(name.clone());
+            }
+        }
+        Scope::Nothing
     }
 
     fn configure(&mut self, now_ms: u64, configuration: Arc<Configuration>) {
-        for config in &configuration.groups {
-            let group = self.groups.entry(config.name.clone()).or_default();
-            group.configure(now_ms, config);
+        for group in self.groups.values_mut() {
+            group.forget();
         }
-        for (name, group) in &mut self.groups {
-            if configuration.group(name).is_none() {
-                group.forget();
+        for (at, config) in configuration.groups.iter().enumerate() {
+            let group = self.groups.entry(config.name.clone()).or_default();
+            group.configure(now_ms, at, config);
+            for resource in &config.resources {
+                self.homes.insert(resource.name.clone(), config.name.clone());
             }
         }
         self.configuration = Some(configuration);
@@ -315,4 +419,10 @@ impl Policy {
             .filter_map(|(name, group)| Some((name.clone(), group.status(now_ms)?)))
             .collect()
     }
+}
+
+/// The groups whose time has come.
+fn due(agenda: &BTreeSet<(u64, GroupName)>, now_ms: u64) -> Vec<GroupName> {
+    let due = agenda.iter().take_while(|(due_ms, _)| *due_ms <= now_ms);
+    due.map(|(_, name)| name.clone()).collect()
 }

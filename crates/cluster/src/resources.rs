@@ -1,6 +1,8 @@
 //! Resource kinds that do real things.
 
 mod address;
+mod agent;
+mod call;
 mod folder;
 mod name;
 mod process;
@@ -17,6 +19,8 @@ use crate::lease::Gate;
 use crate::policy::Report;
 use crate::registry::REGISTRY_DIR;
 use crate::template::{Template, TemplateError};
+pub use agent::AgentError;
+pub(crate) use agent::check_agent;
 
 /// What a resource says about itself while no one asks.
 pub(crate) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
@@ -112,7 +116,9 @@ pub(crate) fn placeholder_values(
                 values.entry("name").or_insert_with(|| name.clone());
                 values.entry("names").or_insert_with(|| registry_dir.display().to_string());
             }
-            ResourceKind::Process { .. } => {}
+            ResourceKind::Process { .. }
+            | ResourceKind::Script { .. }
+            | ResourceKind::Ocf { .. } => {}
         }
     }
     values
@@ -143,6 +149,9 @@ pub(crate) fn make(kind: &ResourceKind) -> Box<dyn Resource> {
         }
         ResourceKind::Process { program, args, env } => {
             Box::new(process::Process::new(program.clone(), args, env))
+        }
+        ResourceKind::Script { .. } | ResourceKind::Ocf { .. } => {
+            Box::new(agent::Agent::new(kind.clone()))
         }
     }
 }

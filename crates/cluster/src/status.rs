@@ -98,6 +98,9 @@ pub struct NodeView {
     pub liveness: Liveness,
     /// Whether it takes nothing new.
     pub paused: bool,
+    /// Whether it hands what it has to others.
+    #[serde(default)]
+    pub drained: bool,
     /// Which run of its program wrote the last heartbeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<String>,
@@ -133,6 +136,9 @@ pub struct GroupView {
     pub epoch: u64,
     /// The state of the group as a whole.
     pub state: GroupState,
+    /// Who took it last, or gave it up, and why.
+    #[serde(default)]
+    pub reason: String,
     /// Its resources; a group without an owner shows them offline.
     pub resources: BTreeMap<ResourceName, ResourceStatus>,
 }

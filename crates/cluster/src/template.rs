@@ -85,6 +85,11 @@ impl Template {
         Ok(Self { parts })
     }
 
+    /// Whether it has no placeholders.
+    pub(crate) fn is_literal(&self) -> bool {
+        !self.parts.iter().any(|part| matches!(part, Part::Placeholder(_)))
+    }
+
     pub(crate) fn fill(&self, values: &BTreeMap<&str, String>) -> Result<String, TemplateError> {
         let mut text = String::new();
         for part in &self.parts {

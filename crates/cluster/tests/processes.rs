@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 
 use rehome_cluster::{
     CheckpointKey, Cluster, ClusterConfig, ClusterStatus, GroupConfig, GroupName, KeyContent,
-    NodeConfig, NodeName, ResourceConfig, ResourceKind, ResourceName, ResourceState, Target,
-    resolve,
+    NodeConfig, NodeName, ResourceConfig, ResourceKind, ResourceName, ResourceState, RestartAction,
+    Target, resolve,
 };
 
 const LEASE_MS: u64 = 1_200;
@@ -308,6 +308,107 @@ fn a_store_that_recovers_with_progress_stays_pending_beyond_its_timeout() {
     });
     write(&site.folder().join("go"), "");
     site.wait_online("a");
+}
+
+#[test]
+fn a_store_that_recovers_in_silence_fails_with_the_reason_and_what_needs_it_waits() {
+    let site = Site::new(&["mute"]);
+    let mut store = site.resources(&["mute"]).remove(0);
+    store.pending_timeout_ms = 400;
+    store.restart_action = RestartAction::Stay;
+    site.cluster.replace_resource(store).unwrap();
+    let mut last = site.resources(&[]).remove(1);
+    (last.name, last.depends_on) = (name("last"), vec![name("store")]);
+    site.cluster.add_resource(&mail(), last).unwrap();
+    let _a = site.start("a");
+    let status = site.wait_state("store", ResourceState::Failed);
+    let reason = &status.resource(&name("store")).unwrap().reason;
+    assert!(reason.contains("no sign of progress for"), "{reason}");
+    let last = status.resource(&name("last")).unwrap();
+    assert_eq!(last.state, ResourceState::Offline);
+    assert!(last.reason.contains("store"), "{}", last.reason);
+}
+
+/// The checks are a minute apart: only the death itself can tell.
+#[test]
+fn a_child_that_is_killed_is_served_again_at_once() {
+    let site = Site::new(&[]);
+    let mut store = site.resources(&[]).remove(0);
+    (store.looks_alive_ms, store.is_alive_ms, store.restart_threshold) = (60_000, 60_000, 100);
+    site.cluster.replace_resource(store).unwrap();
+    let _a = site.start("a");
+    let mut times = Vec::new();
+    let pid = |status: &ClusterStatus| {
+        status.resource(&name("store")).unwrap().detail.as_ref().map(|it| it["pid"].to_string())
+    };
+    let mut old = pid(&site.wait_online("a")).unwrap();
+    for _ in 0..5 {
+        signal(&old, "-9");
+        let start = std::time::Instant::now();
+        let status = site.wait("the store to be served again", |status| {
+            status.online(&mail()) && pid(status).is_some_and(|new| new != old)
+        });
+        times.push(start.elapsed().as_millis());
+        old = pid(&status).unwrap();
+    }
+    println!("served again after {times:?} ms");
+    // Later ones are put off by a pause that grows with each failure.
+    let best = times.iter().min().unwrap();
+    assert!(*best <= 350, "{times:?}");
+    site.check_no_violation();
+}
+
+#[test]
+fn a_drained_node_hands_its_group_over_and_a_node_that_runs_cannot_be_evicted() {
+    let site = Site::new(&[]);
+    let (mut a, _b) = (site.start("a"), site.start("b"));
+    site.wait_online("a");
+    site.wait("b to be alive", |status| status.alive(&node("b")));
+    site.cluster.drain(&node("a")).unwrap();
+    site.wait_online("b");
+    let refused = site.cluster.evict(&node("a")).unwrap_err();
+    assert!(refused.to_string().contains("drain it, stop its program"), "{refused}");
+    a.end_input();
+    site.cluster.evict(&node("a")).unwrap();
+    let again = site.cluster.add_node(NodeConfig::new(node("B"), site.dir.path().join("x")));
+    assert!(again.unwrap_err().to_string().contains("configured already"));
+    assert!(!site.dir.path().join("x").exists(), "nothing is half configured");
+}
+
+#[test]
+fn a_script_is_a_resource_and_one_that_is_missing_is_refused() {
+    let site = Site::new(&[]);
+    let flag = site.dir.path().join("flag");
+    let script = site.dir.path().join("script");
+    let text = format!(
+        "#!/bin/sh\ncase $2 in start) echo $1 > {0};; stop) rm -f {0};; \
+         monitor) [ -e {0} ] || exit 7;; esac\n",
+        flag.display()
+    );
+    write(&script, &text);
+    let config = |program: &Path| {
+        let kind = ResourceKind::script(program, &["{node}-{epoch}"]);
+        let mut config = ResourceConfig::new(name("script"), kind).target(Target::Online);
+        config.looks_alive_ms = 50;
+        config
+    };
+    let refused = site.cluster.add_resource(&mail(), config(&script)).unwrap_err();
+    assert!(refused.to_string().contains("it is no program"), "{refused}");
+    assert!(site.cluster.configuration().unwrap().resource(&name("script")).is_none());
+    make_program(&script);
+    site.cluster.add_resource(&mail(), config(&script)).unwrap();
+    let mut a = site.start("a");
+    site.wait_online("a");
+    assert_eq!(lines(&flag), ["a-1"]);
+    std::fs::remove_file(&flag).unwrap();
+    site.wait("the script to be started again", |status| flag.exists() && status.online(&mail()));
+    a.end_input();
+    assert!(!flag.exists());
+}
+
+fn make_program(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod nodes;
 pub mod sample;
 pub mod serve;
+pub mod simulate;
 
 mod amount;
 mod arenas;

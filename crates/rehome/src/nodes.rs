@@ -1,9 +1,18 @@
-//! Cluster nodes from outside: running one, looking at all, moving a group.
+//! Cluster nodes from outside: running one, looking at all, telling them what to do.
 
-use std::fmt::Write as _;
+mod admin;
+mod kind;
+mod table;
+
+use std::net::SocketAddr;
 use std::path::Path;
 
 use rehome_cluster::{Cluster, ClusterStatus, Node, NodeOptions};
+
+pub use admin::{
+    CheckpointOrder, NewCluster, NewResource, NodeOrder, Order, create, explain, join, log, order,
+    watch,
+};
 
 use crate::error::Error;
 use crate::names;
@@ -26,41 +35,8 @@ pub struct ClusterReport {
 pub fn status(quorum: &Path) -> Result<ClusterReport, Error> {
     let cluster = Cluster::open(quorum).map_err(Error::bad_input)?;
     let document = cluster.status().map_err(Error::bad_input)?;
-    let text = table(&document);
+    let text = table::of(&document);
     Ok(ClusterReport { document, text })
-}
-
-/// The table of a cluster's state.
-fn table(status: &ClusterStatus) -> String {
-    let mut text = format!("cluster {} (configuration {})\n", status.name, status.revision);
-    for (name, node) in &status.nodes {
-        let paused = if node.paused { ", paused" } else { "" };
-        // Writing to a String does not fail.
-        writeln!(text, "  node {name:<14} {:?}{paused}", node.liveness).expect("a String");
-    }
-    for (name, group) in &status.groups {
-        let owner = group.owner.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        writeln!(text, "  group {name:<13} {:?} on {owner}, epoch {}", group.state, group.epoch)
-            .expect("a String");
-        for (resource, one) in &group.resources {
-            let state = one.state.to_string();
-            writeln!(text, "    {resource:<17} {state:<16} {}", one.reason).expect("a String");
-        }
-    }
-    text
-}
-
-/// Asks the owner of a group to hand it to another node, and returns at once.
-///
-/// # Errors
-///
-/// [`Error::BadInput`] for an unknown group or node, or a node that cannot run it.
-pub fn move_group(quorum: &Path, group: &str, node: &str) -> Result<String, Error> {
-    let cluster = Cluster::open(quorum).map_err(Error::bad_input)?;
-    let group_name = names::group(group).map_err(Error::bad_input)?;
-    let node_name = names::node(node).map_err(Error::bad_input)?;
-    cluster.move_group(&group_name, &node_name).map_err(Error::bad_input)?;
-    Ok(format!("group {group} was asked to move to {node}; see rehome cluster status"))
 }
 
 /// Runs a node until it is told to stop.
@@ -69,7 +45,13 @@ pub fn move_group(quorum: &Path, group: &str, node: &str) -> Result<String, Erro
 ///
 /// [`Error::BadInput`] if the node is not configured or runs already; [`Error::NeedsHuman`] if
 /// something could not be stopped.
-pub fn run(session: &Session, quorum: &Path, name: &str, while_stdin: bool) -> Result<(), Error> {
+pub fn run(
+    session: &Session,
+    quorum: &Path,
+    name: &str,
+    while_stdin: bool,
+    metrics: Option<SocketAddr>,
+) -> Result<(), Error> {
     let cluster = Cluster::open(quorum).map_err(Error::bad_input)?;
     let node = names::node(name).map_err(Error::bad_input)?;
     let configuration = cluster.configuration().map_err(Error::bad_input)?;
@@ -88,6 +70,7 @@ pub fn run(session: &Session, quorum: &Path, name: &str, while_stdin: bool) -> R
         stop: session.stop_flag(),
         while_stdin,
         program: session.program.clone(),
+        metrics,
         ready_out: Box::new(std::io::stdout()),
     })
     .map_err(Error::needs_human)

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::bench::archive::ArchiveWork;
 use crate::bench::disk;
+use crate::bench::policy::PolicyWork;
 use crate::bench::soak::SoakWork;
 use crate::bench::work::Work;
 
@@ -36,6 +37,8 @@ pub(crate) enum Child {
     Archive(ArchiveWork),
     /// Fills a store and watches it.
     Soak(SoakWork),
+    /// A cluster's policy that loses a node.
+    Policy(PolicyWork),
 }
 
 pub(crate) fn run(child: &Child) -> Result<(), String> {
@@ -50,6 +53,7 @@ pub(crate) fn run(child: &Child) -> Result<(), String> {
         Child::Work(work) => work.run(),
         Child::Archive(work) => work.run(),
         Child::Soak(work) => work.run(),
+        Child::Policy(work) => work.run(),
     }
 }
 

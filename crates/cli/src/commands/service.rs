@@ -1,34 +1,9 @@
-//! The verbs that run processes: cluster nodes and the services of a mail server.
+//! The verb that runs the services of a mail server.
 
+use rehome::Error;
 use rehome::serve::{ServiceKind, ServiceSettings};
-use rehome::{Error, Session};
 
-use super::answer;
-use crate::args::{ClusterCommand, ServeCommand, ServiceArgs};
-use crate::view::View;
-
-pub(crate) fn cluster(
-    command: &ClusterCommand,
-    session: &Session,
-    view: &mut View,
-    json: bool,
-) -> Result<(), Error> {
-    match command {
-        ClusterCommand::Status { quorum } => {
-            let status = rehome::nodes::status(quorum)?;
-            view.end();
-            answer(json, &status.document, &status.text)
-        }
-        ClusterCommand::Move { quorum, group, node } => {
-            let text = rehome::nodes::move_group(quorum, group, node)?;
-            view.end();
-            answer(json, &text, &text)
-        }
-        ClusterCommand::Node { quorum, name, while_stdin } => {
-            rehome::nodes::run(session, quorum, name, *while_stdin)
-        }
-    }
-}
+use crate::args::{ServeCommand, ServiceArgs};
 
 pub(crate) fn serve(command: &ServeCommand) -> Result<(), Error> {
     let (kind, args) = match command {

@@ -46,7 +46,8 @@ impl Cluster {
                 let start_ms = self.clock.monotonic_ms();
                 let heartbeat = self.quorum.heartbeat(&node.name)?;
                 let end_ms = self.clock.monotonic_ms();
-                watch.observer.observe(start_ms, end_ms, &node.name, heartbeat.as_ref());
+                let timing = &configuration.timing;
+                watch.observer.observe(start_ms, end_ms, &node.name, heartbeat.as_ref(), timing);
                 watch.last_ms = end_ms;
             }
             let views: Option<BTreeMap<NodeName, NodeView>> = configuration
@@ -58,6 +59,7 @@ impl Cluster {
                     let view = NodeView {
                         liveness,
                         paused: node.paused,
+                        drained: node.drained,
                         incarnation: run.map(|(incarnation, _)| incarnation.to_owned()),
                         pid: run.map(|(_, pid)| pid),
                     };
@@ -79,6 +81,15 @@ impl Cluster {
     ) -> Result<GroupView, ClusterError> {
         let ownership = self.quorum.ownership(&group.name)?;
         let epoch = ownership.as_ref().map_or(0, |ownership| ownership.claim.epoch);
+        let reason = ownership.as_ref().map_or_else(
+            || "nobody has owned it yet".to_owned(),
+            |owned| match &owned.release {
+                Some(release) => {
+                    format!("{} gave it up: {}", owned.claim.owner.node, release.reason)
+                }
+                None => format!("{} took it: {}", owned.claim.owner.node, owned.claim.reason),
+            },
+        );
         let owner = ownership.filter(|ownership| ownership.release.is_none()).and_then(|owned| {
             let node = nodes.get(&owned.claim.owner.node)?;
             let same = node.incarnation.as_ref() == Some(&owned.claim.owner.incarnation);
@@ -103,7 +114,7 @@ impl Cluster {
             Some(_) => GroupState::of(resources.values().map(|resource| resource.state)),
             None => GroupState::Unowned,
         };
-        Ok(GroupView { owner: owner.map(|owner| owner.node), epoch, state, resources })
+        Ok(GroupView { owner: owner.map(|owner| owner.node), epoch, state, reason, resources })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     CONFIGURATION_FORMAT, CheckpointConfig, ClusterConfig, Configuration, GroupConfig, MoveRequest,
-    NodeConfig, ResourceConfig, ResourceKind, Target, Timing,
+    NodeConfig, ResourceConfig, Target, Timing,
 };
 use crate::ids::{CheckpointKey, GroupName, NodeName, ResourceName};
 use crate::template::{Template, TemplateError};
@@ -16,7 +16,10 @@ pub(crate) const LEASE_MS_MIN: u64 = 100;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigurationError {
     /// The name is taken.
-    #[error("{what} {name:?} is configured already; choose another name or change that one")]
+    #[error(
+        "{what} {name:?} is configured already, and a name stands for one thing in the whole \
+         cluster, so nothing was changed; choose another name or change that one"
+    )]
     Duplicate {
         /// Node, group or resource.
         what: &'static str,
@@ -49,7 +52,7 @@ pub enum ConfigurationError {
     /// Dependencies go in a circle.
     #[error(
         "dependencies of group {group:?} go in a circle through {resource:?}, so none of them \
-         could ever come online; remove one of them"
+         could ever come online and nothing was configured; remove one of them"
     )]
     Cycle {
         /// The group.
@@ -92,6 +95,17 @@ pub enum ConfigurationError {
         node: NodeName,
         /// The group.
         group: GroupName,
+    },
+    /// The node is the only one that can run something.
+    #[error(
+        "node {node:?} cannot be taken out: it is the only possible owner of resource \
+         {resource:?}, which nobody could run then; give the resource other owners, or remove it"
+    )]
+    OnlyOwner {
+        /// The node.
+        node: NodeName,
+        /// The resource.
+        resource: ResourceName,
     },
     /// A placeholder in an argument is not known.
     #[error("resource {resource:?}: {source}")]
@@ -163,13 +177,11 @@ impl Configuration {
         for node in &resource.possible_owners {
             self.known_node(node)?;
         }
-        if let ResourceKind::Process { args, env, .. } = &resource.kind {
-            for text in args.iter().chain(env.values()) {
-                Template::parse(text).map_err(|source| ConfigurationError::BadTemplate {
-                    resource: resource.name.clone(),
-                    source,
-                })?;
-            }
+        for text in resource.kind.templates() {
+            Template::parse(text).map_err(|source| ConfigurationError::BadTemplate {
+                resource: resource.name.clone(),
+                source,
+            })?;
         }
         Ok(())
     }
@@ -209,16 +221,40 @@ impl Configuration {
         self.check()
     }
 
+    /// Pauses a node, or drains it as well; neither ends both.
     pub(crate) fn set_paused(
         &mut self,
         name: &NodeName,
         paused: bool,
+        drained: bool,
     ) -> Result<(), ConfigurationError> {
         self.known_node(name)?;
         for node in self.nodes.iter_mut().filter(|node| node.name == *name) {
-            node.paused = paused;
+            node.paused = paused || drained;
+            node.drained = drained;
         }
         Ok(())
+    }
+
+    /// Takes a node out. What only it could run must be changed first.
+    pub(crate) fn evict_node(&mut self, name: &NodeName) -> Result<(), ConfigurationError> {
+        self.known_node(name)?;
+        let all = self.groups.iter().flat_map(|group| &group.resources);
+        if let Some(bound) = all.clone().find(|one| one.possible_owners == [name.clone()]) {
+            return Err(ConfigurationError::OnlyOwner {
+                node: name.clone(),
+                resource: bound.name.clone(),
+            });
+        }
+        self.nodes.retain(|node| node.name != *name);
+        for group in &mut self.groups {
+            group.preferred_owners.retain(|node| node != name);
+            group.move_request.take_if(|asked| asked.to == *name);
+            for resource in &mut group.resources {
+                resource.possible_owners.retain(|node| node != name);
+            }
+        }
+        self.check()
     }
 
     pub(crate) fn add_group(&mut self, group: GroupConfig) -> Result<(), ConfigurationError> {

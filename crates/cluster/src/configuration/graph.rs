@@ -1,5 +1,7 @@
 //! Dependencies within a group: order, and refusal of cycles.
 
+use std::collections::BTreeMap;
+
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Bfs, Reversed};
@@ -17,10 +19,11 @@ impl<'a> Dependencies<'a> {
         let mut graph = DiGraph::new();
         let indices: Vec<NodeIndex> =
             group.resources.iter().map(|resource| graph.add_node(&resource.name)).collect();
+        let positions: BTreeMap<&ResourceName, usize> =
+            group.resources.iter().enumerate().map(|(at, one)| (&one.name, at)).collect();
         for (position, resource) in group.resources.iter().enumerate() {
             for wanted in &resource.depends_on {
-                let dependency = group.resources.iter().position(|other| other.name == *wanted);
-                let Some(dependency) = dependency else {
+                let Some(&dependency) = positions.get(wanted) else {
                     return Err(ConfigurationError::UnknownDependency {
                         resource: resource.name.clone(),
                         dependency: wanted.clone(),

@@ -15,6 +15,7 @@ use crate::coordinator::{Coordinator, CoordinatorError, Owner};
 use crate::ids::{GroupName, ResourceName};
 use crate::journal::{Journal, LogEntry};
 use crate::lease::{Gate, Lease};
+use crate::metrics::Metrics;
 use crate::policy::{Command, Event, Order, Policy, Report};
 use crate::quorum::QuorumFolder;
 use crate::registry::REGISTRY_DIR;
@@ -46,6 +47,7 @@ pub(super) struct Parts {
     pub(super) state_dir: std::path::PathBuf,
     pub(super) program: std::path::PathBuf,
     pub(super) journal: Arc<Journal>,
+    pub(super) metrics: Metrics,
     pub(super) lease: Arc<Lease>,
     pub(super) gate: Arc<Gate>,
     pub(super) messages: Receiver<Message>,
@@ -405,6 +407,8 @@ impl Shell {
         {
             return;
         }
+        let lease_left_ms = self.parts.lease.until_ms().saturating_sub(now_ms);
+        self.parts.metrics.tell(&status, lease_left_ms);
         // Observers miss a status that cannot be written; the next one says the same and more.
         if self.parts.quorum.publish(&status).is_ok() {
             self.published = Some((now_ms, bare));

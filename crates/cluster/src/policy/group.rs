@@ -1,13 +1,11 @@
 //! One group as one node sees it: whose it is, and what follows.
 
-use std::collections::BTreeMap;
-
-use super::resource::{Around, Resource};
+use super::members::{Members, Place};
 use super::{Command, Order, Report, View};
-use crate::configuration::{GroupConfig, RestartAction, Target};
+use crate::configuration::GroupConfig;
 use crate::coordinator::{Claim, ClaimOutcome, Ownership, Release};
 use crate::ids::{GroupName, NodeName, ResourceName};
-use crate::status::{Liveness, OwnedGroup, ResourceState};
+use crate::status::{Liveness, OwnedGroup};
 
 /// Where this node stands with a group.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,6 +42,11 @@ impl Past {
     fn age_ms(self, now_ms: u64) -> u64 {
         self.age_ms.saturating_add(now_ms.saturating_sub(self.known_ms))
     }
+
+    /// When it will be `period_ms` old.
+    fn ends_ms(self, period_ms: u64) -> u64 {
+        self.known_ms.saturating_add(period_ms.saturating_sub(self.age_ms))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -59,45 +62,59 @@ pub(super) struct Group {
     /// When the group was first seen free under the present epoch.
     free_since_ms: Option<u64>,
     failovers: Vec<Past>,
-    order: Vec<ResourceName>,
-    resources: BTreeMap<ResourceName, Resource>,
+    /// Where in the configuration it is.
+    at: Option<usize>,
+    members: Members,
+    /// When it is to be planned again though nothing happens; `u64::MAX` is never.
+    pub(super) due_ms: u64,
     /// The epoch of a move request that could not be met and was said to be so.
     refused_move: Option<u64>,
 }
 
 impl Group {
-    pub(super) fn configure(&mut self, now_ms: u64, config: &GroupConfig) {
-        // A cycle cannot be configured; with one, nothing would be brought online.
-        self.order = config.online_order().unwrap_or_default();
-        for resource in &config.resources {
-            self.resources
-                .entry(resource.name.clone())
-                .or_insert_with(|| Resource::new(now_ms, resource.request))
-                .configure(resource.request);
-        }
+    pub(super) fn configure(&mut self, now_ms: u64, at: usize, config: &GroupConfig) {
+        self.at = Some(at);
+        self.members.configure(now_ms, config);
     }
 
     /// The group is not configured any more: none of its resources is wanted.
     pub(super) fn forget(&mut self) {
-        self.order.clear();
+        self.at = None;
+        self.members.forget();
     }
 
+    pub(super) fn is_configured(&self) -> bool {
+        self.at.is_some()
+    }
+
+    /// Takes note of what was read; whether anything is different after it.
     pub(super) fn learn_ownership(
         &mut self,
         now_ms: u64,
         name: &GroupName,
         ownership: Option<Ownership>,
         out: &mut Vec<Command>,
-    ) {
-        self.must_read = false;
+    ) -> bool {
+        let waited = std::mem::take(&mut self.must_read);
         if ownership == self.ownership {
-            return;
+            return waited;
         }
-        let Some(read) = ownership else { return };
+        let Some(read) = ownership else { return waited };
+        if read.claim.epoch < self.epoch() {
+            return waited;
+        }
+        self.take_note(now_ms, name, read, out);
+        true
+    }
+
+    fn take_note(
+        &mut self,
+        now_ms: u64,
+        name: &GroupName,
+        read: Ownership,
+        out: &mut Vec<Command>,
+    ) {
         let (epoch, known) = (read.claim.epoch, self.epoch());
-        if epoch < known {
-            return;
-        }
         let ages = read.release.as_ref().map(|release| &release.failover_ages_ms);
         let ages = ages.unwrap_or(&read.claim.failover_ages_ms);
         self.failovers = ages.iter().map(|&age_ms| Past { known_ms: now_ms, age_ms }).collect();
@@ -141,9 +158,7 @@ impl Group {
         out: &mut Vec<Command>,
     ) {
         self.void_attempt = self.attempts;
-        for (resource, state) in &mut self.resources {
-            state.cut_off(now_ms, name, resource, reason, out);
-        }
+        self.members.cut_off(now_ms, name, reason, out);
         let leaving = Leaving { to: None, reason: reason.to_owned(), superseded };
         self.hold = Hold::Leaving { epoch, leaving };
     }
@@ -166,9 +181,7 @@ impl Group {
     /// The group is this node's: its resources start with a clean record.
     fn take_up(&mut self, now_ms: u64, epoch: u64) {
         self.hold = Hold::Holding { epoch };
-        for resource in self.resources.values_mut() {
-            *resource = Resource::new(now_ms, resource.request());
-        }
+        self.members.renew(now_ms);
     }
 
     pub(super) fn released(&mut self, released: u64, done: bool) {
@@ -189,6 +202,7 @@ impl Group {
         }
     }
 
+    /// Passes a report on; false if it is about no start that this group made.
     pub(super) fn report(
         &mut self,
         now_ms: u64,
@@ -197,20 +211,24 @@ impl Group {
         run: u64,
         report: &Report,
         out: &mut Vec<Command>,
-    ) {
-        if let Some(found) = self.resources.get_mut(resource) {
-            found.report(now_ms, name, resource, run, report, out);
-        }
+    ) -> bool {
+        let Some(found) = self.members.find(resource).filter(|found| found.run() == run) else {
+            return false;
+        };
+        found.report(now_ms, name, resource, report, out);
+        true
     }
 
     pub(super) fn plan(
         &mut self,
         view: &View<'_>,
         name: &GroupName,
-        config: Option<&GroupConfig>,
         last_run: &mut u64,
         out: &mut Vec<Command>,
     ) {
+        let config = self.at.and_then(|at| view.configuration.groups.get(at));
+        let said = out.len();
+        self.due_ms = u64::MAX;
         match &self.hold {
             Hold::None => self.plan_free(view, name, config, out),
             Hold::Claiming { .. } | Hold::Releasing { .. } => {}
@@ -221,13 +239,43 @@ impl Group {
                     out.push(command(name, what, leaving.reason.clone()));
                     self.hold = Hold::Leaving { epoch, leaving };
                 }
-                self.plan_resources(view, name, config, epoch, last_run, out);
+                self.plan_members(view, name, config, epoch, last_run, out);
             }
             Hold::Leaving { epoch, .. } => {
                 let epoch = *epoch;
-                self.plan_resources(view, name, config, epoch, last_run, out);
+                self.plan_members(view, name, config, epoch, last_run, out);
                 self.plan_release(view, name, out);
             }
+        }
+        if out.len() > said {
+            // What was just decided may lead to more.
+            self.due_ms = view.now_ms;
+        }
+    }
+
+    fn plan_members(
+        &mut self,
+        view: &View<'_>,
+        name: &GroupName,
+        config: Option<&GroupConfig>,
+        epoch: u64,
+        last_run: &mut u64,
+        out: &mut Vec<Command>,
+    ) {
+        let leaving_because = match &self.hold {
+            Hold::Leaving { leaving, .. } => Some(leaving.reason.as_str()),
+            _ => None,
+        };
+        let (now_ms, leased) = (view.now_ms, view.leased());
+        let place = Place { now_ms, group: name, epoch, leased, leaving_because };
+        self.due_ms = self.members.plan(&place, config, last_run, out);
+        if let (Hold::Holding { .. }, Some(config)) = (&self.hold, config)
+            && self.members.failed_for_good(config).is_some()
+        {
+            let period_ms = config.failover_period_ms;
+            let ends = self.failovers.iter().map(|past| past.ends_ms(period_ms));
+            let next_ms = ends.filter(|&end_ms| end_ms > now_ms).min();
+            self.due_ms = self.due_ms.min(next_ms.unwrap_or(u64::MAX));
         }
     }
 
@@ -252,7 +300,10 @@ impl Group {
         let Some(rank) = ranked.iter().position(|node| *node == view.me.node) else { return };
         let rank = u64::try_from(rank).unwrap_or(u64::MAX);
         let wait_ms = rank.saturating_mul(view.configuration.timing.lease_ms);
-        if !view.leased() || view.now_ms < free_since_ms.saturating_add(wait_ms) {
+        let due_ms = free_since_ms.saturating_add(wait_ms);
+        if !view.leased() || view.now_ms < due_ms {
+            // Without the lease there is an event when it comes back.
+            self.due_ms = if view.leased() { due_ms } else { u64::MAX };
             return;
         }
         self.claim(view, name, config, reason, out);
@@ -272,6 +323,7 @@ impl Group {
         let epoch = ownership.claim.epoch;
         if ownership.claim.attempt > self.void_attempt {
             self.take_up(view.now_ms, epoch);
+            self.due_ms = view.now_ms;
         } else {
             let reason = "the lease was lost under this epoch and nothing runs here".to_owned();
             let release = self.release_record(view.now_ms, &reason, None);
@@ -362,14 +414,18 @@ impl Group {
         let Some(config) = config else {
             return leaving(None, "the group is not configured any more".to_owned());
         };
-        let other = self.other(view, config);
         if view.stopping {
-            return leaving(other, "the node is stopping".to_owned());
+            return leaving(self.other(view, config), "the node is stopping".to_owned());
         }
         if !view.configuration.may_own(&view.me.node, config)
-            && let Some(other) = other.clone()
+            && let Some(other) = self.other(view, config)
         {
             return leaving(Some(other), "this node is no possible owner any more".to_owned());
+        }
+        if view.configuration.node(&view.me.node).is_some_and(|me| me.drained)
+            && let Some(other) = self.other(view, config)
+        {
+            return leaving(Some(other), "this node is being drained".to_owned());
         }
         let asked = config.move_request.clone().filter(|asked| asked.from_epoch == self.epoch());
         if let Some(asked) = asked.filter(|asked| asked.to != view.me.node) {
@@ -382,8 +438,9 @@ impl Group {
                 out.push(command(name, Order::Note { what: "move refused" }, reason));
             }
         }
-        let (failed, why) = self.failed_for_good(config)?;
-        let other = other?;
+        let (failed, why) = self.members.failed_for_good(config)?;
+        let (failed, why) = (failed.clone(), why.to_owned());
+        let other = self.other(view, config)?;
         if !self.failover_allowed(view.now_ms, config) {
             return None;
         }
@@ -407,91 +464,15 @@ impl Group {
         self.fit(view, config).into_iter().next()
     }
 
-    /// A resource whose failures are used up and which takes its group along.
-    fn failed_for_good(&self, config: &GroupConfig) -> Option<(ResourceName, String)> {
-        config.resources.iter().find_map(|resource| {
-            let state = self.resources.get(&resource.name)?;
-            let moves = resource.restart_action == RestartAction::RestartAndMoveGroup;
-            let failed = state.state == ResourceState::Failed && state.given_up_ms.is_some();
-            (moves && failed).then(|| (resource.name.clone(), state.status(0).reason))
-        })
-    }
-
     fn failover_allowed(&mut self, now_ms: u64, config: &GroupConfig) -> bool {
         self.failovers.retain(|past| past.age_ms(now_ms) < config.failover_period_ms);
         let allowed = usize::try_from(config.failover_threshold).unwrap_or(usize::MAX);
         self.failovers.len() < allowed
     }
 
-    fn plan_resources(
-        &mut self,
-        view: &View<'_>,
-        name: &GroupName,
-        config: Option<&GroupConfig>,
-        epoch: u64,
-        last_run: &mut u64,
-        out: &mut Vec<Command>,
-    ) {
-        let holding = matches!(self.hold, Hold::Holding { .. });
-        let leaving_because = match &self.hold {
-            Hold::Leaving { leaving, .. } => leaving.reason.clone(),
-            _ => String::new(),
-        };
-        let wanted = wanted(config.filter(|_| holding), &self.order);
-        for resource in self.order.clone() {
-            let Some(config) = config.and_then(|group| group.resource(&resource)) else { continue };
-            let online = |name: &&ResourceName| {
-                self.resources.get(*name).is_some_and(|r| r.state == ResourceState::Online)
-            };
-            let missing = config.depends_on.iter().find(|name| !online(name)).cloned();
-            let unwanted_because = match config.target {
-                _ if !holding => &leaving_because,
-                Target::Offline => "it is to be offline",
-                Target::Online => "something that it depends on is to be offline",
-            };
-            let dependents_down = self.dependents_down(&resource, view, name);
-            let around = Around {
-                now_ms: view.now_ms,
-                group: name,
-                name: &resource,
-                config,
-                epoch,
-                wanted: wanted.contains(&resource),
-                unwanted_because,
-                missing: missing.as_ref(),
-                dependents_down,
-                leased: view.leased(),
-            };
-            if let Some(state) = self.resources.get_mut(&resource) {
-                state.plan(&around, last_run, out);
-            }
-        }
-        self.plan_removed(view, name, out);
-    }
-
-    /// Takes resources offline that are not configured any more, and forgets them.
-    fn plan_removed(&mut self, view: &View<'_>, name: &GroupName, out: &mut Vec<Command>) {
-        let order = &self.order;
-        for (resource, state) in &mut self.resources {
-            if !order.contains(resource) {
-                state.remove(view.now_ms, name, resource, out);
-            }
-        }
-        self.resources.retain(|resource, state| order.contains(resource) || !state.down());
-    }
-
-    fn dependents_down(&self, name: &ResourceName, view: &View<'_>, group: &GroupName) -> bool {
-        let Some(group) = view.configuration.group(group) else { return true };
-        group
-            .resources
-            .iter()
-            .filter(|other| other.depends_on.contains(name))
-            .all(|other| self.resources.get(&other.name).is_none_or(Resource::down))
-    }
-
     fn plan_release(&mut self, view: &View<'_>, name: &GroupName, out: &mut Vec<Command>) {
         let Hold::Leaving { epoch, leaving } = &self.hold else { return };
-        if !self.resources.values().all(Resource::down) {
+        if !self.members.down() {
             return;
         }
         let (epoch, leaving) = (*epoch, leaving.clone());
@@ -523,35 +504,21 @@ impl Group {
     }
 
     pub(super) fn idle(&self) -> bool {
-        self.hold == Hold::None && self.resources.values().all(Resource::down)
+        self.hold == Hold::None && self.members.down()
     }
 
     pub(super) fn stuck(&self) -> Vec<ResourceName> {
-        let stuck = self.resources.iter().filter(|(_, resource)| resource.is_stuck());
+        let stuck = self.members.iter().filter(|(_, resource)| resource.is_stuck());
         stuck.map(|(name, _)| name.clone()).collect()
     }
 
     pub(super) fn status(&self, now_ms: u64) -> Option<OwnedGroup> {
         let epoch = self.held_epoch()?;
-        let resources = self.resources.iter();
+        let resources = self.members.iter();
         let resources = resources.map(|(name, state)| (name.clone(), state.status(now_ms)));
         let failovers = u32::try_from(self.failovers.len()).unwrap_or(u32::MAX);
         Some(OwnedGroup { epoch, resources: resources.collect(), failovers })
     }
-}
-
-/// The resources that are to be online: so are all that they depend on.
-fn wanted(config: Option<&GroupConfig>, order: &[ResourceName]) -> Vec<ResourceName> {
-    let mut wanted: Vec<ResourceName> = Vec::new();
-    let Some(config) = config else { return wanted };
-    for name in order {
-        let Some(resource) = config.resource(name) else { continue };
-        let possible = resource.depends_on.iter().all(|needed| wanted.contains(needed));
-        if resource.target == Target::Online && possible {
-            wanted.push(name.clone());
-        }
-    }
-    wanted
 }
 
 fn ages(pasts: &[Past], now_ms: u64) -> Vec<u64> {

@@ -91,6 +91,49 @@ impl Resource {
         self.stuck
     }
 
+    /// The number of its last start.
+    pub(super) fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// When there may be something to do for it though nothing happens; `u64::MAX` is never. What
+    /// is due already waits for something else, which is an event.
+    pub(super) fn due_ms(&self, now_ms: u64, config: &ResourceConfig) -> u64 {
+        let due_ms = match self.state {
+            ResourceState::Offline => u64::MAX,
+            ResourceState::OnlinePending => {
+                self.heard_ms.saturating_add(config.pending_timeout_ms).saturating_add(1)
+            }
+            ResourceState::Online if self.checking => u64::MAX,
+            ResourceState::Online => self.looks_due_ms.min(self.alive_due_ms),
+            ResourceState::OfflinePending => self.stop_due_ms(config).saturating_add(1),
+            ResourceState::Failed => self.retry_due_ms(config),
+        };
+        if due_ms > now_ms { due_ms } else { u64::MAX }
+    }
+
+    /// Until when it is given time to go offline.
+    fn stop_due_ms(&self, config: &ResourceConfig) -> u64 {
+        let grace_ms = config.offline_grace_ms.saturating_add(OFFLINE_EXTRA_MS);
+        self.heard_ms.saturating_add(grace_ms)
+    }
+
+    fn retry_due_ms(&self, config: &ResourceConfig) -> u64 {
+        if !self.gone {
+            self.heard_ms.saturating_add(TERMINATE_AGAIN_MS).saturating_add(1)
+        } else if self.refused {
+            self.since_ms.saturating_add(REFUSED_AGAIN_MS)
+        } else if let Some(since_ms) = self.given_up_ms {
+            since_ms.saturating_add(config.retry_period_ms)
+        } else {
+            self.since_ms.saturating_add(restart_pause_ms(self.failures_ms.len()))
+        }
+    }
+
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     pub(super) fn request(&self) -> u64 {
         self.request
     }
@@ -212,8 +255,8 @@ impl Resource {
     }
 
     fn plan_stopping(&mut self, around: &Around<'_>, out: &mut Vec<Command>) {
-        let waited_ms = around.now_ms.saturating_sub(self.heard_ms);
-        if waited_ms > around.config.offline_grace_ms.saturating_add(OFFLINE_EXTRA_MS) {
+        if around.now_ms > self.stop_due_ms(around.config) {
+            let waited_ms = around.now_ms.saturating_sub(self.heard_ms);
             let why = format!("it did not go offline within {waited_ms} ms");
             self.fail(around.now_ms, around.group, around.name, &why, false, out);
             self.stuck = true;
@@ -262,8 +305,7 @@ impl Resource {
             self.give_up(around, failures, out);
             return;
         }
-        let steps = u64::try_from(failures.saturating_sub(1)).unwrap_or(u64::MAX);
-        if now_ms >= self.since_ms.saturating_add(steps.saturating_mul(RESTART_PAUSE_STEP_MS)) {
+        if now_ms >= self.since_ms.saturating_add(restart_pause_ms(failures)) {
             let reason = format!("restart {failures} of {allowed} after: {}", self.reason);
             self.start(around, last_run, &reason, out);
         }
@@ -337,13 +379,9 @@ impl Resource {
         now_ms: u64,
         group: &GroupName,
         name: &ResourceName,
-        run: u64,
         report: &Report,
         out: &mut Vec<Command>,
     ) {
-        if run != self.run {
-            return;
-        }
         let running = matches!(self.state, ResourceState::OnlinePending | ResourceState::Online);
         match report {
             Report::Online(detail) if self.state == ResourceState::OnlinePending => {
@@ -423,6 +461,12 @@ impl Around<'_> {
     fn command(&self, order: Order, reason: String) -> Command {
         command(self.group, self.name, order, reason)
     }
+}
+
+/// How long after its last failure a resource is restarted.
+fn restart_pause_ms(failures: usize) -> u64 {
+    let steps = u64::try_from(failures.saturating_sub(1)).unwrap_or(u64::MAX);
+    steps.saturating_mul(RESTART_PAUSE_STEP_MS)
 }
 
 fn command(group: &GroupName, name: &ResourceName, order: Order, reason: String) -> Command {

@@ -183,6 +183,17 @@ fn a_failed_dependency_takes_its_dependents_down_and_they_come_back() {
     bench.check(&["offline store", "online directory", "online store"]);
 }
 
+/// What is in between must not wait for what is above it, which would wait for it.
+#[test]
+fn what_fails_at_the_bottom_takes_everything_above_down_and_it_comes_back() {
+    let mut bench = Bench::new(|_| {});
+    bench.check(&UP);
+    bench.fail("disk");
+    bench.pass(200);
+    let expected = ["offline store", "offline directory"];
+    bench.check(&[&expected[..], &UP[1..]].concat());
+}
+
 #[test]
 fn one_resource_is_taken_offline_after_what_depends_on_it_and_brought_back_with_it() {
     let mut bench = Bench::new(|_| {});
@@ -340,9 +351,9 @@ fn a_lost_lease_ends_everything_and_its_epoch_is_never_used_again() {
     bench.check(&UP);
     bench.feed(Event::LeaseLost);
     bench.check(&[
+        "terminate store",
         "terminate directory",
         "terminate disk",
-        "terminate store",
         "release 1 to anybody",
     ]);
     let claim = Claim {
@@ -372,7 +383,7 @@ fn a_later_epoch_of_another_node_ends_everything_at_once_and_nothing_is_released
     };
     let ownership = Some(Ownership { claim, release: None });
     bench.feed(Event::Ownership { group: mail(), ownership });
-    bench.check(&["terminate directory", "terminate disk", "terminate store"]);
+    bench.check(&["terminate store", "terminate directory", "terminate disk"]);
     bench.pass(5_000);
     bench.check(&[]);
     bench.b_alive = false;

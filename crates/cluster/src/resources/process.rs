@@ -2,11 +2,13 @@
 //!
 //! The child says `ready {json}` when it serves and `progress {json}` while it is on its way. It
 //! is told `lease <ms>` at each renewal and `quit` when it is to end, and must end at the end of
-//! its input: so it does not outlive a node that is killed. Its death is an event, not a poll.
+//! its input: so it does not outlive a node that is killed. It is held by a descriptor (pidfd), so
+//! its death is an event and not a poll, a zombie is dead, and no signal meets another process.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,9 +16,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, kill_process_group, pidfd_open};
 use serde_json::Value;
 
+use super::call::wait_for_end;
 use super::{Context, Reporter, Resource, ResourceError, Started};
 use crate::lease::{Ends, Gate};
 use crate::policy::Report;
@@ -35,6 +38,8 @@ pub(super) struct Process {
 /// A child that was started. The leader of its own process group.
 struct Running {
     pid: Pid,
+    /// Stands for this process alone, whatever becomes of its number.
+    held: OwnedFd,
     stdin: Mutex<Option<ChildStdin>>,
     exit: Mutex<Option<String>>,
     exited: Condvar,
@@ -129,7 +134,8 @@ impl Process {
             }
         }
         Err(ResourceError::Failed(format!(
-            "process {} does not end, not even by KILL; it may hang in the kernel",
+            "process {} does not end, not even by KILL: it may hang in the kernel. Its group stays \
+             here; fence this node (switch its power off) to have the group served elsewhere",
             running.pid.as_raw_nonzero()
         )))
     }
@@ -194,7 +200,10 @@ fn adopt(child: &mut Child) -> io::Result<Running> {
         rustix::fs::fcntl_setfl(stdin, flags)?;
     }
     let pid = Pid::from_child(child);
-    Ok(Running { pid, stdin: Mutex::new(stdin), exit: Mutex::new(None), exited: Condvar::new() })
+    // The child is not reaped before its thread does so: the number is still its own.
+    let held = pidfd_open(pid, PidfdFlags::empty())?;
+    let (stdin, exit, exited) = (Mutex::new(stdin), Mutex::new(None), Condvar::new());
+    Ok(Running { pid, held, stdin, exit, exited })
 }
 
 fn stderr_file(state_dir: &Path, resource: &str) -> io::Result<fs::File> {
@@ -221,13 +230,7 @@ fn read_lines(stdout: ChildStdout, reporter: &Reporter) {
 /// The leader is looked at before it is reaped: until then its number cannot be given to another
 /// process, so the group can still be signalled.
 fn reap(mut child: Child, running: &Running, reporter: &Reporter) {
-    loop {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        match waitid(WaitId::Pid(running.pid), options) {
-            Err(error) if error == rustix::io::Errno::INTR => {}
-            _ => break,
-        }
-    }
+    wait_for_end(WaitId::PidFd(running.held.as_fd()));
     let how = {
         let mut exit = running.exit();
         let _ = kill_process_group(running.pid, Signal::KILL);

@@ -42,6 +42,7 @@ fn node(quorum: &str, name: &str, state: &str) -> i32 {
         stop: Arc::new(AtomicBool::new(false)),
         while_stdin: true,
         program: std::env::current_exe().expect("a running program has a path"),
+        metrics: None,
         ready_out: Box::new(std::io::stdout()),
     };
     match Node::run(options) {
@@ -54,8 +55,9 @@ fn node(quorum: &str, name: &str, state: &str) -> i32 {
 }
 
 /// Holds a lock while it runs, writes down when it starts and ends, and does what `rest` says:
-/// `slow` waits for the file `go` and reports progress meanwhile; `deaf` ignores `quit` and the
-/// end of input; `marker FILE` removes FILE and writes `recovered` if it was there.
+/// `slow` waits for the file `go` and reports progress meanwhile; `mute` says nothing for ever;
+/// `deaf` ignores `quit` and the end of input; `marker FILE` removes FILE and writes `recovered`
+/// if it was there.
 fn child(folder: &Path, name: &str, who: &str, rest: &[&str]) -> i32 {
     let lock = File::create(folder.join(format!("{name}.lock"))).expect("the folder is there");
     if lock.try_lock().is_err() {
@@ -75,6 +77,9 @@ fn child(folder: &Path, name: &str, who: &str, rest: &[&str]) -> i32 {
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
+    }
+    if rest.contains(&"mute") {
+        std::thread::park();
     }
     note(folder, "events", &format!("{name} up {who}"));
     say(&format!("ready {{\"pid\":{}}}", std::process::id()));

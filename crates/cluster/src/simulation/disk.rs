@@ -1,0 +1,136 @@
+//! The shared disk with the store on it: a lock, an epoch, and a log in parts named by epoch.
+
+use std::collections::BTreeMap;
+
+use super::Layer;
+
+/// A store process, counted over the whole run.
+pub(super) type ProcessId = u64;
+
+/// One write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Write {
+    pub(super) epoch: u64,
+    number: u64,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    writes: Vec<u64>,
+    /// How much of it the next owner read; what lands later lands where nobody reads.
+    sealed: Option<usize>,
+}
+
+/// The disk.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    without: Option<Layer>,
+    epoch: u64,
+    /// Who has the lock, and when it comes free though nobody gives it up.
+    lock: Option<(ProcessId, u64)>,
+    parts: BTreeMap<u64, Part>,
+    /// Writes on their way: when they land.
+    on_the_way: Vec<(u64, Write)>,
+    acknowledged: Vec<Write>,
+    last_number: u64,
+    openings: u64,
+}
+
+impl Disk {
+    pub(super) fn new(without: Option<Layer>) -> Self {
+        Self { without, ..Self::default() }
+    }
+
+    /// What lands by now has landed.
+    pub(super) fn step(&mut self, now_ms: u64) {
+        let parts = &mut self.parts;
+        self.on_the_way.retain(|&(at_ms, write)| {
+            if at_ms <= now_ms {
+                parts.entry(write.epoch).or_default().writes.push(write.number);
+            }
+            at_ms > now_ms
+        });
+        if self.lock.is_some_and(|(_, free_ms)| free_ms <= now_ms) {
+            self.lock = None;
+        }
+    }
+
+    /// Takes the lock; whether the caller has it now.
+    pub(super) fn lock(&mut self, process: ProcessId) -> bool {
+        if self.without == Some(Layer::Lock) {
+            return true;
+        }
+        let (holder, _) = *self.lock.get_or_insert((process, u64::MAX));
+        holder == process
+    }
+
+    /// The lock of a process comes free at `at_ms`: it ended, or the server gives it up.
+    pub(super) fn free_lock(&mut self, process: ProcessId, at_ms: u64) {
+        if let Some((holder, free_ms)) = &mut self.lock
+            && *holder == process
+        {
+            *free_ms = at_ms.min(*free_ms);
+        }
+    }
+
+    /// The epoch that an opening with `token` takes: a higher one than the newest.
+    pub(super) fn next_epoch(&mut self, token: u64) -> u64 {
+        self.openings += 1;
+        match self.without {
+            // One log for all: the number only tells the openings apart.
+            Some(Layer::Seal) => self.openings,
+            _ => token.max(self.epoch + 1),
+        }
+    }
+
+    pub(super) fn write_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// Whether `epoch` is still the newest, as a process finds that reads it again.
+    pub(super) fn verify(&self, epoch: u64) -> bool {
+        self.without == Some(Layer::Seal) || self.epoch == epoch
+    }
+
+    /// Reads what earlier owners wrote, and begins a part of its own.
+    pub(super) fn seal(&mut self, epoch: u64) {
+        for (&older, part) in &mut self.parts {
+            if older < epoch {
+                part.sealed.get_or_insert(part.writes.len());
+            }
+        }
+        // Two owners with one epoch would overwrite each other.
+        self.parts.insert(epoch, Part::default());
+    }
+
+    /// Sends a write that lands at `at_ms`.
+    pub(super) fn append(&mut self, at_ms: u64, epoch: u64) -> Write {
+        self.last_number += 1;
+        let write = Write { epoch, number: self.last_number };
+        self.on_the_way.push((at_ms, write));
+        write
+    }
+
+    pub(super) fn landed(&self, write: Write) -> bool {
+        !self.on_the_way.iter().any(|&(_, other)| other == write)
+    }
+
+    /// The writer says that the write is durable.
+    pub(super) fn acknowledge(&mut self, write: Write) {
+        self.acknowledged.push(write);
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.len() as u64
+    }
+
+    /// Writes that were acknowledged and that no reader of the log finds.
+    pub(super) fn lost(&self) -> Vec<Write> {
+        let found = |write: &&Write| {
+            let Some(part) = self.parts.get(&write.epoch) else { return false };
+            let read = part.sealed.unwrap_or(part.writes.len());
+            part.writes[..read].contains(&write.number)
+        };
+        self.acknowledged.iter().filter(|write| !found(write)).copied().collect()
+    }
+}
