@@ -1,6 +1,7 @@
 //! Sending a store into an archive set: outlines first, then every content once. A backup of
 //! changes takes both from what the store knows to have changed; nothing else is looked at.
 
+mod catalog;
 mod upon;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use rehome_log::{Clock, Lsn};
 use rehome_site::Directory;
 use rehome_store::{
     ContentId, Frame, IncomingMailbox, MailboxId, MailboxName, MailboxState, Modseq, MoveSource,
-    TransferError,
+    Offer, TransferError,
 };
 use serde::Serialize;
 
@@ -38,6 +39,8 @@ pub(crate) struct BackupRequest {
     pub(crate) directory: Option<Directory>,
     /// Everything, or what changed; whether later ones may build upon it.
     pub(crate) kind: BackupKind,
+    /// Whether archived log is to follow it: it holds the store's catalog, too.
+    pub(crate) catalog: bool,
     /// Says when the state that the backup shows was the present one.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -121,7 +124,7 @@ pub(crate) fn back_up_into(
         at_home.iter().map(|(name, at)| (name.clone(), upon.since(name, *at))).collect();
     let offer = source.offer(&since).map_err(Error::chain)?;
     let none = vec![false; offer.contents.len()];
-    let mut sending = Sending::new(target, request, upon, offer.lsn, observe);
+    let mut sending = Sending::new(target, request, upon, &offer, observe);
     sending.numbers = at_home.into_iter().map(|(name, at)| (name, at.number)).collect();
     sending.since = since.into_iter().collect();
     let sent = source.send(&offer, &none, &mut |frame| sending.take_rows(frame));
@@ -134,6 +137,10 @@ pub(crate) fn back_up_into(
     sending.total = pairs.map(|((_, extent), _)| u64::from(extent.len)).sum();
     let sent = source.send(&offer, &wanted, &mut |frame| sending.take_contents(frame));
     sending.judge(sent)?;
+    if request.catalog {
+        let sent = source.send_base(&offer, &mut |frame| sending.take_base(frame));
+        sending.judge(sent)?;
+    }
     Ok(BackupReport { left_out, ..sending.finish()? })
 }
 
@@ -168,8 +175,8 @@ struct At {
 }
 
 /// How backups are written: a disk forgets now and then, so parity goes with them into a folder.
-fn options() -> WriterOptions {
-    WriterOptions { parity: true, ..WriterOptions::default() }
+fn options(catalog: bool) -> WriterOptions {
+    WriterOptions { parity: true, catalog, ..WriterOptions::default() }
 }
 
 /// A backup on its way into the set.
@@ -181,6 +188,8 @@ struct Sending<'a, 'o> {
     since: HashMap<MailboxName, Option<Modseq>>,
     cursors: Option<Cursors>,
     lsn: Lsn,
+    /// Where archived log follows.
+    base_lsn: Lsn,
     writer: Option<BackupWriter>,
     /// The mailboxes that hold each content.
     owners: HashMap<ContentId, Vec<u32>>,
@@ -197,7 +206,7 @@ impl<'a, 'o> Sending<'a, 'o> {
         target: Arc<dyn Target>,
         request: &'a BackupRequest,
         upon: Upon,
-        lsn: Lsn,
+        offer: &Offer,
         observe: Observe<'o>,
     ) -> Self {
         Sending {
@@ -207,7 +216,8 @@ impl<'a, 'o> Sending<'a, 'o> {
             numbers: HashMap::new(),
             since: HashMap::new(),
             cursors: None,
-            lsn,
+            lsn: offer.lsn,
+            base_lsn: offer.base_lsn,
             writer: None,
             owners: HashMap::new(),
             outline: OutlineBuilder::default(),
@@ -224,7 +234,7 @@ impl<'a, 'o> Sending<'a, 'o> {
             Frame::Begin(begin) => self.begin(begin.store_id),
             Frame::Mailbox(batch) => self.add_rows(batch),
             Frame::LeftBehind(left) => Err(left_behind(&left)),
-            Frame::Content(_) | Frame::End(_) => Ok(()),
+            Frame::Content(_) | Frame::End(_) | Frame::Base(_) => Ok(()),
         };
         self.keep(taken)
     }
@@ -234,7 +244,7 @@ impl<'a, 'o> Sending<'a, 'o> {
         let taken = match frame {
             Frame::Content(run) => self.add_contents(run.bytes()),
             Frame::LeftBehind(left) => Err(left_behind(&left)),
-            Frame::Begin(_) | Frame::Mailbox(_) | Frame::End(_) => Ok(()),
+            Frame::Begin(_) | Frame::Mailbox(_) | Frame::End(_) | Frame::Base(_) => Ok(()),
         };
         self.keep(taken)
     }
@@ -261,14 +271,14 @@ impl<'a, 'o> Sending<'a, 'o> {
             kind: self.request.kind,
             store_id: StoreId(store_id),
             store_epoch: 0,
-            lsn_begin: self.lsn,
+            lsn_begin: if self.request.catalog { self.base_lsn } else { self.lsn },
             lsn_end: self.lsn,
             wall_us: self.request.clock.wall_us(),
             software: concat!("rehome ", env!("CARGO_PKG_VERSION")).to_owned(),
             account: self.request.account.clone(),
         };
         let target = Arc::clone(&self.target);
-        let (base, options) = (self.upon.reference(), options());
+        let (base, options) = (self.upon.reference(), options(self.request.catalog));
         let writer = BackupWriter::begin_upon(target, header, base, options);
         let writer = self.writer.insert(writer.map_err(Error::chain)?);
         self.cursors.get_or_insert_with(|| Cursors::new(writer.set_id()));

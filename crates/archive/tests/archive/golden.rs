@@ -91,7 +91,8 @@ fn make_chain(version: &str) {
     let mut states = Vec::new();
     for kind in [BackupKind::Full, BackupKind::Differential, BackupKind::Incremental] {
         (0..25).for_each(|_| model.step(&mut random));
-        let options = WriterOptions { parity: true, ..options(1 << 20) };
+        let catalog = kind == BackupKind::Full;
+        let options = WriterOptions { parity: true, catalog, ..options(1 << 20) };
         model.back_up_as(&target, kind, options).unwrap();
         states.push(model.outlines());
     }
@@ -103,6 +104,7 @@ fn make_chain(version: &str) {
     };
     let options = ArchiverOptions { segment_bytes: 300, ..ArchiverOptions::default() };
     let mut archiver = LogArchiver::begin(target, head, options).unwrap();
+    assert_eq!(archiver.archived(), Lsn::new(1, 4096 + 25));
     let (mut previous, mut log) = (archiver.archived(), Vec::new());
     for number in 0..9_u8 {
         let lsn = Lsn::from_u64(previous.to_u64() + 64);

@@ -122,6 +122,10 @@ pub(crate) enum StoreRequest {
     Send {
         lsn: Lsn,
     },
+    SendBase {
+        lsn: Lsn,
+    },
+    KeepLog,
     Receive,
     Shutdown,
 }

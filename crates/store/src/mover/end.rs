@@ -17,6 +17,8 @@ pub(super) const OFFERED_ROWS_MAX: u64 = 250_000;
 pub struct Offer {
     /// The moment.
     pub lsn: Lsn,
+    /// The place in the log after which records follow a base of the moment.
+    pub base_lsn: Lsn,
     /// The mailboxes and the modseq after which their changes are offered.
     pub mailboxes: Vec<(MailboxName, Option<Modseq>)>,
     /// The contents that the changed messages have, each once, by segment and offset.
@@ -91,6 +93,18 @@ pub trait MoveSource: MailboxEnd {
         &mut self,
         offer: &Offer,
         wanted: &[bool],
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError>;
+
+    /// Sends what makes of the last offer a base that archived log can follow: all contents of its
+    /// moment that it does not list, then the catalog's rows.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError::StaleOffer`] if `offer` is not the last one, and what `sink` says.
+    fn send_base(
+        &mut self,
+        offer: &Offer,
         sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
     ) -> Result<(), TransferError>;
 }

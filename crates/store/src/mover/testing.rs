@@ -311,6 +311,15 @@ impl<T: MoveSource> MoveSource for Fused<T> {
         let fuse = self.1.clone();
         self.0.send(offer, wanted, &mut |frame| fuse.pass(|| sink(frame)))
     }
+
+    fn send_base(
+        &mut self,
+        offer: &Offer,
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        let fuse = self.1.clone();
+        self.0.send_base(offer, &mut |frame| fuse.pass(|| sink(frame)))
+    }
 }
 
 impl<T: MoveTarget> MoveTarget for Fused<T> {

@@ -337,6 +337,13 @@ impl MoveSource for Busy {
     ) -> Result<(), TransferError> {
         self.source.send(offer, wanted, sink)
     }
+    fn send_base(
+        &mut self,
+        offer: &Offer,
+        sink: &mut dyn FnMut(crate::Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        self.source.send_base(offer, sink)
+    }
 }
 
 #[track_caller]

@@ -8,8 +8,8 @@ use crate::engine::Request;
 use crate::error::StoreError;
 use crate::keeping::{LogPolicy, LogStatus};
 
-/// An archiver calls [`keep_log_until_archived`](Store::keep_log_until_archived) once and takes a base
-/// ([`Snapshot::write_base`](crate::Snapshot::write_base)). From its LSN on, again and again:
+/// An archiver calls [`keep_log_until_archived`](Store::keep_log_until_archived) once and takes a
+/// base ([`Snapshot::write_base`](crate::Snapshot::write_base)). From its LSN on, again and again:
 /// [`roll_log`](Store::roll_log), [`read_log`](Store::read_log) from where it was to what that
 /// returned, and, when all of it is durable and was read back,
 /// [`archived_until`](Store::archived_until). [`PointRestore`](crate::PointRestore) takes base and

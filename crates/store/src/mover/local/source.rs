@@ -1,5 +1,6 @@
 //! The sending end: offers what has changed and reads it in the order of the disk.
 
+mod base;
 mod lanes;
 mod survey;
 
@@ -87,9 +88,9 @@ impl MoveSource for LocalSource {
         let rows = survey.rows;
         let (contents, parts, lost) = survey.finish(&mailboxes)?;
         let bytes = contents.iter().map(|(_, extent)| u64::from(extent.len)).sum();
-        let lsn = snapshot.lsn();
+        let (lsn, base_lsn) = (snapshot.lsn(), snapshot.base_lsn());
         self.offered = Some(Offered { snapshot, mailboxes, until, parts, lost });
-        Ok(Offer { lsn, mailboxes: since.to_vec(), contents, rows, bytes })
+        Ok(Offer { lsn, base_lsn, mailboxes: since.to_vec(), contents, rows, bytes })
     }
 
     fn send(
@@ -122,6 +123,19 @@ impl MoveSource for LocalSource {
         sending.contents(offer, wanted, &offered.parts)?;
         sending.all_rows()?;
         sink(Frame::End(counts))
+    }
+
+    fn send_base(
+        &mut self,
+        offer: &Offer,
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        let stale = || TransferError::StaleOffer { lsn: offer.lsn };
+        let offered = self.offered.as_ref().ok_or_else(stale)?;
+        if offered.snapshot.lsn() != offer.lsn {
+            return Err(stale());
+        }
+        base::send(&offered.snapshot, self.store.id(), offer, sink)
     }
 }
 
