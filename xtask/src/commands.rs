@@ -123,7 +123,8 @@ pub(crate) fn servers() -> Result<(), String> {
         tell(String::from_utf8_lossy(&said).trim_end());
     }
     torture::run(&torture::Torture::short_migrate())?;
-    torture::run(&torture::Torture::short_failover())
+    torture::run(&torture::Torture::short_failover())?;
+    torture::run(&torture::Torture::short_archive())
 }
 
 pub(crate) fn plan(site: &Path) -> Result<(), String> {

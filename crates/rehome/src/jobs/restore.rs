@@ -302,12 +302,15 @@ pub(super) fn write_files(
     format: ExportFormat,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
-    let scratch = beside(to, "extracting")?;
+    let (scratch, written) = (beside(to, "extracting")?, beside(to, "writing")?);
+    remove_left_over(&written)?;
     lay_down(source, chosen, &scratch, observe)?;
-    let report = super::export(&scratch, to, &[], format, observe);
+    let report = super::export(&scratch, &written, &[], format, observe);
     std::fs::remove_dir_all(&scratch)
         .map_err(|error| Error::needs_human(format!("{}: {error}", scratch.display())))?;
-    report
+    let report = report?;
+    into_place(&written, to)?;
+    Ok(report)
 }
 
 /// A path in the same folder whose name begins with that of `path`.
@@ -338,7 +341,8 @@ pub(super) fn lay_down_by<T>(
     lay: impl FnOnce(&Path) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let marker = beside(store, "marker")?;
-    remove_left_over(store, &marker)?;
+    remove_left_over(&marker)?;
+    remove_left_over(store)?;
     let made = lay(&marker).and_then(|laid| recover(store, &marker).map(|()| laid));
     made.map_err(|error| match std::fs::remove_dir_all(store) {
         Err(left) if left.kind() != ErrorKind::NotFound => Error::needs_human(format!(
@@ -349,16 +353,18 @@ pub(super) fn lay_down_by<T>(
     })
 }
 
-/// Removes what a restore that was killed left of its scratch store.
-fn remove_left_over(store: &Path, marker: &Path) -> Result<(), Error> {
-    let failed = |error| Error::needs_human(format!("{}: {error}", store.display()));
-    for removed in [std::fs::remove_file(marker), std::fs::remove_dir_all(store)] {
-        match removed {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+/// Removes what a restore that was killed left, a file or a folder.
+fn remove_left_over(path: &Path) -> Result<(), Error> {
+    let removed = match path.is_dir() {
+        true => std::fs::remove_dir_all(path),
+        false => std::fs::remove_file(path),
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::needs_human(format!("{}: {error}", path.display())))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Opens a restored store with its marker, which ends the restore.
@@ -371,7 +377,7 @@ fn recover(store: &Path, marker: &Path) -> Result<(), Error> {
     std::fs::remove_file(marker).map_err(failed)
 }
 
-/// Gives a finished store its name, durably.
+/// Gives a finished store or folder of files its name, durably.
 fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
     let attempt = || {
         // On Unix the rename replaces an empty folder, and no other.
@@ -381,7 +387,7 @@ fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
     };
     attempt().map_err(|error| {
         Error::needs_human(format!(
-            "{}: the restored store cannot take this place: {error}; it is whole in {}; rename it",
+            "{}: what was restored cannot take this place: {error}; it is whole in {}; rename it",
             place.display(),
             made.display()
         ))
