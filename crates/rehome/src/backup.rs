@@ -122,7 +122,7 @@ pub(crate) fn back_up_into(
     let upon = Upon::of(&target, request.kind)?;
     let since: Vec<_> =
         at_home.iter().map(|(name, at)| (name.clone(), upon.since(name, *at))).collect();
-    let offer = source.offer(&since).map_err(Error::chain)?;
+    let offer = source.offer_all(&since).map_err(Error::chain)?;
     let none = vec![false; offer.contents.len()];
     let mut sending = Sending::new(target, request, upon, &offer, observe);
     sending.numbers = at_home.into_iter().map(|(name, at)| (name, at.number)).collect();

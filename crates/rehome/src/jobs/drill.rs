@@ -121,7 +121,7 @@ pub(super) fn outlines(store: &Store) -> Result<Vec<MailboxOutline>, Error> {
     let mut source = LocalSource::new(store.clone());
     let mut outlines = Vec::new();
     for name in names {
-        let offer = source.offer(&[(name, None)]).map_err(Error::chain)?;
+        let offer = source.offer_all(&[(name, None)]).map_err(Error::chain)?;
         let none = vec![false; offer.contents.len()];
         let mut builder = OutlineBuilder::default();
         let mut take = |frame| -> Result<(), TransferError> {

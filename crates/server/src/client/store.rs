@@ -345,7 +345,27 @@ impl StoreClient {
     ///
     /// [`ClientError`].
     pub fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, ClientError> {
-        let request = StoreRequest::Offer { since: since.to_vec() };
+        self.offered(since, false)
+    }
+
+    /// The same, with everything, however much that is.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, ClientError> {
+        self.offered(since, true)
+    }
+
+    fn offered(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+        all: bool,
+    ) -> Result<Offer, ClientError> {
+        let request = StoreRequest::Offer { since: since.to_vec(), all };
         let reply = self.0.patiently(OFFER_MAX, |peer| peer.call(&request, &[]))?;
         self.unpacked(&reply.body)
     }

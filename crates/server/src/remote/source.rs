@@ -68,6 +68,13 @@ impl MoveSource for RemoteSource {
         self.client.offer(since).map_err(transfer_error)
     }
 
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError> {
+        self.client.offer_all(since).map_err(transfer_error)
+    }
+
     fn send(
         &mut self,
         offer: &Offer,

@@ -24,8 +24,11 @@ impl StoreSession {
             }
             StoreRequest::Cursor { mailbox } => Reply::of(&self.target().cursor(&mailbox)?),
             StoreRequest::Missing => self.missing(body),
-            StoreRequest::Offer { since } => {
-                let offer = self.source.offer(&since)?;
+            StoreRequest::Offer { since, all } => {
+                let offer = match all {
+                    true => self.source.offer_all(&since)?,
+                    false => self.source.offer(&since)?,
+                };
                 let packed = pack(&offer)?;
                 self.offered = Some(offer);
                 Reply::of(&Value::Null)?.with_body(packed)

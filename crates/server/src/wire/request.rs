@@ -118,6 +118,8 @@ pub(crate) enum StoreRequest {
     Missing,
     Offer {
         since: Vec<(MailboxName, Option<Modseq>)>,
+        #[serde(default)]
+        all: bool,
     },
     Send {
         lsn: Lsn,

@@ -81,6 +81,17 @@ pub trait MoveSource: MailboxEnd {
     /// [`TransferError::NoMailbox`] if one of them is not here.
     fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, TransferError>;
 
+    /// As [`MoveSource::offer`], and everything is in it, however much that is: for a backup, which
+    /// shows one moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`MoveSource::offer`].
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError>;
+
     /// Sends the wanted contents of the last offer in its order, then all its rows.
     ///
     /// `wanted[i]` is about `offer.contents[i]`. An error of `sink` ends the sending and is

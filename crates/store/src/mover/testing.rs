@@ -302,6 +302,13 @@ impl<T: MoveSource> MoveSource for Fused<T> {
         self.1.pass(|| self.0.offer(since))
     }
 
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError> {
+        self.1.pass(|| self.0.offer_all(since))
+    }
+
     fn send(
         &mut self,
         offer: &Offer,

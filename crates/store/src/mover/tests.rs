@@ -329,6 +329,12 @@ impl MoveSource for Busy {
     fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, TransferError> {
         self.source.offer(since)
     }
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError> {
+        self.source.offer_all(since)
+    }
     fn send(
         &mut self,
         offer: &Offer,
