@@ -143,11 +143,14 @@ impl Scene {
         if found != self.good && found != now {
             return Err("the set does not lead to its last good point".to_owned());
         }
+        // What has its place is whole; the rerun gets an empty place again.
         if victim == Victim::Restore && self.root.join("again").exists() {
             self.expect("the restored store", &self.digest("again")?)?;
+            self.remove("again")?;
         }
         if victim == Victim::RestoreToFiles && self.root.join("files").exists() {
             self.expect("the restored files", &self.maildir_digest("files")?)?;
+            self.remove("files")?;
         }
         self.remove("look")
     }
