@@ -124,7 +124,8 @@ pub(crate) fn servers() -> Result<(), String> {
     }
     simulate()?;
     torture::run(&torture::Torture::short_migrate())?;
-    torture::run(&torture::Torture::short_failover())
+    torture::run(&torture::Torture::short_failover())?;
+    torture::run(&torture::Torture::short_archive())
 }
 
 /// Simulated clusters: whole ones, and ones that miss a layer of protection, which must be seen.

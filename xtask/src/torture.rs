@@ -1,5 +1,6 @@
 //! Kills the real program at random moments and looks whether anything is lost.
 
+mod archive;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ pub(crate) enum Torture {
     Failover(FailoverArgs),
     /// Stores on simulated disks that fail at any call; each is opened again and compared.
     Store(store::StoreArgs),
+    /// Backups, the archiving of a log, and restores; each is run again and compared.
+    Archive(archive::ArchiveArgs),
 }
 
 /// The route whose run is killed.
@@ -75,6 +78,11 @@ impl Torture {
     pub(crate) fn short_failover() -> Self {
         Torture::Failover(FailoverArgs { kills: 5, seed: 1 })
     }
+
+    /// The run that continuous integration can afford.
+    pub(crate) fn short_archive() -> Self {
+        Torture::Archive(archive::ArchiveArgs::short())
+    }
 }
 
 /// A share between 0 and 1.
@@ -87,6 +95,7 @@ pub(crate) fn run(torture: &Torture) -> Result<(), String> {
         Torture::Migrate(args) => migrate(args),
         Torture::Failover(args) => failover(args),
         Torture::Store(args) => store::run(args),
+        Torture::Archive(args) => archive::run(args),
     }
 }
 

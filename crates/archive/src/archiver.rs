@@ -10,7 +10,7 @@ use crate::entry::LogEntry;
 use crate::error::ArchiveError;
 use crate::feature::Features;
 use crate::ids::{ContentId, SegmentId, SetId};
-use crate::info::LogInfo;
+use crate::info::{BackupInfo, LogInfo};
 use crate::manifest::FORMAT_VERSION;
 use crate::names::{LOG, segment_name};
 use crate::segment::{self, LogHeader, SegmentHead, Stretch};
@@ -57,9 +57,9 @@ impl LogArchiver {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::NoSet`], [`ArchiveError::NoBase`] if the set has no complete backup: a log
-    /// alone restores nothing; [`ArchiveError::OtherStore`]; [`ArchiveError::Damaged`] if the last
-    /// segment does not read back; the target's errors.
+    /// [`ArchiveError::NoSet`], [`ArchiveError::NoBase`] if the set has neither log nor a backup
+    /// that holds the store's catalog: a log alone restores nothing; [`ArchiveError::OtherStore`];
+    /// [`ArchiveError::Damaged`] if the last segment does not read back; the target's errors.
     pub fn begin(
         target: Arc<dyn Target>,
         header: LogHeader,
@@ -70,15 +70,9 @@ impl LogArchiver {
         let last = set.logs()?.pop();
         let (archived, previous_root) = match last {
             Some(last) => (last.last, Some(whole_root(&target, &last)?)),
-            None => (Lsn::ZERO, None),
+            // Without a log, the newest backup is where a restore would begin to replay one.
+            None => (newest_followed(&set)?, None),
         };
-        let backups = set.list()?;
-        let mut usable = backups.iter().filter(|one| chain(&backups, one.id).is_ok());
-        let newest = usable
-            .next_back()
-            .ok_or_else(|| ArchiveError::NoBase { kind: "log", why: String::new() })?;
-        // Without a log, the newest backup is where a restore would begin to replay one.
-        let archived = if previous_root.is_none() { newest.lsn_end } else { archived };
         let (set_id, stretch) = (set.id(), Stretch::default());
         Ok(LogArchiver { target, set_id, header, options, archived, previous_root, stretch })
     }
@@ -90,17 +84,16 @@ impl LogArchiver {
         self.archived
     }
 
-    /// Leaves the log between [`LogArchiver::archived`] and backup state `lsn` out, because that
-    /// backup bridges it: a new run of segments begins after it.
+    /// Leaves the log between [`LogArchiver::archived`] and `lsn` out, because a backup bridges it
+    /// that log after `lsn` follows: a new run of segments begins there.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::LogGap`] if no complete backup shows this state, or it is not later.
+    /// [`ArchiveError::LogGap`] if there is no such backup, or it is not later.
     pub fn pass_to(&mut self, lsn: Lsn) -> Result<(), ArchiveError> {
         let gap = ArchiveError::LogGap { archived: self.archived, offered: lsn };
         let backups = Set::open(Arc::clone(&self.target))?.list()?;
-        let shows = |id| chain(&backups, id).is_ok();
-        let is_bridged = backups.iter().any(|one| one.lsn_end == lsn && shows(one.id));
+        let is_bridged = backups.iter().any(|one| follows(&backups, one) == Some(lsn));
         if lsn < self.archived || !is_bridged || !self.stretch.entries.is_empty() {
             return Err(gap);
         }
@@ -186,6 +179,18 @@ impl LogArchiver {
         }
         Err(ArchiveError::Busy { file: LOG.to_owned() })
     }
+}
+
+/// Where log follows the newest backup that it can follow.
+fn newest_followed(set: &Set) -> Result<Lsn, ArchiveError> {
+    let backups = set.list()?;
+    let newest = backups.iter().rev().find_map(|one| follows(&backups, one));
+    newest.ok_or_else(|| ArchiveError::NoBase { kind: "log", why: String::new() })
+}
+
+/// Where log follows a backup whose chain holds.
+fn follows(backups: &[BackupInfo], one: &BackupInfo) -> Option<Lsn> {
+    one.log_follows().filter(|_| chain(backups, one.id).is_ok())
 }
 
 /// The root of a segment that is whole.

@@ -18,6 +18,7 @@ use crate::ids::ContentId;
 use crate::kind::RecordKind;
 use crate::locate;
 use crate::manifest::Manifest;
+use crate::names;
 use crate::record::{Record, VolumeFile, damage_in};
 
 /// One backup, or what is left of it, for reading.
@@ -169,6 +170,15 @@ impl Backup {
             [] => Err(ArchiveError::NoStream { name: name.to_owned() }),
             chunks => Ok(StreamReader::new(self, chunks)),
         }
+    }
+
+    /// The store's catalog, if it holds one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backup::stream`].
+    pub fn catalog_rows(&self) -> Result<StreamReader<'_>, ArchiveError> {
+        self.stream(names::CATALOG)
     }
 
     fn stream_chunks(&self, name: &str) -> &[crate::catalog::ChunkEntry] {

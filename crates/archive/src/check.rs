@@ -1,5 +1,6 @@
 //! Checking a backup.
 
+use rehome_log::Lsn;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Damage;
@@ -30,6 +31,20 @@ pub struct LogReport {
     pub bytes: u64,
     /// Every place that is not as it was written.
     pub damage: Vec<Damage>,
+    /// Parts of the log that cannot be replayed: no moment in them or behind them is reached from
+    /// a backup before them.
+    pub lost: Vec<LostLog>,
+}
+
+/// A part of the log that cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostLog {
+    /// The last log record before it.
+    pub after: Lsn,
+    /// Its last log record.
+    pub last: Lsn,
+    /// The next backup that holds the catalog, from which on moments are reached again.
+    pub until_backup: Option<BackupId>,
 }
 
 /// What a check found.

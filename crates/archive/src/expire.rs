@@ -72,12 +72,16 @@ pub fn plan_expire(
             needed.extend(whole.iter().map(|one| one.id));
         }
     }
+    let way_back = way_back(backups, logs, horizon);
     let mut gone = Vec::new();
     for backup in backups.iter().filter(|backup| backup.lsn_end < horizon) {
         let reason = match &backup.state {
             BackupState::Incomplete => "it is not finished, or is being written",
             BackupState::Unreadable { .. } => "its manifest cannot be read",
             BackupState::Complete if needed.contains(&backup.id) => "a newer one builds upon it",
+            BackupState::Complete if way_back == Some(backup.id) => {
+                "archived log that is kept begins after it, and after no later one"
+            }
             BackupState::Complete => {
                 gone.push(expired(backup));
                 continue;
@@ -88,8 +92,7 @@ pub fn plan_expire(
     gone.reverse();
     let went: HashSet<BackupId> = gone.iter().map(|one| one.id).collect();
     let stays = backups.iter().filter(|one| !went.contains(&one.id));
-    let begins = stays.filter_map(|one| Some(one.manifest.as_ref()?.log_required.begin));
-    let log_below = begins.min().unwrap_or(horizon);
+    let log_below = stays.filter_map(BackupInfo::log_follows).min().unwrap_or(horizon);
     let logs = logs.iter().filter(|log| log.last <= log_below).map(|log| log.file.clone());
     Ok(ExpirePlan {
         backups: gone,
@@ -98,6 +101,18 @@ pub fn plan_expire(
         log_below,
         spared,
     })
+}
+
+/// The backup below `horizon` without which archived log beyond it could not be replayed: the
+/// newest that log can follow, unless one at the horizon, or what log follows it, takes its place.
+fn way_back(backups: &[BackupInfo], logs: &[LogInfo], horizon: Lsn) -> Option<BackupId> {
+    let is_kept = |one: &&BackupInfo| one.log_follows().is_some() && one.lsn_end >= horizon;
+    let next = backups.iter().find(is_kept).map(|one| one.lsn_end);
+    let last = backups.iter().rev().find(|one| {
+        one.log_follows().is_some() && one.lsn_end < horizon && one.state == BackupState::Complete
+    })?;
+    let needs = |log: &LogInfo| log.last > horizon && next.is_none_or(|next| log.after < next);
+    (next != Some(horizon) && logs.iter().any(needs)).then_some(last.id)
 }
 
 fn expired(backup: &BackupInfo) -> ExpiredBackup {
@@ -157,6 +172,28 @@ mod tests {
         check(&backups, 1, &[5, 4], &[10]);
         let plan = plan_expire(&backups, &[], 1).unwrap();
         assert_eq!(plan.spared.len(), 3, "{plan:?}");
+    }
+
+    #[test]
+    fn log_that_is_kept_keeps_the_backup_that_it_begins_after() {
+        let without = |mut info: BackupInfo| {
+            info.manifest.as_mut().unwrap().features = crate::feature::Features::default();
+            info
+        };
+        let mut backups = backups();
+        let six = backups.pop().unwrap();
+        backups.push(without(six));
+        let plan = plan_expire(&backups, &[segment(30, 55)], 1).unwrap();
+        let gone: Vec<u8> = plan.backups.iter().map(|one| one.id.0[0]).collect();
+        assert_eq!((gone, plan.log_below.to_u64()), (vec![5, 3, 2, 1], 30), "{plan:?}");
+        assert!(plan.spared[0].contains("archived log"), "{plan:?}");
+        // Log that ends before the oldest backup that is kept leads nowhere.
+        let plan = plan_expire(&backups, &[segment(30, 45)], 1).unwrap();
+        assert_eq!(plan.backups.len(), 5, "{plan:?}");
+        // A later backup that log follows takes over what is kept behind it.
+        backups.push(backup(7, BackupKind::Full, 60, None));
+        let plan = plan_expire(&backups, &[segment(60, 70)], 2).unwrap();
+        assert_eq!((plan.backups.len(), plan.log_below.to_u64()), (5, 60), "{plan:?}");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Features {
 const RO_COMPAT_KNOWN: u64 = 0;
 /// Bit of `compat`: the backup's volumes have parity.
 const PARITY: u8 = 0;
+/// Bit of `compat`: the backup holds the store's catalog, and archived log can follow it.
+const CATALOG: u8 = 1;
 /// The backup holds changes alone.
 const CHAIN: u8 = 0;
 /// Bits of `incompat` known here.
@@ -46,6 +48,18 @@ impl Features {
     /// Whether the volumes have parity.
     pub(crate) fn has_parity(&self) -> bool {
         self.compat.iter().any(|feature| feature.bit == PARITY)
+    }
+
+    /// Adds the feature of backups that archived log can follow.
+    pub(crate) fn with_catalog(mut self) -> Features {
+        let (name, since) = ("catalog".to_owned(), "0.1.0".to_owned());
+        self.compat.push(Feature { bit: CATALOG, name, since });
+        self
+    }
+
+    /// Whether the backup holds the store's catalog.
+    pub(crate) fn has_catalog(&self) -> bool {
+        self.compat.iter().any(|feature| feature.bit == CATALOG)
     }
 
     /// Adds the feature of backups that build upon others.

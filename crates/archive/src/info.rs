@@ -39,6 +39,15 @@ pub struct BackupInfo {
     pub manifest_hash: Option<String>,
 }
 
+impl BackupInfo {
+    /// The place in the log after which records can be replayed upon it; none if it is not
+    /// complete or does not hold the store's catalog.
+    #[must_use]
+    pub fn log_follows(&self) -> Option<Lsn> {
+        self.manifest.as_ref().and_then(Manifest::log_follows)
+    }
+}
+
 /// A log segment in a set, as its file name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogInfo {

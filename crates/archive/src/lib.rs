@@ -66,7 +66,7 @@ mod testing;
 
 pub use archiver::{ArchiverOptions, LogArchiver};
 pub use backup::{Backup, Content, Contents, OutlineParts, Outlines, StreamInfo, StreamReader};
-pub use check::{CheckLevel, CheckReport, LogReport};
+pub use check::{CheckLevel, CheckReport, LogReport, LostLog};
 pub use cursors::{Cursors, MailboxCursor};
 pub use entry::LogEntry;
 pub use error::{ArchiveError, Damage};

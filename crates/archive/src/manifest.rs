@@ -23,7 +23,8 @@ pub struct BackupHeader {
     pub store_id: StoreId,
     /// The store's epoch while it was read.
     pub store_epoch: u64,
-    /// Where replay has to begin.
+    /// Where replay has to begin: the state that the backup shows, or the end of a generation of
+    /// the log after it.
     pub lsn_begin: Lsn,
     /// The state that the backup shows.
     pub lsn_end: Lsn,
@@ -126,6 +127,14 @@ struct Preamble {
 }
 
 impl Manifest {
+    /// The place in the log after which records can be replayed upon this backup; none if it does
+    /// not hold the store's catalog.
+    #[must_use]
+    pub fn log_follows(&self) -> Option<Lsn> {
+        let begin = self.header.lsn_begin.max(self.header.lsn_end);
+        self.features.has_catalog().then_some(begin)
+    }
+
     /// The file's bytes.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, ArchiveError> {
         text::seal_json(self)

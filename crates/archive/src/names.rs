@@ -11,8 +11,12 @@ pub(crate) const BASE: &str = "base";
 pub(crate) const LOG: &str = "log";
 /// Folder of the parity of backups.
 pub(crate) const PARITY: &str = "parity";
+/// Folder of the notes.
+pub(crate) const NOTE: &str = "note";
 /// Folder of the reports of checks.
 pub(crate) const VERIFY: &str = "verify";
+/// The stream with a store's catalog.
+pub(crate) const CATALOG: &str = "catalog";
 /// The last file of a backup.
 pub(crate) const MANIFEST: &str = "MANIFEST";
 /// The name of a backup's folder below [`BASE`].
@@ -40,6 +44,20 @@ pub(crate) fn parse_segment_name(name: &str) -> Option<(Lsn, Lsn, SegmentId)> {
     let lsn = |text| Some(Lsn::from_u64(u64::from_be_bytes(unhex(text)?)));
     let (after, last) = (lsn(after)?, lsn(last)?);
     (after < last).then_some((after, last, id.parse().ok()?))
+}
+
+/// The name of a note below [`NOTE`].
+pub(crate) fn note_name(lsn: Lsn, number: u32, what: &str) -> String {
+    format!("{:016x}-{number:08x}-{what}", lsn.to_u64())
+}
+
+/// What [`note_name`] made `name` of; `None` for other names.
+pub(crate) fn parse_note_name(name: &str) -> Option<(Lsn, u32, &str)> {
+    let mut parts = name.splitn(3, '-');
+    let (lsn, number, what) = (parts.next()?, parts.next()?, parts.next()?);
+    let lsn = Lsn::from_u64(u64::from_be_bytes(unhex(lsn)?));
+    let plain = !what.is_empty() && what.bytes().all(|byte| byte.is_ascii_lowercase());
+    plain.then_some((lsn, u32::from_be_bytes(unhex(number)?), what))
 }
 
 /// The file with the parity of volume `file` in backup folder `folder`.

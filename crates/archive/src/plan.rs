@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::chain::chain;
 use crate::error::ArchiveError;
-use crate::ids::BackupId;
+use crate::ids::{BackupId, SegmentId};
 use crate::info::{BackupInfo, LogInfo};
 use crate::kind::BackupKind;
 
@@ -39,6 +39,8 @@ pub struct BackupStep {
     pub lsn_begin: Lsn,
     /// The state that it shows.
     pub lsn_end: Lsn,
+    /// Whether it holds the store's catalog: then log can be replayed upon it.
+    pub has_catalog: bool,
     /// When it was made, microseconds since 1970.
     pub wall_us: i64,
     /// Bytes of its volumes: at most these are read.
@@ -50,12 +52,23 @@ pub struct BackupStep {
 pub struct LogStep {
     /// Its file, as the target names it.
     pub file: String,
+    /// The segment's id.
+    pub id: SegmentId,
     /// The log record before its first one.
     pub after: Lsn,
     /// Its last log record.
     pub last: Lsn,
     /// Replay ends here at the latest; the segment may go on.
     pub until: Lsn,
+}
+
+impl LogStep {
+    /// The segment as a listing names it.
+    #[must_use]
+    pub fn info(&self) -> LogInfo {
+        let LogStep { file, id, after, last, .. } = self.clone();
+        LogInfo { file, id, after, last }
+    }
 }
 
 /// Log that would be needed and is not in the set.
@@ -79,6 +92,9 @@ pub struct RestorePlan {
     pub logs: Vec<LogStep>,
     /// The state that this reaches; with [`Until::WallUs`] an upper bound.
     pub reaches: Lsn,
+    /// When the last log record of the last segment was written, microseconds since 1970; none if
+    /// nobody looked, or there is none.
+    pub log_wall_us: Option<i64>,
     /// What lacks between `reaches` and what was asked for.
     pub gaps: Vec<Gap>,
     /// Bytes of backups to be read at most.
@@ -93,12 +109,19 @@ impl RestorePlan {
     pub fn is_complete(&self) -> bool {
         self.gaps.is_empty()
     }
+
+    /// Whether it begins with a backup that holds the store's catalog.
+    #[must_use]
+    pub fn has_catalog(&self) -> bool {
+        self.backups.last().is_some_and(|step| step.has_catalog)
+    }
 }
 
 /// Plans a restore.
 ///
 /// `backups` and `logs` are a set's listing, each in ascending order of LSN.
-/// The newest backup at or below the moment is taken whose chain holds; log records follow it.
+/// The newest backup at or below the moment whose catalog log can follow is taken, with the log
+/// after it; where that does not come as far as the newest backup whose chain holds, that one.
 ///
 /// # Errors
 ///
@@ -109,19 +132,53 @@ pub fn plan(
     logs: &[LogInfo],
     until: Until,
 ) -> Result<RestorePlan, ArchiveError> {
+    if let Until::Backup(id) = until {
+        return Ok(of_chain(&chain(backups, id)?, until));
+    }
     let mut passed_over = Vec::new();
-    let chain = match until {
-        Until::Backup(id) => chain(backups, id)?,
-        _ => newest(backups, until, &mut passed_over)?,
+    let shown = of_chain(&newest(backups, until, &mut passed_over)?, until);
+    let replayed = with_log(backups, logs, until).filter(|plan| plan.reaches >= shown.reaches);
+    let plan = replayed.unwrap_or_else(|| {
+        let gaps = beyond(logs, until, shown.reaches);
+        RestorePlan { gaps, ..shown }
+    });
+    Ok(RestorePlan { passed_over, ..plan })
+}
+
+/// The state that a chain shows.
+fn of_chain(chain: &[&BackupInfo], until: Until) -> RestorePlan {
+    let backups = steps(chain);
+    let reaches = backups.last().map_or(Lsn::ZERO, |step| step.lsn_end);
+    let read_bytes = backups.iter().map(|step| step.stored_bytes).sum();
+    let (logs, gaps, passed_over) = (Vec::new(), Vec::new(), Vec::new());
+    let log_wall_us = None;
+    RestorePlan { until, backups, logs, reaches, log_wall_us, gaps, read_bytes, passed_over }
+}
+
+/// The newest backup at or below the moment that holds the catalog, and the log after it.
+fn with_log(backups: &[BackupInfo], logs: &[LogInfo], until: Until) -> Option<RestorePlan> {
+    let at_or_below = backups.iter().rev().filter(|backup| is_at_or_below(backup, until));
+    let (base, chain) = at_or_below
+        .filter_map(|backup| Some((backup.log_follows()?, chain(backups, backup.id).ok()?)))
+        .next()?;
+    let plan = of_chain(&chain, until);
+    let (logs, reached, gaps) = replay(logs, base, until);
+    let reaches = match (logs.is_empty(), until) {
+        (false, _) => reached,
+        (true, Until::Lsn(end)) => plan.reaches.max(base.min(end)),
+        (true, _) => plan.reaches,
     };
-    let steps: Vec<BackupStep> = steps(&chain);
-    let base = steps.last().map_or(Lsn::ZERO, |step| step.lsn_end);
-    let (logs, reaches, gaps) = match until {
-        Until::Backup(_) => (Vec::new(), base, Vec::new()),
-        _ => replay(logs, base, until),
+    Some(RestorePlan { logs, reaches, gaps, ..plan })
+}
+
+/// Log beyond a state that no log can follow.
+fn beyond(logs: &[LogInfo], until: Until, reaches: Lsn) -> Vec<Gap> {
+    let to = match until {
+        Until::Lsn(end) => Some(end),
+        _ => logs.iter().map(|log| log.last).max(),
     };
-    let read_bytes = steps.iter().map(|step| step.stored_bytes).sum();
-    Ok(RestorePlan { until, backups: steps, logs, reaches, gaps, read_bytes, passed_over })
+    let to = to.filter(|to| *to > reaches);
+    to.map(|to| Gap { after: reaches, to: Some(to) }).into_iter().collect()
 }
 
 fn steps(chain: &[&BackupInfo]) -> Vec<BackupStep> {
@@ -135,6 +192,7 @@ fn steps(chain: &[&BackupInfo]) -> Vec<BackupStep> {
             folder: backup.folder.clone(),
             lsn_begin: before.unwrap_or(backup.lsn_end),
             lsn_end: backup.lsn_end,
+            has_catalog: backup.log_follows().is_some(),
             wall_us: manifest.map_or(0, |manifest| manifest.header.wall_us),
             stored_bytes: manifest.map_or(0, |manifest| manifest.totals.stored_bytes),
         });
@@ -149,14 +207,7 @@ fn newest<'a>(
     until: Until,
     passed_over: &mut Vec<String>,
 ) -> Result<Vec<&'a BackupInfo>, ArchiveError> {
-    let is_below = |backup: &&BackupInfo| match until {
-        Until::Lsn(lsn) => backup.lsn_end <= lsn,
-        Until::WallUs(wall_us) => {
-            backup.manifest.as_ref().is_none_or(|manifest| manifest.header.wall_us <= wall_us)
-        }
-        Until::Latest | Until::Backup(_) => true,
-    };
-    for backup in backups.iter().rev().filter(is_below) {
+    for backup in backups.iter().rev().filter(|backup| is_at_or_below(backup, until)) {
         match chain(backups, backup.id) {
             Ok(chain) => return Ok(chain),
             Err(error) => passed_over.push(error.to_string()),
@@ -167,6 +218,17 @@ fn newest<'a>(
         oldest: oldest.map(|backup| (backup.id, backup.lsn_end)),
         reasons: passed_over.join("; "),
     })
+}
+
+/// Whether a backup shows the moment or an earlier one.
+fn is_at_or_below(backup: &BackupInfo, until: Until) -> bool {
+    match until {
+        Until::Lsn(lsn) => backup.lsn_end <= lsn,
+        Until::WallUs(wall_us) => {
+            backup.manifest.as_ref().is_none_or(|manifest| manifest.header.wall_us <= wall_us)
+        }
+        Until::Latest | Until::Backup(_) => true,
+    }
 }
 
 /// The log segments that follow `base` without a gap, as far as is asked for.
@@ -188,8 +250,8 @@ fn replay(logs: &[LogInfo], base: Lsn, until: Until) -> (Vec<LogStep>, Lsn, Vec<
             return (steps, reached, vec![Gap { after: reached, to }]);
         }
         let until = end.map_or(log.last, |end| end.min(log.last));
-        let (file, after, last) = (log.file.clone(), log.after, log.last);
-        steps.push(LogStep { file, after, last, until });
+        let (file, id, after, last) = (log.file.clone(), log.id, log.after, log.last);
+        steps.push(LogStep { file, id, after, last, until });
         reached = until;
     }
     match end {
@@ -201,6 +263,7 @@ fn replay(logs: &[LogInfo], base: Lsn, until: Until) -> (Vec<LogStep>, Lsn, Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feature::Features;
     use crate::testing::{backup, segment};
 
     fn backups() -> Vec<BackupInfo> {
@@ -240,14 +303,15 @@ mod tests {
     fn the_newest_backup_below_the_moment_is_taken_and_log_follows_it() {
         let logs = [segment(10, 25), segment(25, 45), segment(45, 70), segment(70, 90)];
         check(&logs, lsn(10), (vec![1], vec![], 10, vec![]));
-        check(&logs, lsn(20), (vec![1, 2], vec![], 20, vec![]));
-        check(&logs, lsn(28), (vec![1, 2], vec![(10, 25), (25, 28)], 28, vec![]));
-        check(&logs, lsn(59), (vec![1, 2, 3], vec![(25, 45), (45, 59)], 59, vec![]));
+        check(&logs, lsn(20), (vec![1], vec![(10, 20)], 20, vec![]));
+        check(&logs, lsn(28), (vec![1], vec![(10, 25), (25, 28)], 28, vec![]));
+        let to_59 = vec![(10, 25), (25, 45), (45, 59)];
+        check(&logs, lsn(59), (vec![1], to_59, 59, vec![]));
         check(&logs, lsn(75), (vec![4], vec![(45, 70), (70, 75)], 75, vec![]));
         check(&logs, Until::Latest, (vec![4], vec![(45, 70), (70, 90)], 90, vec![]));
         let time = Until::WallUs(35_000_000);
-        let all = vec![(25, 45), (45, 70), (70, 90)];
-        check(&logs, time, (vec![1, 2, 3], all, 90, vec![]));
+        let all = vec![(10, 25), (25, 45), (45, 70), (70, 90)];
+        check(&logs, time, (vec![1], all, 90, vec![]));
         check(&logs, Until::Backup(BackupId([2; 8])), (vec![1, 2], vec![], 20, vec![]));
     }
 
@@ -256,9 +320,37 @@ mod tests {
         check(&[], Until::Latest, (vec![4], vec![], 60, vec![]));
         check(&[], lsn(61), (vec![4], vec![], 60, vec![(60, Some(61))]));
         let logs = [segment(10, 25), segment(35, 50), segment(65, 70)];
-        check(&logs, lsn(40), (vec![1, 2, 3], vec![], 30, vec![(30, Some(35))]));
+        check(&logs, lsn(28), (vec![1], vec![(10, 25)], 25, vec![(25, Some(28))]));
         check(&logs, lsn(33), (vec![1, 2, 3], vec![], 30, vec![(30, Some(33))]));
+        check(&logs, lsn(40), (vec![1, 2, 3], vec![], 30, vec![(30, Some(40))]));
         check(&logs, Until::Latest, (vec![4], vec![], 60, vec![(60, Some(65))]));
+        let time = Until::WallUs(35_000_000);
+        check(&logs, time, (vec![1, 2, 3], vec![], 30, vec![(30, Some(70))]));
+    }
+
+    #[test]
+    fn log_follows_the_end_of_a_generation_and_not_the_state_before_it() {
+        let mut full = backup(1, BackupKind::Full, 10, None);
+        full.manifest.as_mut().unwrap().header.lsn_begin = Lsn::from_u64(12);
+        let check = |logs: &[LogInfo], until, expected| {
+            let plan = plan(std::slice::from_ref(&full), logs, until).unwrap();
+            assert_eq!(outline(&plan), expected);
+        };
+        let logs = [segment(12, 25)];
+        check(&logs, lsn(10), (vec![1], vec![], 10, vec![]));
+        check(&logs, lsn(11), (vec![1], vec![], 11, vec![]));
+        check(&logs, lsn(20), (vec![1], vec![(12, 20)], 20, vec![]));
+        check(&[], Until::Latest, (vec![1], vec![], 10, vec![]));
+    }
+
+    #[test]
+    fn log_follows_no_backup_without_a_catalog() {
+        let mut backups = backups();
+        backups[3].manifest.as_mut().unwrap().features = Features::default();
+        let plan = |until| outline(&plan(&backups, &[segment(50, 90)], until).unwrap());
+        assert_eq!(plan(Until::Latest), (vec![4], vec![], 60, vec![(60, Some(90))]));
+        assert_eq!(plan(lsn(60)), (vec![4], vec![], 60, vec![]));
+        assert_eq!(plan(lsn(70)), (vec![4], vec![], 60, vec![(60, Some(70))]));
     }
 
     #[test]

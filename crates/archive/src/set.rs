@@ -2,6 +2,7 @@
 
 mod chains;
 mod logs;
+mod notes;
 mod repair;
 mod retention;
 

@@ -9,6 +9,7 @@ use crate::kind::BackupKind;
 use crate::manifest::{BackupHeader, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals};
 
 /// A complete backup with id `id` in all bytes that shows LSN `lsn`, made at that many seconds.
+/// Full ones hold the catalog.
 pub(crate) fn backup(id: u8, kind: BackupKind, lsn: u64, base: Option<u8>) -> BackupInfo {
     let lsn_end = Lsn::from_u64(lsn);
     let header = BackupHeader {
@@ -25,7 +26,10 @@ pub(crate) fn backup(id: u8, kind: BackupKind, lsn: u64, base: Option<u8>) -> Ba
         .map(|base| BaseReference { backup_id: BackupId([base; 8]), manifest_hash: hash(base) });
     let manifest = Manifest {
         format: FORMAT_VERSION,
-        features: Features::default(),
+        features: match kind {
+            BackupKind::Full => Features::default().with_catalog(),
+            _ => Features::default(),
+        },
         set_id: SetId([1; 16]),
         backup_id: BackupId([id; 8]),
         base,

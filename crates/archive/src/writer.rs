@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::chain::needs_base;
 use crate::check::{CheckLevel, CheckReport};
-use crate::chunk;
+use crate::chunk::{self, ChunkRecord, ChunkedStream};
 use crate::compress::{Packing, Pool};
 use crate::cursors::{self, Cursors};
 use crate::error::ArchiveError;
@@ -55,6 +55,9 @@ pub struct WriterOptions {
     /// Whether each volume gets parity beside it: one part in sixteen more, from which two lost
     /// runs of 64 KiB in each 2 MiB come back. Of no effect in a pipe and in a bucket.
     pub parity: bool,
+    /// Whether the store's catalog will be in it, with every content that the catalog names:
+    /// archived log can follow such a backup. Only for one that holds everything.
+    pub catalog: bool,
     /// Whether all volumes are read again and checked before the backup counts as complete.
     pub verify: bool,
 }
@@ -66,6 +69,7 @@ impl Default for WriterOptions {
             volume_bytes: 128 << 20,
             threads: 2,
             parity: false,
+            catalog: false,
             verify: true,
         }
     }
@@ -101,6 +105,8 @@ pub struct BackupWriter {
     /// Prefixes of contents that outlines name and that were not handed over.
     expected: HashSet<u64>,
     streams: BTreeSet<String>,
+    /// The catalog on its way.
+    catalog: Option<ChunkedStream>,
     absent: Vec<ContentId>,
     totals: Totals,
     failed: bool,
@@ -140,12 +146,16 @@ impl BackupWriter {
         if needs_base(header.kind) != base.is_some() {
             return Err(misuse("a backup has a base if it holds changes alone, and only then"));
         }
+        if options.catalog && base.is_some() {
+            return Err(misuse("a backup of changes has no catalog: it would not be whole"));
+        }
         let parity = options.parity && target.takes_parity();
         let options = WriterOptions { parity, ..options };
         let set = SetFile::read_or_make(&*target, &header)?;
         let features = Features::default();
         let features = if base.is_some() { features.with_chain() } else { features };
         let features = if options.parity { features.with_parity() } else { features };
+        let features = if options.catalog { features.with_catalog() } else { features };
         let head = VolumeHead {
             format: FORMAT_VERSION,
             features,
@@ -174,6 +184,7 @@ impl BackupWriter {
             outline: None,
             expected: HashSet::new(),
             streams: BTreeSet::new(),
+            catalog: None,
             absent: Vec::new(),
             totals: Totals::default(),
             failed: false,
@@ -276,6 +287,23 @@ impl BackupWriter {
         self.stream(cursors::STREAM, &mut cursors.encode().as_slice()).map(|_| ())
     }
 
+    /// Adds some of the store's catalog, as the options said: with all of it, archived log can
+    /// follow the backup.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Misuse`] if the options did not say so; the target's errors.
+    pub fn catalog(&mut self, rows: &[u8]) -> Result<(), ArchiveError> {
+        if !self.head.features.has_catalog() {
+            return Err(misuse("a catalog comes that the backup's features do not name"));
+        }
+        self.streams.insert(names::CATALOG.to_owned());
+        let mut catalog = self.catalog.take().unwrap_or_else(|| ChunkedStream::new(names::CATALOG));
+        let put = self.guarded(|writer| catalog.push(rows, &mut |record| writer.put_chunk(record)));
+        self.catalog = Some(catalog);
+        put
+    }
+
     /// The set that it is written into.
     #[must_use]
     pub fn set_id(&self) -> SetId {
@@ -315,8 +343,14 @@ impl BackupWriter {
         if self.base.is_some() && !self.streams.contains(cursors::STREAM) {
             return Err(misuse("a backup of changes does not say which mailboxes there are"));
         }
+        if self.head.features.has_catalog() && !self.streams.contains(names::CATALOG) {
+            return Err(misuse("the catalog that was announced did not come"));
+        }
         if !self.expected.is_empty() {
             return Err(ArchiveError::ContentsMissing { count: self.expected.len() as u64 });
+        }
+        if let Some(catalog) = self.catalog.take() {
+            catalog.finish(&mut |record| self.put_chunk(record))?;
         }
         self.flush(false)?;
         self.flush(true)?;
@@ -461,29 +495,24 @@ impl BackupWriter {
 
     fn add_stream(&mut self, name: &str, source: &mut dyn Read) -> Result<u64, ArchiveError> {
         self.streams.insert(name.to_owned());
-        let (mut hasher, mut total, mut chunk) = (blake3::Hasher::new(), 0, 0_u32);
+        let mut stream = ChunkedStream::new(name);
         loop {
             let mut bytes = Vec::new();
             (&mut *source)
                 .take(chunk::CHUNK_SIZE as u64)
                 .read_to_end(&mut bytes)
                 .map_err(ArchiveError::target(name, "read the stream to be kept"))?;
-            let is_end = bytes.is_empty();
-            if is_end {
-                bytes = chunk::encode_end(total, &hasher);
-            } else {
-                hasher.update(&bytes);
-                total += bytes.len() as u64;
+            if bytes.is_empty() {
+                return stream.finish(&mut |record| self.put_chunk(record));
             }
-            let flags = if is_end { FLAG_LAST } else { 0 };
-            let payload = chunk::encode_chunk(name, chunk, &bytes);
-            let note = Note::Chunk { name: name.to_owned(), chunk, last: is_end };
-            self.put(RecordKind::Stream, flags, payload, note)?;
-            if is_end {
-                return Ok(total);
-            }
-            chunk += 1;
+            stream.push(&bytes, &mut |record| self.put_chunk(record))?;
         }
+    }
+
+    fn put_chunk(&mut self, record: ChunkRecord) -> Result<(), ArchiveError> {
+        let ChunkRecord { name, chunk, last, payload } = record;
+        let flags = if last { FLAG_LAST } else { 0 };
+        self.put(RecordKind::Stream, flags, payload, Note::Chunk { name, chunk, last })
     }
 
     fn flush(&mut self, is_shared: bool) -> Result<(), ArchiveError> {

@@ -273,6 +273,9 @@ pub(crate) enum KindArg {
     Incremental,
     /// Everything; later ones do not build upon it.
     Copy,
+    /// The store's log since it was last archived, and first a full one if there is none that the
+    /// log can follow.
+    Log,
 }
 
 #[derive(Debug, Args)]
@@ -328,6 +331,16 @@ pub(crate) enum ArchiveCommand {
         /// First write anew what is damaged and parity brings back.
         #[arg(long)]
         repair: bool,
+    },
+    /// Archive a store's log, so that every moment can be restored. From the first time on the
+    /// store keeps its log until the set has it.
+    Log {
+        /// The store.
+        #[arg(long)]
+        store: PathBuf,
+        /// The archive set; made if it does not exist.
+        #[arg(long)]
+        to: PathBuf,
     },
     /// Lay a backup that comes out of a pipe into a set.
     Unpack {

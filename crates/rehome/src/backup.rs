@@ -1,6 +1,7 @@
 //! Sending a store into an archive set: outlines first, then every content once. A backup of
 //! changes takes both from what the store knows to have changed; nothing else is looked at.
 
+mod catalog;
 mod upon;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use rehome_log::{Clock, Lsn};
 use rehome_site::Directory;
 use rehome_store::{
     ContentId, ContentRun, Frame, IncomingMailbox, MailboxId, MailboxName, MailboxState, Modseq,
-    MoveSource, TransferError,
+    MoveSource, Offer, TransferError,
 };
 use serde::Serialize;
 
@@ -54,6 +55,8 @@ pub(crate) struct BackupRequest {
     pub(crate) directory: Option<Directory>,
     /// How it is made.
     pub(crate) options: BackupOptions,
+    /// Whether archived log is to follow it: it holds the store's catalog, too.
+    pub(crate) catalog: bool,
     /// Says when the state that the backup shows was the present one.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -135,9 +138,9 @@ pub(crate) fn back_up_into(
     let upon = Upon::of(&target, request.options.kind)?;
     let since: Vec<_> =
         at_home.iter().map(|(name, at)| (name.clone(), upon.since(name, *at))).collect();
-    let offer = source.offer(&since).map_err(Error::chain)?;
+    let offer = source.offer_all(&since).map_err(Error::chain)?;
     let none = vec![false; offer.contents.len()];
-    let mut sending = Sending::new(target, request, upon, offer.lsn, observe);
+    let mut sending = Sending::new(target, request, upon, &offer, observe);
     sending.numbers = at_home.into_iter().map(|(name, at)| (name, at.number)).collect();
     sending.since = since.into_iter().collect();
     let sent = source.send(&offer, &none, &mut |frame| sending.take_rows(frame));
@@ -150,6 +153,10 @@ pub(crate) fn back_up_into(
     sending.total = pairs.map(|((_, extent), _)| u64::from(extent.len)).sum();
     let sent = source.send(&offer, &wanted, &mut |frame| sending.take_contents(frame));
     sending.judge(sent)?;
+    if request.catalog {
+        let sent = source.send_base(&offer, &mut |frame| sending.take_base(frame));
+        sending.judge(sent)?;
+    }
     Ok(BackupReport { left_out, ..sending.finish()? })
 }
 
@@ -192,6 +199,8 @@ struct Sending<'a, 'o> {
     since: HashMap<MailboxName, Option<Modseq>>,
     cursors: Option<Cursors>,
     lsn: Lsn,
+    /// Where archived log follows.
+    base_lsn: Lsn,
     writer: Option<BackupWriter>,
     /// The mailboxes that hold each content.
     owners: HashMap<ContentId, Vec<u32>>,
@@ -208,7 +217,7 @@ impl<'a, 'o> Sending<'a, 'o> {
         target: Arc<dyn Target>,
         request: &'a BackupRequest,
         upon: Upon,
-        lsn: Lsn,
+        offer: &Offer,
         observe: Observe<'o>,
     ) -> Self {
         Sending {
@@ -218,7 +227,8 @@ impl<'a, 'o> Sending<'a, 'o> {
             numbers: HashMap::new(),
             since: HashMap::new(),
             cursors: None,
-            lsn,
+            lsn: offer.lsn,
+            base_lsn: offer.base_lsn,
             writer: None,
             owners: HashMap::new(),
             outline: OutlineBuilder::default(),
@@ -235,7 +245,7 @@ impl<'a, 'o> Sending<'a, 'o> {
             Frame::Begin(begin) => self.begin(begin.store_id),
             Frame::Mailbox(batch) => self.add_rows(batch),
             Frame::LeftBehind(left) => Err(left_behind(&left)),
-            Frame::Content(_) | Frame::End(_) => Ok(()),
+            Frame::Content(_) | Frame::End(_) | Frame::Base(_) => Ok(()),
         };
         self.keep(taken)
     }
@@ -245,7 +255,7 @@ impl<'a, 'o> Sending<'a, 'o> {
         let taken = match frame {
             Frame::Content(run) => self.add_contents(&run),
             Frame::LeftBehind(left) => Err(left_behind(&left)),
-            Frame::Begin(_) | Frame::Mailbox(_) | Frame::End(_) => Ok(()),
+            Frame::Begin(_) | Frame::Mailbox(_) | Frame::End(_) | Frame::Base(_) => Ok(()),
         };
         self.keep(taken)
     }
@@ -272,15 +282,15 @@ impl<'a, 'o> Sending<'a, 'o> {
             kind: self.request.options.kind,
             store_id: StoreId(store_id),
             store_epoch: 0,
-            lsn_begin: self.lsn,
+            lsn_begin: if self.request.catalog { self.base_lsn } else { self.lsn },
             lsn_end: self.lsn,
             wall_us: self.request.clock.wall_us(),
             software: concat!("rehome ", env!("CARGO_PKG_VERSION")).to_owned(),
             account: self.request.account.clone(),
         };
         let target = Arc::clone(&self.target);
-        let parity = self.request.options.parity;
-        let options = WriterOptions { parity, ..WriterOptions::default() };
+        let (parity, catalog) = (self.request.options.parity, self.request.catalog);
+        let options = WriterOptions { parity, catalog, ..WriterOptions::default() };
         let base = self.upon.reference();
         let writer = BackupWriter::begin_upon(target, header, base, options);
         let writer = self.writer.insert(writer.map_err(Error::chain)?);

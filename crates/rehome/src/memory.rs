@@ -54,6 +54,11 @@ pub(crate) struct BackupFact {
     pub(crate) lsn: u64,
     /// The server it was made of.
     pub(crate) server: String,
+    /// The folder of the archive set, below that of all sets.
+    pub(crate) set: String,
+    /// Whether it is what the archived log has up to `lsn`, and no backup of its own.
+    #[serde(default)]
+    pub(crate) is_log: bool,
 }
 
 /// The facts with the file they are kept in.

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_archive::{ArchiveError, BackupId, Content, ContentId, MailboxOutline, Set, State};
-use rehome_log::{RealDisk, SystemClock};
+use rehome_archive::{
+    ArchiveError, BackupId, Content, ContentId, MailboxOutline, Set, State, Until,
+};
+use rehome_log::{Lsn, RealDisk, SystemClock};
 use rehome_site::Directory;
 use rehome_store::{OpenOptions, RestoreWriter};
 use serde::Serialize;
@@ -15,6 +17,7 @@ use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::memory::write_durably;
 use crate::outline::rows_of;
+use crate::replay;
 use crate::serve::mark_restored;
 
 /// Opens what a backup of a set shows, with all that it builds upon; of one mailbox if `only`
@@ -64,6 +67,20 @@ impl Chosen {
         };
         let chosen = state.mailboxes().iter().filter(named).cloned().collect();
         Chosen::narrowed(chosen, selection, || mailbox_names(state))
+    }
+
+    /// Chooses from the outlines of all mailboxes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chosen::of`].
+    pub(crate) fn from_all(all: Vec<MailboxOutline>, selection: &Selection) -> Result<Self, Error> {
+        Chosen::of_outlines(all.into_iter().map(|outline| Ok((0, outline))), selection)
+    }
+
+    /// The contents that it names, each once.
+    pub(crate) fn content_ids(&self) -> impl Iterator<Item = ContentId> + '_ {
+        self.contents.keys().copied()
     }
 
     /// Chooses from outlines as they come out of a pipe.
@@ -184,10 +201,33 @@ pub(crate) fn store(
     Ok(format!("{} mailboxes and {} messages laid down", amount.mailboxes, amount.messages))
 }
 
+/// Lays the store of a set down as it was after log record `lsn`; as [`store`].
+///
+/// # Errors
+///
+/// As [`store`].
+pub(crate) fn store_at(
+    set: &Path,
+    lsn: Lsn,
+    target: &Path,
+    marker: &Path,
+    observe: Observe<'_>,
+) -> Result<String, Error> {
+    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
+    let plan = set.plan_restore(Until::Lsn(lsn)).map_err(Error::chain)?;
+    if !plan.is_complete() {
+        let reaches = plan.reaches;
+        let text = format!("the archive leads to {reaches}, not to {lsn}: log is missing");
+        return Err(Error::needs_human(text));
+    }
+    set_aside(target)?;
+    let reached = replay::lay_down(&set, &plan, target, marker, observe)?;
+    let (backups, logs) = (plan.backups.len(), plan.logs.len());
+    Ok(format!("{backups} backup and {logs} segments of the log laid down, up to {reached}"))
+}
+
 /// What a restore reads beside the outlines.
 pub(crate) struct Source<'a> {
-    /// The store that the backup is of.
-    pub(crate) store_id: Option<[u8; 16]>,
     /// Contents, the chosen ones among them. An error says that the backup cannot be trusted.
     pub(crate) contents: Box<dyn Iterator<Item = Result<Content, ArchiveError>> + 'a>,
 }
@@ -195,13 +235,14 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     /// What a state has of the chosen part.
     pub(crate) fn of(state: &'a State, chosen: &Chosen) -> Self {
-        let store_id = state.last().manifest().map(|manifest| manifest.header.store_id.0);
-        let contents = Box::new(state.contents(chosen.contents.keys().copied()));
-        Source { store_id, contents }
+        Source { contents: Box::new(state.contents(chosen.contents.keys().copied())) }
     }
 }
 
 /// Lays the chosen part of what `source` gives down at `target`, which is not there yet.
+///
+/// The store has an identity of its own: its places in the log begin anew, and in the set of the
+/// former store they would come twice.
 pub(crate) fn lay_down(
     source: Source<'_>,
     chosen: Chosen,
@@ -209,11 +250,7 @@ pub(crate) fn lay_down(
     marker: &Path,
     observe: Observe<'_>,
 ) -> Result<(), Error> {
-    let options = OpenOptions {
-        owner: "restore".to_owned(),
-        store_id: source.store_id,
-        ..OpenOptions::default()
-    };
+    let options = OpenOptions { owner: "restore".to_owned(), ..OpenOptions::default() };
     std::fs::create_dir_all(target)
         .map_err(|error| Error::needs_human(format!("{}: {error}", target.display())))?;
     let (disk, clock) = (Arc::new(RealDisk::new(target)), Arc::new(SystemClock));
@@ -275,7 +312,34 @@ pub(crate) fn directory(
     let mut stream = backup.stream(DIRECTORY_STREAM).map_err(Error::chain)?;
     let mut json = Vec::new();
     std::io::Read::read_to_end(&mut stream, &mut json).map_err(Error::needs_human)?;
-    let mut directory: Directory = serde_json::from_slice(&json).map_err(Error::needs_human)?;
+    lay_down_directory(&json, id, target, marker)
+}
+
+/// The same of the directory as it was after log record `lsn`.
+///
+/// # Errors
+///
+/// As [`directory`].
+pub(crate) fn directory_at(
+    set: &Path,
+    lsn: Lsn,
+    target: &Path,
+    marker: &Path,
+) -> Result<String, Error> {
+    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
+    let note = set.note(DIRECTORY_STREAM, lsn).map_err(Error::chain)?;
+    let missing = || Error::needs_human(format!("the archive has no directory of {lsn}"));
+    let (at, json) = note.ok_or_else(missing)?;
+    lay_down_directory(json.as_bytes(), &at.to_string(), target, marker)
+}
+
+fn lay_down_directory(
+    json: &[u8],
+    id: &str,
+    target: &Path,
+    marker: &Path,
+) -> Result<String, Error> {
+    let mut directory: Directory = serde_json::from_slice(json).map_err(Error::needs_human)?;
     // Partners know changes of the old incarnation that the backup may not have.
     directory.begin_incarnation(directory.origin().incarnation + 1);
     set_aside(target)?;

@@ -121,6 +121,7 @@ impl StoreSession {
             R::SetAttribute { mailbox, key, value } => {
                 service.set_attribute(&mailbox, &key, value.as_deref())
             }
+            R::KeepLog => service.keep_log(),
             R::Shutdown => {
                 service.shutdown.raise();
                 Reply::of(&Value::Null)
@@ -139,7 +140,7 @@ impl Session for StoreSession {
     }
 
     fn streams(&self, op: &str) -> bool {
-        matches!(op, "send" | "receive")
+        matches!(op, "send" | "send_base" | "receive")
     }
 
     fn stream(
@@ -150,6 +151,7 @@ impl Session for StoreSession {
     ) -> Result<(), WireError> {
         match parse(request) {
             Ok(StoreRequest::Send { lsn }) => self.send(lsn, &body, connection),
+            Ok(StoreRequest::SendBase { lsn }) => self.send_base(lsn, connection),
             Ok(StoreRequest::Receive) => self.receive(connection),
             Ok(_) => connection.refuse(&Refusal::bad_request("the request has no stream")),
             Err(refusal) => connection.refuse(&refusal),

@@ -1,5 +1,6 @@
 //! A consistent view of the catalog.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rehome_log::Lsn;
@@ -198,8 +199,19 @@ impl Snapshot {
         &self,
         visit: &mut dyn FnMut(ContentRun) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.bodies_but(&HashSet::new(), visit)
+    }
+
+    /// The same without `these`.
+    pub(crate) fn bodies_but(
+        &self,
+        these: &HashSet<ContentId>,
+        visit: &mut dyn FnMut(ContentRun) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let mut runs = Runs::new(&self.segments, visit);
-        self.every_content(&mut |content, extent, _| runs.add(content, extent))?;
+        self.every_content(&mut |content, extent, _| {
+            if these.contains(&content) { Ok(()) } else { runs.add(content, extent) }
+        })?;
         runs.flush()
     }
 

@@ -1,5 +1,7 @@
 //! Backups that build upon others, and what they show together.
 
+use rehome_log::Lsn;
+
 use super::Set;
 use crate::backup::Backup;
 use crate::chain::{base_for, chain};
@@ -10,7 +12,7 @@ use crate::info::{BackupInfo, LogInfo};
 use crate::kind::BackupKind;
 use crate::manifest::BaseReference;
 use crate::names::{LOG, parse_segment_name};
-use crate::plan::{RestorePlan, Until, plan};
+use crate::plan::{Gap, RestorePlan, Until, plan};
 use crate::state::{State, read_cursors};
 
 /// What a new backup of changes builds upon.
@@ -100,12 +102,40 @@ impl Set {
         Ok(logs)
     }
 
-    /// Plans a restore from the names and manifests in the set.
+    /// Plans a restore from the names, manifests and first records of segments in the set. A
+    /// segment that cannot be opened is a gap; for a time, the plan ends with the segment in which
+    /// log records are later.
     ///
     /// # Errors
     ///
     /// As [`plan`], and the target's errors.
     pub fn plan_restore(&self, until: Until) -> Result<RestorePlan, ArchiveError> {
-        plan(&self.list()?, &self.logs()?, until)
+        let mut plan = plan(&self.list()?, &self.logs()?, until)?;
+        let mut reached = plan.backups.last().map_or(Lsn::ZERO, |step| step.lsn_end);
+        for at in 0..plan.logs.len() {
+            let step = plan.logs[at].clone();
+            match self.log(&step.info()) {
+                Ok(segment) => {
+                    reached = step.until;
+                    let head = segment.head();
+                    plan.log_wall_us = Some(head.last_wall_us);
+                    let latest = head.first_wall_us.max(head.last_wall_us);
+                    if matches!(until, Until::WallUs(moment) if latest > moment) {
+                        plan.logs.truncate(at + 1);
+                        (plan.reaches, plan.gaps) = (reached, Vec::new());
+                        return Ok(plan);
+                    }
+                }
+                Err(error @ ArchiveError::Target { .. }) => return Err(error),
+                Err(error) => {
+                    plan.passed_over.push(error.to_string());
+                    plan.logs.truncate(at);
+                    plan.gaps = vec![Gap { after: reached, to: Some(step.until) }];
+                    plan.reaches = reached;
+                    return Ok(plan);
+                }
+            }
+        }
+        Ok(plan)
     }
 }

@@ -1,7 +1,9 @@
 //! The archived log of a set.
 
+use rehome_log::Lsn;
+
 use super::Set;
-use crate::check::{CheckLevel, LogReport};
+use crate::check::{CheckLevel, LogReport, LostLog};
 use crate::error::{ArchiveError, Damage};
 use crate::ids::StoreId;
 use crate::info::LogInfo;
@@ -32,7 +34,7 @@ impl Set {
     }
 
     /// Checks every log segment, and that each follows the one before it where it says so. Damage
-    /// is no error: it is in the report.
+    /// is no error: it is in the report, with the parts of the log that it costs.
     ///
     /// # Errors
     ///
@@ -43,25 +45,43 @@ impl Set {
         observe: &mut dyn FnMut(Progress),
     ) -> Result<LogReport, ArchiveError> {
         let mut report = LogReport::default();
+        let mut lost = Vec::new();
         let mut before: Option<(LogInfo, String)> = None;
+        let deep = level == CheckLevel::Deep;
         for info in self.logs()? {
-            let deep = level == CheckLevel::Deep;
             let found = segment::check(&self.target, &info, deep, observe);
             report.segments += 1;
             report.records += found.records;
             report.bytes += found.bytes;
             let foreign = found.head.as_ref().and_then(|head| self.is_foreign(head));
-            let root = found.head.as_ref().and_then(|head| head.previous_root.clone());
-            let unlinked = root.filter(|root| {
-                before.as_ref().is_none_or(|(last, known)| last.last != info.after || known != root)
-            });
-            let unlinked = unlinked.map(|_| "the segment that it follows is not there".to_owned());
-            let facts = foreign.into_iter().chain(unlinked);
+            let missing = missing_before(found.head.as_ref(), &info, before.as_ref());
+            lost.extend(missing.is_some().then(|| (reached(before.as_ref()), info.after)));
+            let has_damage = !found.damage.is_empty() || foreign.is_some();
+            lost.extend(has_damage.then_some((info.after, info.last)));
             report.damage.extend(found.damage);
+            let facts = foreign.into_iter().chain(missing);
             report.damage.extend(facts.map(|what| Damage::of_file(&info.file, what)));
             before = Some((info, found.root));
         }
+        report.lost = self.lost(lost)?;
         Ok(report)
+    }
+
+    /// Parts of the log that are lost, with the backups that bridge them.
+    fn lost(&self, parts: Vec<(Lsn, Lsn)>) -> Result<Vec<LostLog>, ArchiveError> {
+        let backups = if parts.is_empty() { Vec::new() } else { self.list()? };
+        let mut lost: Vec<LostLog> = Vec::new();
+        for (after, last) in parts {
+            match lost.last_mut().filter(|one| one.last >= after) {
+                Some(one) => one.last = one.last.max(last),
+                None => lost.push(LostLog { after, last, until_backup: None }),
+            }
+        }
+        for one in &mut lost {
+            let next = backups.iter().find(|it| it.log_follows().is_some_and(|at| at >= one.last));
+            one.until_backup = next.map(|next| next.id);
+        }
+        Ok(lost)
     }
 
     /// The set is of store `store`.
@@ -69,4 +89,21 @@ impl Set {
         let set = self.file.store_id;
         if set == store { Ok(()) } else { Err(ArchiveError::OtherStore { set, store }) }
     }
+}
+
+/// Where a segment ends; [`Lsn::ZERO`] if there is none.
+fn reached(before: Option<&(LogInfo, String)>) -> Lsn {
+    before.map_or(Lsn::ZERO, |(last, _)| last.last)
+}
+
+/// What is wrong with the segment before the one that `head` and `info` describe, if that says that
+/// it follows one.
+fn missing_before(
+    head: Option<&segment::SegmentHead>,
+    info: &LogInfo,
+    before: Option<&(LogInfo, String)>,
+) -> Option<String> {
+    let root = head?.previous_root.as_ref()?;
+    let is_there = before.is_some_and(|(last, known)| last.last == info.after && known == root);
+    (!is_there).then(|| "the segment that it follows is not there".to_owned())
 }

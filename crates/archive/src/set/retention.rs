@@ -2,11 +2,13 @@
 
 use std::io;
 
+use rehome_log::Lsn;
+
 use super::Set;
 use crate::error::ArchiveError;
 use crate::expire::{ExpirePlan, plan_expire};
 use crate::lease::{Lease, LeaseKind};
-use crate::names::{MANIFEST, parity_name};
+use crate::names::{MANIFEST, NOTE, parity_name, parse_note_name};
 
 /// How long retention may take, in microseconds.
 const EXPIRE_US: i64 = 3600 * 1_000_000;
@@ -40,6 +42,7 @@ impl Set {
                 self.remove_folder(&backup.folder)?;
             }
             plan.logs.iter().try_for_each(|file| self.remove(file))?;
+            self.remove_notes(plan.log_below)?;
             Ok(plan)
         });
         lease.release()?;
@@ -53,6 +56,13 @@ impl Set {
     /// [`ArchiveError::Leased`] while retention takes backups away, and the target's errors.
     pub fn lease(&self, account: &str, now_us: i64, until_us: i64) -> Result<Lease, ArchiveError> {
         Lease::take(&self.target, LeaseKind::Restore, account, (now_us, until_us))
+    }
+
+    /// Takes notes of moments away that nothing leads to any more.
+    fn remove_notes(&self, below: Lsn) -> Result<(), ArchiveError> {
+        let names = self.notes()?;
+        let is_old = |name: &&String| parse_note_name(name).is_some_and(|(lsn, ..)| lsn < below);
+        names.iter().filter(is_old).try_for_each(|name| self.remove(&format!("{NOTE}/{name}")))
     }
 
     fn remove_folder(&self, folder: &str) -> Result<(), ArchiveError> {

@@ -218,6 +218,7 @@ impl Model {
         };
         let (reference, cursors) = base.map(|base| (base.reference, base.cursors)).unzip();
         let header = self.header(kind);
+        let has_catalog = options.catalog;
         let mut writer = BackupWriter::begin_upon(Arc::clone(target), header, reference, options)?;
         let mut contents: BTreeMap<ContentId, Vec<u32>> = BTreeMap::new();
         for name in self.mailboxes.keys() {
@@ -239,6 +240,9 @@ impl Model {
             writer.content(id, &owners, &self.bodies[&id])?;
         }
         writer.cursors(&self.cursors(writer.set_id()))?;
+        if has_catalog {
+            writer.catalog(b"rows")?;
+        }
         writer.finish()
     }
 

@@ -122,7 +122,11 @@ pub(crate) fn write(
     header: BackupHeader,
     options: WriterOptions,
 ) -> Result<Manifest, rehome_archive::ArchiveError> {
+    let has_catalog = options.catalog;
     let mut writer = BackupWriter::begin(Arc::clone(target), header, options)?;
+    if has_catalog {
+        writer.catalog(b"rows")?;
+    }
     for (name, bytes) in &truth.streams {
         writer.stream(name, &mut bytes.as_slice())?;
     }

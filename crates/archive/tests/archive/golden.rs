@@ -91,7 +91,8 @@ fn make_chain(version: &str) {
     let mut states = Vec::new();
     for kind in [BackupKind::Full, BackupKind::Differential, BackupKind::Incremental] {
         (0..25).for_each(|_| model.step(&mut random));
-        let options = WriterOptions { parity: true, ..options(1 << 20) };
+        let catalog = kind == BackupKind::Full;
+        let options = WriterOptions { parity: true, catalog, ..options(1 << 20) };
         model.back_up_as(&target, kind, options).unwrap();
         states.push(model.outlines());
     }
@@ -151,6 +152,19 @@ fn check_chain(version: &str) {
 #[test]
 fn the_chain_and_log_of_version_1_are_read() {
     check_chain("v1-chain");
+}
+
+#[test]
+fn the_catalog_that_log_follows_in_version_1_is_read() {
+    check_chain("v1-catalog");
+    let set = Set::open(Arc::new(DiskTarget::at(folder("v1-catalog").join("set")))).unwrap();
+    let (full, first) = (&set.list().unwrap()[0], &set.logs().unwrap()[0]);
+    assert_eq!(full.log_follows(), Some(first.after));
+    let mut rows = String::new();
+    let backup = set.backup(full.id).unwrap();
+    backup.catalog_rows().unwrap().read_to_string(&mut rows).unwrap();
+    assert_eq!(rows, "rows");
+    assert_eq!(set.list().unwrap()[1].log_follows(), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rehome_archive::{
     ArchiveError, ArchiverOptions, BackupKind, CheckLevel, ContentId, LogArchiver, LogEntry,
-    LogHeader, LogInfo, StoreId, Target, Until,
+    LogHeader, LogInfo, StoreId, Target, Until, WriterOptions,
 };
 use rehome_log::{Lsn, SplitMix64};
 
@@ -38,7 +38,7 @@ fn entries(after: Lsn, count: u64, seed: u64) -> Vec<(LogEntry, Brought)> {
         let id = ContentId::of(&body);
         let brought = if random.chance(40) { vec![(id, body)] } else { Vec::new() };
         let contents = brought.iter().map(|(id, _)| *id).collect();
-        let wall_us = 1_700_000_000_000_000 + i64::try_from(number).unwrap() * 1_000_000;
+        let wall_us = 1_700_001_000_000_000 + i64::try_from(number).unwrap() * 1_000_000;
         let payload = text(random.next_u64(), usize::try_from(random.below(400)).unwrap());
         entries.push((LogEntry { lsn, previous, wall_us, contents, payload }, brought));
         previous = lsn;
@@ -53,8 +53,9 @@ fn with_backup() -> (Arc<Memory>, Lsn) {
     let mut model = Model::default();
     let mut random = SplitMix64::new(5);
     (0..40).for_each(|_| model.step(&mut random));
-    let manifest = model.back_up(&target, BackupKind::Full).unwrap();
-    (memory, manifest.header.lsn_end)
+    let options = WriterOptions { catalog: true, ..crate::fixture::options(4 << 10) };
+    let manifest = model.back_up_as(&target, BackupKind::Full, options).unwrap();
+    (memory, manifest.log_follows().unwrap())
 }
 
 fn archiver(memory: &Arc<Memory>, segment_bytes: usize) -> Result<LogArchiver, ArchiveError> {
@@ -239,7 +240,8 @@ fn a_segment_of_another_stores_log_is_refused_with_the_reason() {
     let mut foreign = header();
     foreign.store_id = StoreId([9; 16]);
     let truth = crate::fixture::truth(1, 2, 50);
-    crate::fixture::write(&target, &truth, foreign, crate::fixture::options(1 << 20)).unwrap();
+    let catalog = WriterOptions { catalog: true, ..crate::fixture::options(1 << 20) };
+    crate::fixture::write(&target, &truth, foreign, catalog).unwrap();
     let head = LogHeader { store_id: StoreId([9; 16]), ..log_header() };
     let mut archiver = LogArchiver::begin(target, head, options(1 << 20)).unwrap();
     for (entry, brought) in entries(archiver.archived(), 5, 3) {
@@ -253,4 +255,62 @@ fn a_segment_of_another_stores_log_is_refused_with_the_reason() {
     assert!(error.to_string().contains("of the log of store 0909"), "{error}");
     let report = set.check_logs(CheckLevel::Hashes, &mut |_| {}).unwrap();
     assert!(report.damage.iter().any(|damage| damage.what.contains("0909")), "{report:?}");
+}
+
+#[test]
+fn a_time_ends_the_plan_with_the_segment_in_which_log_records_are_later() {
+    let (memory, all) = archived(3000);
+    let set = memory.set().unwrap();
+    let segments = set.logs().unwrap();
+    let plan_of = |number: usize| set.plan_restore(Until::WallUs(all[number].0.wall_us)).unwrap();
+    for number in [0, 17, 40] {
+        let (plan, lsn) = (plan_of(number), all[number + 1].0.lsn);
+        let holds = segments.iter().position(|one| one.last >= lsn).unwrap();
+        assert_eq!(plan.logs.len(), holds + 1, "{number}");
+        assert!(plan.is_complete() && plan.log_wall_us > Some(all[number].0.wall_us));
+    }
+    let plan = plan_of(59);
+    assert_eq!((plan.logs.len(), plan.log_wall_us), (segments.len(), Some(all[59].0.wall_us)));
+}
+
+#[test]
+fn what_a_damaged_or_missing_segment_costs_is_named_by_plan_and_check() {
+    let (memory, all) = archived(3000);
+    let segments = memory.set().unwrap().logs().unwrap();
+    let (bad, end) = (&segments[2], all[59].0.lsn);
+    let cut = memory.get(&bad.file)[..40].to_vec();
+    for broken in [Some(cut), None] {
+        let set = memory.with(&bad.file, broken).set().unwrap();
+        for until in [Until::Latest, Until::Lsn(end), Until::WallUs(i64::MAX)] {
+            let plan = set.plan_restore(until).unwrap();
+            assert_eq!((plan.logs.len(), plan.reaches), (2, bad.after), "{plan:?}");
+            assert_eq!(plan.gaps[0].after, bad.after, "{plan:?}");
+        }
+        let lost = set.check_logs(CheckLevel::Hashes, &mut |_| {}).unwrap().lost;
+        let parts: Vec<_> = lost.iter().map(|one| (one.after, one.last)).collect();
+        assert_eq!(parts, [(bad.after, bad.last)]);
+        assert_eq!(lost[0].until_backup, None);
+    }
+}
+
+#[test]
+fn the_newest_note_at_or_before_a_moment_is_the_one_that_counts() {
+    let (memory, all) = archived(3000);
+    let set = memory.set().unwrap();
+    let [early, late] = [all[10].0.lsn, all[50].0.lsn];
+    set.keep_note(late, "directory", "late").unwrap();
+    set.keep_note(early, "directory", "early").unwrap();
+    set.keep_note(early, "directory", "early, again\n").unwrap();
+    let note = |until| set.note("directory", until).unwrap().map(|(_, text)| text);
+    assert_eq!(note(all[9].0.lsn), None);
+    assert_eq!(note(early).unwrap(), "early, again\n");
+    assert_eq!(note(all[49].0.lsn).unwrap(), "early, again\n");
+    assert_eq!(note(late).unwrap(), "late");
+    assert_eq!(set.note("other", late).unwrap(), None);
+    assert!(set.keep_note(late, "../x", "").is_err());
+    let name = memory.names().into_iter().find(|name| name.starts_with("note/")).unwrap();
+    let mut bytes = memory.get(&name);
+    bytes[2] ^= 1;
+    let bad = memory.with(&name, Some(bytes)).set().unwrap();
+    assert!(bad.note("directory", all[9].0.lsn).unwrap().is_none());
 }

@@ -63,6 +63,10 @@ pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(
         KindArg::Differential => BackupKind::Differential,
         KindArg::Incremental => BackupKind::Incremental,
         KindArg::Copy => BackupKind::Copy,
+        KindArg::Log => {
+            let (store, to) = (args.store.clone(), args.to.clone());
+            return archive(&ArchiveCommand::Log { store, to }, view, json);
+        }
     };
     if is_pipe(&args.to) {
         return backup_to_pipe(&args.store, kind, view, json);
@@ -71,6 +75,17 @@ pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(
     let report = jobs::backup(&args.store, &args.to, options, &mut |event| view.show(&event))?;
     view.end();
     answer(json, &report, &report.to_string())
+}
+
+fn expect_no_pipe(set: &Path) -> Result<(), Error> {
+    if !is_pipe(set) {
+        return Ok(());
+    }
+    let message =
+        "a log goes into a set and not into a pipe, because the store gives up only what \
+                   was read back; nothing was archived; name a folder"
+            .to_owned();
+    Err(Error::BadInput { message })
 }
 
 /// Everything that is said goes to standard error: standard output is the backup.
@@ -115,12 +130,17 @@ pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result
         jobs::restore(&request, observe)?
     };
     view.end();
-    answer(json, &report, &report.to_string())
+    answer(json, &report, &report.to_string())?;
+    report.verdict()
 }
 
 pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> Result<(), Error> {
     let observe = &mut |event| view.show(&event);
     let report = match command {
+        ArchiveCommand::Log { store, to } => {
+            expect_no_pipe(to)?;
+            jobs::archive_log(store, to, observe)?
+        }
         ArchiveCommand::List { set } => jobs::archive_list(set)?,
         ArchiveCommand::Check { set, repair: true, .. } if is_pipe(set) => {
             let message = "a pipe cannot be repaired; unpack it into a set first".to_owned();

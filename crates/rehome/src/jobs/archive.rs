@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rehome_archive::{BackupId, BackupInfo, BackupState, CheckLevel, Set, Target};
-use rehome_log::{Clock as _, SystemClock};
-use rehome_store::LocalSource;
+use rehome_archive::{
+    BackupId, BackupInfo, BackupKind, BackupState, CheckLevel, LostLog, Set, Target,
+};
+use rehome_log::{Clock as _, Lsn, SystemClock};
+use rehome_store::{LocalSource, LogPolicy};
 
 use super::open;
 use crate::backup::{self, BackupOptions, BackupRequest};
@@ -42,7 +44,10 @@ pub(super) fn back_up_store(
     let open = open(store)?;
     let names = open.mailboxes().map_err(Error::chain)?;
     let names: Vec<_> = names.into_iter().map(|mailbox| mailbox.name).collect();
+    let is_whole = matches!(options.kind, BackupKind::Full | BackupKind::Copy);
+    let keeps_log = open.log_policy().map_err(Error::chain)? != LogPolicy::Circular;
     let request = BackupRequest {
+        catalog: is_whole && keeps_log && target.reads_back(),
         set: PathBuf::new(),
         account: account(),
         directory: None,
@@ -89,10 +94,29 @@ pub fn archive_list(set: &Path) -> Result<JobReport, Error> {
             "lsn_end": one.lsn_end,
             "complete": one.state == BackupState::Complete,
             "base": base_of(one),
+            "log_follows": one.log_follows(),
             "manifest": one.manifest,
         }));
     }
+    for (after, last, segments) in log_runs(&opened)? {
+        writeln!(text, "  log from {after} to {last} in {segments} segments").expect("a String");
+        documents.push(serde_json::json!({
+            "log": { "after": after, "last": last, "segments": segments },
+        }));
+    }
     JobReport::good(&documents, text)
+}
+
+/// The parts of the log without a gap: the record before the first one, the last one, segments.
+fn log_runs(set: &Set) -> Result<Vec<(Lsn, Lsn, u64)>, Error> {
+    let mut runs: Vec<(Lsn, Lsn, u64)> = Vec::new();
+    for log in set.logs().map_err(Error::chain)? {
+        match runs.last_mut().filter(|run| run.1 == log.after) {
+            Some(run) => (run.1, run.2) = (log.last, run.2 + 1),
+            None => runs.push((log.after, log.last, 1)),
+        }
+    }
+    Ok(runs)
 }
 
 /// The backup that this one builds upon.
@@ -118,7 +142,8 @@ fn backup_line(one: &BackupInfo) -> String {
         )
     });
     let upon = base_of(one).map_or_else(String::new, |base| format!(" upon {base}"));
-    format!("{} {}{upon} at {}: {state} {holds}", one.id, one.kind.word(), one.lsn_end)
+    let follows = if one.log_follows().is_some() { ", log can follow" } else { "" };
+    format!("{} {}{upon} at {}: {state} {holds}{follows}", one.id, one.kind.word(), one.lsn_end)
 }
 
 /// Checks every complete backup of a set and its archived log; `repair` first writes volumes anew
@@ -202,9 +227,22 @@ fn check_log(
     }
     if !report.damage.is_empty() {
         lines.extend(report.damage.iter().map(|damage| format!("log: {damage}")));
+        lines.extend(report.lost.iter().map(lost_line));
         problems.push("the log".to_owned());
     }
     Ok(())
+}
+
+/// Which moments a damaged part of the log costs.
+fn lost_line(lost: &LostLog) -> String {
+    let LostLog { after, last, until_backup } = lost;
+    let until = match until_backup {
+        Some(id) => format!("until backup {id}"),
+        None => "until there is a new full backup: archive the log again, or make one".to_owned(),
+    };
+    format!(
+        "log: moments after {after} cannot be reached, because the log to {last} is lost, {until}"
+    )
 }
 
 /// Takes away the backups and the log that nothing needs any more, where the newest `keep_full`

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use rehome_archive::{BackupInfo, ContentId, Fate, MailboxOutline, Salvage, Set, State, Until};
+use rehome_archive::{
+    BackupInfo, ContentId, Fate, MailboxOutline, RestorePlan, Salvage, Set, State, Until,
+};
 use rehome_store::{
-    Frame, LocalSource, MailboxName, MoveSource as _, OpenOptions, Store, TransferError,
+    CheckReport, Frame, LocalSource, MailboxName, MoveSource as _, OpenOptions, Store,
+    TransferError,
 };
 
 use super::archive::open_set;
-use super::restore::{beside, lay_down, write_files};
+use super::restore::{beside, lay_down, point, write_files};
 use super::{ExportFormat, expect_free};
 use crate::error::Error;
 use crate::event::Observe;
@@ -30,8 +33,8 @@ pub fn archive_drill(set: &Path, scratch: &Path, observe: Observe<'_>) -> Result
     let opened = open_set(set)?;
     let plan = opened.plan_restore(Until::Latest).map_err(Error::refused)?;
     expect_free(scratch, "a drill touches nothing that is there")?;
-    let last = plan.backups.last().map(|step| step.id);
-    let id = last.ok_or_else(|| Error::needs_human("a plan without a backup"))?;
+    let latest = opened.latest().map_err(Error::chain)?;
+    let id = latest.ok_or_else(|| Error::needs_human("a plan without a backup"))?.id;
     let state = opened.state(id, None).map_err(Error::chain)?;
     let chosen = Chosen::of(&state, &Selection::default())?;
     let amount = chosen.amount();
@@ -40,14 +43,18 @@ pub fn archive_drill(set: &Path, scratch: &Path, observe: Observe<'_>) -> Result
     let found = compare(&state, &store);
     std::fs::remove_dir_all(&store)
         .map_err(|error| Error::needs_human(format!("{}: {error}", store.display())))?;
-    let found = found?;
+    let mut found = found?;
+    let replayed = plan.has_catalog().then(|| replay(&opened, &plan, &store, observe));
+    let (replayed, differences) = replayed.transpose()?.unzip();
+    found.extend(differences.into_iter().flatten());
     let text = format!(
-        "drill of backup {id}: {} mailboxes and {} messages ({}) restored; {}{}",
+        "drill of backup {id}: {} mailboxes and {} messages ({}) restored; {}{}{}",
         amount.mailboxes,
         amount.messages,
         bytes(amount.content_bytes),
         if found.is_empty() { "all as the outlines say" } else { "NOT as the outlines say" },
-        if plan.logs.is_empty() { "" } else { "; the archived log after it is NOT replayed" }
+        replayed.as_deref().unwrap_or_default(),
+        if plan.gaps.is_empty() { "" } else { "; there is log behind a GAP: see check" }
     );
     let document = serde_json::json!({
         "backup": id.to_string(), "amount": amount, "plan": plan, "differences": found,
@@ -56,15 +63,42 @@ pub fn archive_drill(set: &Path, scratch: &Path, observe: Observe<'_>) -> Result
     Ok(JobReport::good(&document, text)?.with_problem(problem))
 }
 
+/// Replays the log into a store at `path`, checks all of it and removes it again; says how far the
+/// log came, and what is wrong.
+fn replay(
+    set: &Set,
+    plan: &RestorePlan,
+    path: &Path,
+    observe: Observe<'_>,
+) -> Result<(String, Vec<String>), Error> {
+    let reached = point::lay_down(set, plan, path, observe)?;
+    let store = Store::open_at(path, OpenOptions::default()).map_err(Error::chain)?;
+    let checked = store.check(&mut |_| {}).map_err(Error::chain);
+    let counts = store.statistics().map_err(Error::chain);
+    store.close().map_err(Error::chain)?;
+    std::fs::remove_dir_all(path)
+        .map_err(|error| Error::needs_human(format!("{}: {error}", path.display())))?;
+    let (checked, counts) = (checked?, counts?);
+    let (mailboxes, messages) = (counts.mailboxes, counts.messages);
+    let said =
+        format!("; with the log up to {reached}: {mailboxes} mailboxes, {messages} messages");
+    Ok((said, faults(&checked)))
+}
+
+/// What a check of a restored store found.
+fn faults(checked: &CheckReport) -> Vec<String> {
+    if checked.is_clean() {
+        return Vec::new();
+    }
+    let (damaged, faults) = (checked.damaged.len(), checked.faults.join("; "));
+    vec![format!("{damaged} damaged messages in the restored store; {faults}")]
+}
+
 /// What is different between a state and the store that was made of it.
 fn compare(state: &State, path: &Path) -> Result<Vec<String>, Error> {
     let store = Store::open_at(path, OpenOptions::default()).map_err(Error::chain)?;
     let checked = store.check(&mut |_| {}).map_err(Error::chain)?;
-    let mut found = Vec::new();
-    if !checked.is_clean() {
-        let (damaged, faults) = (checked.damaged.len(), checked.faults.join("; "));
-        found.push(format!("{damaged} damaged messages in the restored store; {faults}"));
-    }
+    let mut found = faults(&checked);
     let restored = outlines(&store)?;
     store.close().map_err(Error::chain)?;
     let mut restored = restored.into_iter().peekable();
@@ -80,14 +114,14 @@ fn compare(state: &State, path: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// The outlines of all mailboxes of a store, by name.
-fn outlines(store: &Store) -> Result<Vec<MailboxOutline>, Error> {
+pub(super) fn outlines(store: &Store) -> Result<Vec<MailboxOutline>, Error> {
     let mut names: Vec<MailboxName> =
         store.mailboxes().map_err(Error::chain)?.into_iter().map(|one| one.name).collect();
     names.sort();
     let mut source = LocalSource::new(store.clone());
     let mut outlines = Vec::new();
     for name in names {
-        let offer = source.offer(&[(name, None)]).map_err(Error::chain)?;
+        let offer = source.offer_all(&[(name, None)]).map_err(Error::chain)?;
         let none = vec![false; offer.contents.len()];
         let mut builder = OutlineBuilder::default();
         let mut take = |frame| -> Result<(), TransferError> {

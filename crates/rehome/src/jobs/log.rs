@@ -2,11 +2,16 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
+use rehome_log::SystemClock;
 use rehome_store::{LogHold, LogPolicy, LogStatus, Store};
 
+use super::archive::account;
 use super::open;
 use crate::error::Error;
+use crate::event::Observe;
+use crate::log_archive::{self, LogArchiveReport, LogJob};
 use crate::report::JobReport;
 use crate::summary::bytes;
 
@@ -32,8 +37,11 @@ pub fn store_log(path: &Path, change: Option<LogChange>) -> Result<JobReport, Er
         Some(LogChange::Archive) => {
             let whole_after = store.keep_log_until_archived().map_err(Error::chain)?;
             if before == LogPolicy::Circular {
-                writeln!(text, "the log is whole after {whole_after}; take a full backup now")
-                    .expect("a String");
+                writeln!(
+                    text,
+                    "the log is whole after {whole_after}; archive it with rehome archive log"
+                )
+                .expect("a String");
             }
         }
         Some(LogChange::Circular) => {
@@ -49,6 +57,22 @@ pub fn store_log(path: &Path, change: Option<LogChange>) -> Result<JobReport, Er
     store.close().map_err(Error::chain)?;
     write!(text, "{}", describe(&status)).expect("a String");
     JobReport::good(&serde_json::json!({ "store": path, "log": status }), text)
+}
+
+/// Archives a store's log up to now into a set; see [`LogArchiveReport`].
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if there is no store, or the set is of another one or of another history of
+/// this one; [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if store or set
+/// fails. The same call goes on behind what is in the set.
+pub fn archive_log(path: &Path, set: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+    let store = open(path)?;
+    let job = LogJob { account: account(), clock: Arc::new(SystemClock) };
+    let report = log_archive::archive_log(&store, &crate::place::target(set)?, &job, observe);
+    store.close().map_err(Error::chain)?;
+    let report: LogArchiveReport = report?;
+    JobReport::good(&report, report.to_string())
 }
 
 /// The state of the log, for `store info`.

@@ -162,7 +162,6 @@ pub fn restore_from_pipe(
     if request.dry_run {
         return JobReport::good(&document, format!("would restore {text}"));
     }
-    let store_id = Some(reader.store_id().0);
     let mut rest = Some(reader);
     let contents = std::iter::from_fn(|| match rest.as_mut()?.next_content() {
         Ok(Some(content)) => Some(Ok(content)),
@@ -170,7 +169,7 @@ pub fn restore_from_pipe(
         Ok(None) => rest.take()?.finish().err().map(Err),
         Err(error) => Some(Err(error)),
     });
-    let source = Source { store_id, contents: Box::new(contents) };
+    let source = Source { contents: Box::new(contents) };
     make(source, chosen, request, observe)?;
     JobReport::good(&document, format!("restored {text}"))
 }

@@ -1,10 +1,12 @@
 //! Restoring from archive sets: into a store, or straight to Maildir++ trees or mbox files.
 
+pub(super) mod point;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rehome_archive::{ArchiveError, BackupId, LogStep, RestorePlan, Set, State, Until};
-use rehome_log::{Clock as _, SystemClock};
+use rehome_log::{Clock as _, Lsn, SystemClock};
 use rehome_store::{OpenOptions, RestoreMarker, Store};
 
 use super::archive::{account, open_set};
@@ -83,39 +85,73 @@ impl RestoreRequest {
     }
 }
 
-/// Restores from a backup and what it builds upon. What is made, is made beside its place and comes
-/// there whole: until then its place stays as it was.
+/// Restores from a backup and what it builds upon, or from one and the archived log after it. What
+/// is made, is made beside its place and comes there whole: until then its place stays as it was.
 ///
 /// # Errors
 ///
 /// [`Error::BadInput`] if there is no such backup, mailbox, folder or message, if the set does not
 /// reach the moment, or the target is not empty; [`Error::Interrupted`] if `observe` says so: the
-/// same call begins again; [`Error::NeedsHuman`] if something of the backup cannot be read.
+/// same call begins again; [`Error::NeedsHuman`] if something of the set cannot be read.
 pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobReport, Error> {
     let place = request.to.place();
     let set = open_set(&request.set)?;
     let until = until(request.until.as_deref(), request.backup.as_deref())?;
     let plan = set.plan_restore(until).map_err(refused)?;
     expect_free(place, "a restore replaces nothing")?;
-    expect_no_replay(&request.set, &plan)?;
-    expect_reach(&request.set, &plan)?;
-    let (state, chosen) = choose(&set, &plan, request)?;
-    let amount = chosen.amount();
-    let document = serde_json::json!({
-        "backup": state.last().manifest().map(|manifest| manifest.backup_id.to_string()),
-        "restored": !request.dry_run, "amount": amount, "plan": plan,
-    });
-    let text = describe(&plan, amount, place);
+    let missing = missing(&request.set, &plan);
     if request.dry_run {
-        return JobReport::good(&document, format!("would restore {text}"));
+        return foretell(&set, &plan, request, missing);
+    }
+    if let Some(message) = missing {
+        return Err(Error::BadInput { message });
     }
     let now_us = SystemClock.wall_us();
     let until_us = now_us.saturating_add(LEASE_US);
     let lease = set.lease(&account(), now_us, until_us).map_err(Error::refused)?;
-    let made = make(Source::of(&state, &chosen), chosen, request, observe);
+    let made = if needs_point(&plan, request) {
+        point::restore(&set, &plan, request, observe)
+    } else {
+        choose(&set, &plan, request).and_then(|(state, chosen)| {
+            let amount = chosen.amount();
+            make(Source::of(&state, &chosen), chosen, request, observe)?;
+            Ok((amount, plan.reaches))
+        })
+    };
     lease.release().map_err(Error::chain)?;
-    made?;
-    JobReport::good(&document, format!("restored {text}"))
+    let (amount, reached) = made?;
+    let document = document(&plan, Some(amount), Some(reached));
+    JobReport::good(&document, format!("restored {}", describe(&plan, Some(amount), place)))
+}
+
+/// Says what would be restored, and what is missing for it.
+fn foretell(
+    set: &Set,
+    plan: &RestorePlan,
+    request: &RestoreRequest,
+    missing: Option<String>,
+) -> Result<JobReport, Error> {
+    let amount = match needs_point(plan, request) {
+        true => None,
+        false => Some(choose(set, plan, request)?.1.amount()),
+    };
+    let text = format!("would restore {}", describe(plan, amount, request.to.place()));
+    Ok(JobReport::good(&document(plan, amount, None), text)?.with_problem(missing))
+}
+
+/// Whether the moment is reached by the catalog and the log after it. A whole store comes back so
+/// wherever it can: numbers, and what can be had back, are what they were.
+fn needs_point(plan: &RestorePlan, request: &RestoreRequest) -> bool {
+    let is_whole_store = request.mailbox.is_none() && matches!(request.to, RestoreTo::Store(_));
+    let by_outlines = matches!(plan.until, Until::Backup(_));
+    plan.has_catalog() && !by_outlines && (is_whole_store || !plan.logs.is_empty())
+}
+
+fn document(plan: &RestorePlan, amount: Option<Amount>, reached: Option<Lsn>) -> serde_json::Value {
+    serde_json::json!({
+        "backup": plan.backups.last().map(|step| step.id.to_string()),
+        "restored": reached.is_some(), "reached": reached, "amount": amount, "plan": plan,
+    })
 }
 
 /// Makes what was asked for.
@@ -163,36 +199,20 @@ fn refused(error: ArchiveError) -> Error {
     }
 }
 
-/// The set reaches the moment, if one is asked for. The newest backup needs no log.
-fn expect_reach(set: &Path, plan: &RestorePlan) -> Result<(), Error> {
+/// What keeps the set from reaching the moment that is asked for.
+fn missing(set: &Path, plan: &RestorePlan) -> Option<String> {
     if plan.until == Until::Latest {
-        return Ok(());
+        return None;
     }
-    let Some(gap) = plan.gaps.first() else { return Ok(()) };
+    let gap = plan.gaps.first()?;
     let to = gap.to.map_or_else(|| "the end".to_owned(), |to| to.to_string());
-    Err(Error::bad_input(format!(
+    Some(format!(
         "{}: the moment asked for needs the log from {} to {to}, which is not in the set; nothing \
-         was touched; restore what a backup shows with --backup",
+         was touched; restore up to {} with --until, or what a backup shows with --backup",
         set.display(),
-        gap.after
-    )))
-}
-
-/// The moment that was asked for is the state of a backup: archived log is not replayed yet, and
-/// a store of an earlier moment must not pass for the one that was asked for.
-fn expect_no_replay(set: &Path, plan: &RestorePlan) -> Result<(), Error> {
-    let (Until::Lsn(_) | Until::WallUs(_), Some(first)) = (plan.until, plan.logs.first()) else {
-        return Ok(());
-    };
-    let last = plan.backups.last().map(|step| step.id.to_string()).unwrap_or_default();
-    Err(Error::bad_input(format!(
-        "{}: the moment asked for lies after backup {last}, in the archived log from {} on ({}), \
-         and this program cannot replay archived log yet; nothing was touched; restore the state \
-         of the backup with --backup {last}, or ask for a moment that a backup shows",
-        set.display(),
-        first.after,
-        first.file
-    )))
+        gap.after,
+        plan.reaches
+    ))
 }
 
 /// Reads what the plan's backups show and chooses from it.
@@ -228,9 +248,12 @@ pub(super) fn amount_text(amount: Amount, id: &str, place: &Path) -> String {
     )
 }
 
-fn describe(plan: &RestorePlan, amount: Amount, place: &Path) -> String {
+fn describe(plan: &RestorePlan, amount: Option<Amount>, place: &Path) -> String {
     let last = plan.backups.last().map(|step| step.id.to_string()).unwrap_or_default();
-    let mut text = amount_text(amount, &last, place);
+    let mut text = match amount {
+        Some(amount) => amount_text(amount, &last, place),
+        None => format!("the state at {} from backup {last} to {}", plan.reaches, place.display()),
+    };
     for step in &plan.backups {
         text.push_str(&format!(
             "\n  {} backup {}: log {} to {}, at most {} to read",
@@ -243,21 +266,31 @@ fn describe(plan: &RestorePlan, amount: Amount, place: &Path) -> String {
     }
     for log in &plan.logs {
         let LogStep { file, after, until, .. } = log;
-        text.push_str(&format!("\n  log {after} to {until}: {file}, in the set, NOT replayed"));
+        text.push_str(&format!("\n  log {after} to {until}: {file}"));
     }
-    if matches!(plan.until, Until::WallUs(_)) {
-        text.push_str(
-            "\n  no log of the time after it: what changed until the moment is NOT there",
-        );
-    }
+    text.push_str(&unknown_after(plan));
     for gap in &plan.gaps {
         let to = gap.to.map_or_else(|| "the end".to_owned(), |to| to.to_string());
-        text.push_str(&format!("\n  GAP: no log from {} to {to}", gap.after));
+        let reaches = plan.reaches;
+        text.push_str(&format!("\n  GAP: no log from {} to {to}; {reaches} is reached", gap.after));
     }
     for reason in &plan.passed_over {
         text.push_str(&format!("\n  passed over: {reason}"));
     }
     text
+}
+
+/// What is not known of the time that was asked for, because the log ends before it.
+fn unknown_after(plan: &RestorePlan) -> String {
+    let Until::WallUs(moment) = plan.until else { return String::new() };
+    let last = plan.log_wall_us.or_else(|| plan.backups.last().map(|step| step.wall_us));
+    let Some(last) = last.filter(|last| *last < moment) else { return String::new() };
+    let time = chrono::DateTime::from_timestamp_micros(last);
+    let time = time.map_or_else(String::new, |time| time.to_rfc3339());
+    format!(
+        "\n  the log in the set ends at {time}: what changed between then and the moment asked for \
+         is NOT there"
+    )
 }
 
 /// Writes mail as files; the export knows every rule of these formats, and it reads from a store: a
@@ -269,12 +302,15 @@ pub(super) fn write_files(
     format: ExportFormat,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
-    let scratch = beside(to, "extracting")?;
+    let (scratch, written) = (beside(to, "extracting")?, beside(to, "writing")?);
+    remove_left_over(&written)?;
     lay_down(source, chosen, &scratch, observe)?;
-    let report = super::export(&scratch, to, &[], format, observe);
+    let report = super::export(&scratch, &written, &[], format, observe);
     std::fs::remove_dir_all(&scratch)
         .map_err(|error| Error::needs_human(format!("{}: {error}", scratch.display())))?;
-    report
+    let report = report?;
+    into_place(&written, to)?;
+    Ok(report)
 }
 
 /// A path in the same folder whose name begins with that of `path`.
@@ -295,10 +331,19 @@ pub(super) fn lay_down(
     store: &Path,
     observe: Observe<'_>,
 ) -> Result<(), Error> {
+    lay_down_by(store, |marker| restoring::lay_down(source, chosen, store, marker, observe))
+}
+
+/// Makes a store as `lay` lays it down with its marker, and recovers it; a failure leaves nothing
+/// of it.
+pub(super) fn lay_down_by<T>(
+    store: &Path,
+    lay: impl FnOnce(&Path) -> Result<T, Error>,
+) -> Result<T, Error> {
     let marker = beside(store, "marker")?;
-    remove_left_over(store, &marker)?;
-    let made = restoring::lay_down(source, chosen, store, &marker, observe)
-        .and_then(|()| recover(store, &marker));
+    remove_left_over(&marker)?;
+    remove_left_over(store)?;
+    let made = lay(&marker).and_then(|laid| recover(store, &marker).map(|()| laid));
     made.map_err(|error| match std::fs::remove_dir_all(store) {
         Err(left) if left.kind() != ErrorKind::NotFound => Error::needs_human(format!(
             "{error}; besides, the unfinished {} cannot be removed: {left}",
@@ -308,16 +353,18 @@ pub(super) fn lay_down(
     })
 }
 
-/// Removes what a restore that was killed left of its scratch store.
-fn remove_left_over(store: &Path, marker: &Path) -> Result<(), Error> {
-    let failed = |error| Error::needs_human(format!("{}: {error}", store.display()));
-    for removed in [std::fs::remove_file(marker), std::fs::remove_dir_all(store)] {
-        match removed {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+/// Removes what a restore that was killed left, a file or a folder.
+fn remove_left_over(path: &Path) -> Result<(), Error> {
+    let removed = match path.is_dir() {
+        true => std::fs::remove_dir_all(path),
+        false => std::fs::remove_file(path),
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::needs_human(format!("{}: {error}", path.display())))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Opens a restored store with its marker, which ends the restore.
@@ -330,7 +377,7 @@ fn recover(store: &Path, marker: &Path) -> Result<(), Error> {
     std::fs::remove_file(marker).map_err(failed)
 }
 
-/// Gives a finished store its name, durably.
+/// Gives a finished store or folder of files its name, durably.
 fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
     let attempt = || {
         // On Unix the rename replaces an empty folder, and no other.
@@ -340,7 +387,7 @@ fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
     };
     attempt().map_err(|error| {
         Error::needs_human(format!(
-            "{}: the restored store cannot take this place: {error}; it is whole in {}; rename it",
+            "{}: what was restored cannot take this place: {error}; it is whole in {}; rename it",
             place.display(),
             made.display()
         ))

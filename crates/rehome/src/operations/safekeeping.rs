@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rehome_executor::{Flow, OperationError, Progress};
-use rehome_planner::{BackupKind, Resource};
+use rehome_log::Lsn;
+use rehome_planner::{Action, BackupKind, Resource};
 use rehome_server::RemoteSource;
 use rehome_store::{LocalSource, OpenOptions, Store};
 
@@ -12,8 +13,9 @@ use super::World;
 use super::group::Tell;
 use super::remember;
 use super::trouble::{Done, Seen, done, failed, for_a_person, from_error, if_true};
-use crate::backup::{self, BackupRequest};
+use crate::backup::{self, BackupRequest, DIRECTORY_STREAM};
 use crate::event::Event;
+use crate::log_archive::{self, LogJob};
 use crate::memory::BackupFact;
 use crate::restore;
 
@@ -38,12 +40,38 @@ impl World<'_> {
         kind: &BackupKind,
         tell: Tell<'_>,
     ) -> Done {
+        let (fact, text) = match kind {
+            BackupKind::After(_) if !self.answers(server)? => self.archive_tail(server, tell)?,
+            _ => self.back_up_mail(server, label, kind, tell)?,
+        };
+        remember(&mut self.memory, |facts| {
+            facts.backups.insert(label.to_owned(), fact);
+            facts.checked.remove(label);
+        })?;
+        let mut notes = vec![format!("{label}: {text}")];
+        if let BackupKind::After(earlier) = kind {
+            notes.push(format!("it holds what came after {earlier}"));
+        }
+        done(notes)
+    }
+
+    /// Makes a backup of the mailboxes of a server, whether it runs or not.
+    fn back_up_mail(
+        &mut self,
+        server: &str,
+        label: &str,
+        kind: &BackupKind,
+        tell: Tell<'_>,
+    ) -> Result<(BackupFact, String), OperationError> {
         let account = self.working_account();
         let directory = self.directory(server)?;
+        let catalog = self.is_followed_by_log(label);
+        let set = self.set_name(server);
         let request = BackupRequest {
-            set: self.set_of(server),
+            set: self.work.backups().join(&set),
             account: account.clone(),
             directory: Some(directory),
+            catalog,
             options: match kind {
                 BackupKind::After(_) => rehome_archive::BackupKind::Incremental,
                 _ => rehome_archive::BackupKind::Full,
@@ -53,10 +81,18 @@ impl World<'_> {
         };
         let report = if self.answers(server)? {
             let mut source = self.remote_source(server)?;
+            if catalog {
+                let kept = source.client().keep_log();
+                kept.map_err(|error| failed(server, error, "see that it runs"))?;
+            }
             let names = self.mailbox_names(server)?;
             backup::back_up(&mut source, &names, &request, &mut pass(tell))
         } else {
             let store = self.open_store_of(server)?;
+            if catalog {
+                let kept = store.keep_log_until_archived();
+                kept.map_err(|error| failed(server, error, "see its disk"))?;
+            }
             let names = store.mailboxes().map_err(|error| failed(server, error, "see it"))?;
             let names = names.into_iter().map(|mailbox| mailbox.name).collect::<Vec<_>>();
             let mut source = LocalSource::new(store.clone());
@@ -66,17 +102,42 @@ impl World<'_> {
             report
         };
         let report = report.map_err(from_error)?;
-        let fact =
-            BackupFact { id: report.id.clone(), account, lsn: report.lsn, server: server.into() };
-        remember(&mut self.memory, |facts| {
-            facts.backups.insert(label.to_owned(), fact);
-            facts.checked.remove(label);
-        })?;
-        let mut notes = vec![format!("{label}: {report}")];
-        if let BackupKind::After(earlier) = kind {
-            notes.push(format!("it holds what came after {earlier}"));
-        }
-        done(notes)
+        let text = report.to_string();
+        let (id, lsn) = (report.id, report.lsn);
+        Ok((BackupFact { id, account, lsn, server: server.to_owned(), set, is_log: false }, text))
+    }
+
+    /// Archives the log of a stopped server up to its end, and its directory as it is now.
+    fn archive_tail(
+        &mut self,
+        server: &str,
+        tell: Tell<'_>,
+    ) -> Result<(BackupFact, String), OperationError> {
+        let account = self.working_account();
+        let directory = self.directory(server)?;
+        let set = self.set_name(server);
+        let target = crate::place::target(&self.work.backups().join(&set)).map_err(from_error)?;
+        let job = LogJob { account: account.clone(), clock: Arc::clone(&self.session.clock) };
+        let store = self.open_store_of(server)?;
+        let archived = log_archive::archive_log(&store, &target, &job, &mut pass(tell));
+        store.close().map_err(|error| failed(server, error, "see its disk"))?;
+        let archived = archived.map_err(from_error)?;
+        let json = serde_json::to_string(&directory)
+            .map_err(|error| failed(server, error, "see its directory"))?;
+        rehome_archive::Set::open(target)
+            .and_then(|set| set.keep_note(archived.until, DIRECTORY_STREAM, &json))
+            .map_err(|error| failed(server, error, "see the disk of the archive set"))?;
+        let (id, lsn) = (format!("log up to {}", archived.until), archived.until.to_u64());
+        let fact = BackupFact { id, account, lsn, server: server.to_owned(), set, is_log: true };
+        Ok((fact, archived.to_string()))
+    }
+
+    /// Whether the plan archives the log behind the backup with this label.
+    fn is_followed_by_log(&self, label: &str) -> bool {
+        self.plan.steps.iter().any(|step| match &step.action {
+            Action::BackUp { kind: BackupKind::After(earlier), .. } => earlier == label,
+            _ => false,
+        })
     }
 
     /// Opens the store of a server that does not run.
@@ -95,17 +156,25 @@ impl World<'_> {
 
     pub(super) fn check_backup(&mut self, label: &str, tell: Tell<'_>) -> Done {
         let fact = self.backup_fact(label)?;
-        let text = backup::check(&self.set_of(&fact.server), &fact.id, true, &mut pass(tell))
-            .map_err(|error| for_a_person(label, error, "make the backup again"))?;
+        let set = self.work.backups().join(&fact.set);
+        let text = match fact.is_log {
+            true => log_archive::check(&set, Lsn::from_u64(fact.lsn)),
+            false => backup::check(&set, &fact.id, true, &mut pass(tell)),
+        };
+        let text = text.map_err(|error| for_a_person(label, error, "make the backup again"))?;
         remember(&mut self.memory, |facts| {
             facts.checked.insert(label.to_owned());
         })?;
         done([format!("{label}: {text}")])
     }
 
-    /// The archive set of a server: one set holds the backups of one store.
-    fn set_of(&self, server: &str) -> PathBuf {
-        self.work.backups().join(server)
+    /// The archive set of a server: one set holds the backups of one store, and a store that was
+    /// restored is another one.
+    fn set_name(&self, server: &str) -> String {
+        match self.memory.facts().restored.contains(Resource::Store.as_str()) {
+            true => format!("{server}-restored"),
+            false => server.to_owned(),
+        }
     }
 
     fn backup_fact(&self, label: &str) -> Result<BackupFact, OperationError> {
@@ -140,10 +209,13 @@ impl World<'_> {
         let registry = self.owner_registry(group)?;
         let marker = registry.marker(part);
         let target: PathBuf = self.shared(part);
-        let set = self.set_of(&fact.server);
-        let text = match part {
-            Resource::Directory => restore::directory(&set, &fact.id, &target, &marker),
-            _ => restore::store(&set, &fact.id, &target, &marker, &mut pass(tell)),
+        let set = self.work.backups().join(&fact.set);
+        let moment = fact.is_log.then(|| Lsn::from_u64(fact.lsn));
+        let text = match (part, moment) {
+            (Resource::Directory, None) => restore::directory(&set, &fact.id, &target, &marker),
+            (Resource::Directory, Some(lsn)) => restore::directory_at(&set, lsn, &target, &marker),
+            (_, None) => restore::store(&set, &fact.id, &target, &marker, &mut pass(tell)),
+            (_, Some(lsn)) => restore::store_at(&set, lsn, &target, &marker, &mut pass(tell)),
         };
         let text = text.map_err(from_error)?;
         remember(&mut self.memory, |facts| {

@@ -305,7 +305,7 @@ fn intact_contents(
 ) -> Result<HashSet<ContentId>, OperationError> {
     let trouble = |error: TransferError| from_error(Error::chain(error));
     let everything: Vec<_> = names.iter().map(|name| (name.clone(), None)).collect();
-    let offer = source.offer(&everything).map_err(trouble)?;
+    let offer = source.offer_all(&everything).map_err(trouble)?;
     let wanted: Vec<bool> = offer.contents.iter().map(|(content, _)| wanted(content)).collect();
     let mut intact = HashSet::new();
     source

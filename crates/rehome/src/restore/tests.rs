@@ -14,6 +14,7 @@ use crate::testing::{image, mailbox, quiet, rich_store, stop};
 fn backed_up(root: &Path, directory: Option<Directory>) -> (Store, String) {
     let original = rich_store(&root.join("store"));
     let request = BackupRequest {
+        catalog: false,
         set: root.join("set"),
         account: "EXAMPLE\\operator".to_owned(),
         directory,

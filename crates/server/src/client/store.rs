@@ -205,6 +205,16 @@ impl StoreClient {
         self.0.ask(&StoreRequest::Checkpoint)
     }
 
+    /// Has the log kept from now on until an archive has it; returns the LSN after which it is
+    /// whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub fn keep_log(&mut self) -> Result<Lsn, ClientError> {
+        self.0.ask(&StoreRequest::KeepLog)
+    }
+
     /// Reads the whole store, or one mailbox, and compares each message with its hash.
     ///
     /// # Errors
@@ -335,7 +345,27 @@ impl StoreClient {
     ///
     /// [`ClientError`].
     pub fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, ClientError> {
-        let request = StoreRequest::Offer { since: since.to_vec() };
+        self.offered(since, false)
+    }
+
+    /// The same, with everything, however much that is.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, ClientError> {
+        self.offered(since, true)
+    }
+
+    fn offered(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+        all: bool,
+    ) -> Result<Offer, ClientError> {
+        let request = StoreRequest::Offer { since: since.to_vec(), all };
         let reply = self.0.patiently(OFFER_MAX, |peer| peer.call(&request, &[]))?;
         self.unpacked(&reply.body)
     }

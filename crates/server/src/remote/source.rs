@@ -28,6 +28,27 @@ impl RemoteSource {
         &mut self.client
     }
 
+    /// Asks for a stream of the offer and passes it on.
+    fn stream(
+        &mut self,
+        request: &StoreRequest,
+        body: &[u8],
+        offer: &Offer,
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        let begun = self.client.0.call_once(request, body);
+        begun.map_err(|error| match error.code() {
+            Some(ErrorCode::StaleOffer) => TransferError::StaleOffer { lsn: offer.lsn },
+            _ => transfer_error(error),
+        })?;
+        let drained = self.drain(sink);
+        if drained.is_err() {
+            // The rest of the stream is of no use, and nobody would read it.
+            self.client.disconnect();
+        }
+        drained
+    }
+
     /// Passes frames on until the stream is complete.
     fn drain(
         &mut self,
@@ -47,6 +68,13 @@ impl MoveSource for RemoteSource {
         self.client.offer(since).map_err(transfer_error)
     }
 
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError> {
+        self.client.offer_all(since).map_err(transfer_error)
+    }
+
     fn send(
         &mut self,
         offer: &Offer,
@@ -54,17 +82,14 @@ impl MoveSource for RemoteSource {
         sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
     ) -> Result<(), TransferError> {
         let body: Vec<u8> = wanted.iter().map(|wanted| u8::from(*wanted)).collect();
-        let request = StoreRequest::Send { lsn: offer.lsn };
-        let begun = self.client.0.call_once(&request, &body);
-        begun.map_err(|error| match error.code() {
-            Some(ErrorCode::StaleOffer) => TransferError::StaleOffer { lsn: offer.lsn },
-            _ => transfer_error(error),
-        })?;
-        let drained = self.drain(sink);
-        if drained.is_err() {
-            // The rest of the stream is of no use, and nobody would read it.
-            self.client.disconnect();
-        }
-        drained
+        self.stream(&StoreRequest::Send { lsn: offer.lsn }, &body, offer, sink)
+    }
+
+    fn send_base(
+        &mut self,
+        offer: &Offer,
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        self.stream(&StoreRequest::SendBase { lsn: offer.lsn }, &[], offer, sink)
     }
 }

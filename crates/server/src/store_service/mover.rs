@@ -24,8 +24,11 @@ impl StoreSession {
             }
             StoreRequest::Cursor { mailbox } => Reply::of(&self.target().cursor(&mailbox)?),
             StoreRequest::Missing => self.missing(body),
-            StoreRequest::Offer { since } => {
-                let offer = self.source.offer(&since)?;
+            StoreRequest::Offer { since, all } => {
+                let offer = match all {
+                    true => self.source.offer_all(&since)?,
+                    false => self.source.offer(&since)?,
+                };
                 let packed = pack(&offer)?;
                 self.offered = Some(offer);
                 Reply::of(&Value::Null)?.with_body(packed)
@@ -75,25 +78,24 @@ impl StoreSession {
             return connection.refuse(&TransferError::StaleOffer { lsn }.into());
         };
         let wanted: Vec<bool> = body.iter().map(|byte| *byte == 1).collect();
-        connection.write(Map::from_iter([("ok".to_owned(), json!({ "stream": true }))]), &[])?;
-        let mut broken = None;
-        let mut writer = FrameWriter::new(connection.writer());
-        let sent = self.source.send(&offer, &wanted, &mut |frame| {
-            let end = matches!(frame, Frame::End(_));
-            writer.write(&frame).and_then(|()| if end { writer.flush() } else { Ok(()) }).map_err(
-                |error| {
-                    broken = Some(error);
-                    TransferError::Aborted
-                },
-            )
-        });
+        let sent =
+            stream(connection, &mut |sink: Sink<'_>| self.source.send(&offer, &wanted, sink));
         self.offered = Some(offer);
-        match (sent, broken) {
-            (_, Some(source)) => Err(connection.failed(source)),
-            (Ok(()), None) => Ok(()),
-            // The stream has begun: all that can be said is that it ends too early.
-            (Err(error), None) => Err(connection.failed(std::io::Error::other(error))),
-        }
+        sent
+    }
+
+    /// Answers with what makes a base of the last offer.
+    pub(super) fn send_base(
+        &mut self,
+        lsn: Lsn,
+        connection: &mut Connection,
+    ) -> Result<(), WireError> {
+        let Some(offer) = self.offered.take_if(|offer| offer.lsn == lsn) else {
+            return connection.refuse(&TransferError::StaleOffer { lsn }.into());
+        };
+        let sent = stream(connection, &mut |sink: Sink<'_>| self.source.send_base(&offer, sink));
+        self.offered = Some(offer);
+        sent
     }
 
     /// Takes a transfer stream and answers when all of it is durable.
@@ -126,4 +128,32 @@ impl StoreSession {
 
 fn pack(value: &impl serde::Serialize) -> Answer<Vec<u8>> {
     postcard::to_stdvec(value).map_err(|error| Refusal::unavailable(error.to_string()))
+}
+
+/// What takes the frames of a stream.
+type Sink<'a> = &'a mut dyn FnMut(Frame) -> Result<(), TransferError>;
+
+/// Answers with the frames that `send` gives. What goes wrong after the beginning cuts it off.
+fn stream(
+    connection: &mut Connection,
+    send: &mut dyn FnMut(Sink<'_>) -> Result<(), TransferError>,
+) -> Result<(), WireError> {
+    connection.write(Map::from_iter([("ok".to_owned(), json!({ "stream": true }))]), &[])?;
+    let mut broken = None;
+    let mut writer = FrameWriter::new(connection.writer());
+    let sent = send(&mut |frame| {
+        let end = matches!(frame, Frame::End(_));
+        writer.write(&frame).and_then(|()| if end { writer.flush() } else { Ok(()) }).map_err(
+            |error| {
+                broken = Some(error);
+                TransferError::Aborted
+            },
+        )
+    });
+    match (sent, broken) {
+        (_, Some(source)) => Err(connection.failed(source)),
+        (Ok(()), None) => Ok(()),
+        // The stream has begun: all that can be said is that it ends too early.
+        (Err(error), None) => Err(connection.failed(std::io::Error::other(error))),
+    }
 }

@@ -118,10 +118,16 @@ pub(crate) enum StoreRequest {
     Missing,
     Offer {
         since: Vec<(MailboxName, Option<Modseq>)>,
+        #[serde(default)]
+        all: bool,
     },
     Send {
         lsn: Lsn,
     },
+    SendBase {
+        lsn: Lsn,
+    },
+    KeepLog,
     Receive,
     Shutdown,
 }

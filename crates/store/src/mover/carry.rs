@@ -168,7 +168,7 @@ impl Receiver<'_> {
         match &frame {
             Frame::LeftBehind(left) => self.left.push(left.clone()),
             Frame::End(end) => self.complete = *end == self.counts,
-            Frame::Begin(_) | Frame::Content(_) | Frame::Mailbox(_) => {}
+            Frame::Begin(_) | Frame::Content(_) | Frame::Mailbox(_) | Frame::Base(_) => {}
         }
         self.target.receive(frame).map_err(Broken::Target)?;
         let bytes = self.counts.content_bytes - before.content_bytes;

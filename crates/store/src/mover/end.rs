@@ -17,6 +17,8 @@ pub(super) const OFFERED_ROWS_MAX: u64 = 250_000;
 pub struct Offer {
     /// The moment.
     pub lsn: Lsn,
+    /// The place in the log after which records follow a base of the moment.
+    pub base_lsn: Lsn,
     /// The mailboxes and the modseq after which their changes are offered.
     pub mailboxes: Vec<(MailboxName, Option<Modseq>)>,
     /// The contents that the changed messages have, each once, by segment and offset.
@@ -79,6 +81,17 @@ pub trait MoveSource: MailboxEnd {
     /// [`TransferError::NoMailbox`] if one of them is not here.
     fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, TransferError>;
 
+    /// As [`MoveSource::offer`], and everything is in it, however much that is: for a backup, which
+    /// shows one moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`MoveSource::offer`].
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError>;
+
     /// Sends the wanted contents of the last offer in its order, then all its rows.
     ///
     /// `wanted[i]` is about `offer.contents[i]`. An error of `sink` ends the sending and is
@@ -91,6 +104,18 @@ pub trait MoveSource: MailboxEnd {
         &mut self,
         offer: &Offer,
         wanted: &[bool],
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError>;
+
+    /// Sends what makes of the last offer a base that archived log can follow: all contents of its
+    /// moment that it does not list, then the catalog's rows.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError::StaleOffer`] if `offer` is not the last one, and what `sink` says.
+    fn send_base(
+        &mut self,
+        offer: &Offer,
         sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
     ) -> Result<(), TransferError>;
 }

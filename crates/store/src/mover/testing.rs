@@ -302,6 +302,13 @@ impl<T: MoveSource> MoveSource for Fused<T> {
         self.1.pass(|| self.0.offer(since))
     }
 
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError> {
+        self.1.pass(|| self.0.offer_all(since))
+    }
+
     fn send(
         &mut self,
         offer: &Offer,
@@ -310,6 +317,15 @@ impl<T: MoveSource> MoveSource for Fused<T> {
     ) -> Result<(), TransferError> {
         let fuse = self.1.clone();
         self.0.send(offer, wanted, &mut |frame| fuse.pass(|| sink(frame)))
+    }
+
+    fn send_base(
+        &mut self,
+        offer: &Offer,
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        let fuse = self.1.clone();
+        self.0.send_base(offer, &mut |frame| fuse.pass(|| sink(frame)))
     }
 }
 

@@ -329,6 +329,12 @@ impl MoveSource for Busy {
     fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, TransferError> {
         self.source.offer(since)
     }
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError> {
+        self.source.offer_all(since)
+    }
     fn send(
         &mut self,
         offer: &Offer,
@@ -336,6 +342,13 @@ impl MoveSource for Busy {
         sink: &mut dyn FnMut(crate::Frame) -> Result<(), TransferError>,
     ) -> Result<(), TransferError> {
         self.source.send(offer, wanted, sink)
+    }
+    fn send_base(
+        &mut self,
+        offer: &Offer,
+        sink: &mut dyn FnMut(crate::Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        self.source.send_base(offer, sink)
     }
 }
 

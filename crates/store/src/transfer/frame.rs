@@ -30,6 +30,8 @@ pub enum Frame {
     Mailbox(IncomingMailbox),
     /// A mailbox whose further rows the sender leaves out.
     LeftBehind(LeftBehind),
+    /// Some bytes of the catalog as a base has them.
+    Base(Vec<u8>),
     /// Closes a stream and says what was in it.
     End(End),
 }
@@ -48,7 +50,7 @@ pub struct Begin {
 /// What a stream has carried; a reader that counted otherwise has lost something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// Content frames.
+    /// Frames of contents or of a base.
     pub content_frames: u64,
     /// Bytes in them.
     pub content_bytes: u64,
@@ -79,6 +81,10 @@ impl End {
             Frame::Content(run) => {
                 self.content_frames += 1;
                 self.content_bytes += run.len() as u64;
+            }
+            Frame::Base(bytes) => {
+                self.content_frames += 1;
+                self.content_bytes += bytes.len() as u64;
             }
             Frame::Mailbox(batch) => {
                 self.mailbox_frames += 1;
@@ -121,13 +127,21 @@ pub(super) enum Kind {
     End = 4,
     LeftBehind = 5,
     Part = 6,
+    Base = 7,
 }
 
 impl Kind {
     /// Finds the kind that a byte names.
     pub(super) fn from_byte(byte: u8) -> Option<Self> {
-        const ALL: [Kind; 6] =
-            [Kind::Begin, Kind::Content, Kind::Mailbox, Kind::End, Kind::LeftBehind, Kind::Part];
+        const ALL: [Kind; 7] = [
+            Kind::Begin,
+            Kind::Content,
+            Kind::Mailbox,
+            Kind::End,
+            Kind::LeftBehind,
+            Kind::Part,
+            Kind::Base,
+        ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
 }

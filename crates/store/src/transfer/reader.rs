@@ -161,6 +161,7 @@ impl<R: Read> FrameReader<R> {
             }
             Some(Kind::Mailbox) => Frame::Mailbox(self.parse(&payload)?),
             Some(Kind::LeftBehind) => Frame::LeftBehind(self.parse(&payload)?),
+            Some(Kind::Base) => Frame::Base(payload),
             Some(Kind::End) => Frame::End(self.parse(&payload)?),
             None => return self.damaged("its kind is unknown"),
         }))
@@ -194,8 +195,8 @@ impl<R: Read> FrameReader<R> {
                 return self.damaged(format!("{end:?} stated, {:?} arrived", self.counts));
             }
             Frame::End(_) => self.ended = true,
-            Frame::Content(_) | Frame::Mailbox(_) | Frame::LeftBehind(_) => {
-                self.counts.count(frame)
+            Frame::Content(_) | Frame::Mailbox(_) | Frame::LeftBehind(_) | Frame::Base(_) => {
+                self.counts.count(frame);
             }
         }
         Ok(())

@@ -58,6 +58,7 @@ fn frames() -> Vec<Frame> {
         Frame::Content(run(b"a message")),
         Frame::Mailbox(mailbox()),
         Frame::LeftBehind(left),
+        Frame::Base(b"rows".to_vec()),
     ]
 }
 

@@ -33,6 +33,7 @@ impl<W: Write> FrameWriter<W> {
             Frame::Content(run) => self.put_run(run.bytes())?,
             Frame::Mailbox(batch) => self.put(Kind::Mailbox, &encode(batch)?)?,
             Frame::LeftBehind(left) => self.put(Kind::LeftBehind, &encode(left)?)?,
+            Frame::Base(bytes) => self.put(Kind::Base, bytes)?,
             Frame::End(end) => self.put(Kind::End, &encode(end)?)?,
         }
         self.counts.count(frame);

@@ -1,13 +1,8 @@
 //! Every backup of a chain restores what the store held at its moment, and a part of it alone.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use rehome_archive::{
-    ArchiverOptions, BackupKind, DiskTarget, LogArchiver, LogEntry, LogHeader, PipeTarget, Set,
-    Target as _,
-};
-use rehome_log::Lsn;
+use rehome_archive::{BackupKind, PipeTarget, Target as _};
 use rehome_store::{FlagChange, Flags, FolderName, MailboxState, OpenOptions, Store, Uid};
 
 use super::{RestoreRequest, RestoreTo, restore};
@@ -252,61 +247,6 @@ fn changes_cannot_be_backed_up_upon_nothing() {
         let refused = backup(&root.join("store"), &root.join("set"), kind, &mut quiet);
         let refused = refused.expect_err("there is no base");
         assert!(matches!(refused, Error::BadInput { .. }), "{refused}");
-    }
-}
-
-/// Archives one log record after the newest backup of the set; its LSN and time.
-fn archive_a_record(set: &Path) -> (Lsn, i64) {
-    let target = Arc::new(DiskTarget::at(set));
-    let store_id = Set::open(target.clone()).expect("a set").store_id();
-    let header = LogHeader {
-        store_id,
-        store_epoch: 0,
-        software: "rehome".to_owned(),
-        account: "somebody".to_owned(),
-    };
-    let archiver = LogArchiver::begin(target, header, ArchiverOptions::default());
-    let mut archiver = archiver.expect("a set with a backup");
-    let previous = archiver.archived();
-    let lsn = Lsn::from_u64(previous.to_u64() + 10);
-    let wall_us = 4_000_000_000_000_000;
-    let payload = b"a change".to_vec();
-    let entry = LogEntry { lsn, previous, wall_us, contents: Vec::new(), payload };
-    archiver.entry(entry, Vec::new()).expect("in order");
-    archiver.flush().expect("room for a segment");
-    (lsn, wall_us)
-}
-
-#[test]
-fn a_moment_in_the_archived_log_is_refused_and_never_answered_with_an_earlier_one() {
-    let scratch = tempfile::tempdir().expect("a scratch folder");
-    let root = scratch.path();
-    rich_store(&root.join("store")).close().expect("durable");
-    let report = backup(&root.join("store"), &root.join("set"), BackupKind::Full, &mut quiet);
-    let report = report.expect("a set").document;
-    let shown = Lsn::from_u64(report["lsn"].as_u64().expect("a number"));
-    let (lsn, wall_us) = archive_a_record(&root.join("set"));
-    let time = chrono::DateTime::from_timestamp_micros(wall_us + 1).expect("a time").to_rfc3339();
-    let to = root.join("again");
-    for (until, dry_run) in [(lsn.to_string(), false), (lsn.to_string(), true), (time, false)] {
-        let until = Some(until);
-        let wanted = request(root, RestoreTo::Store(to.clone()));
-        let wanted = RestoreRequest { until, dry_run, ..wanted };
-        let refused = restore(&wanted, &mut quiet).expect_err("nothing replays the log");
-        assert!(matches!(refused, Error::BadInput { .. }), "{refused}");
-        let id = report["id"].as_str().expect("a name");
-        for word in ["cannot replay", ".mlog", &format!("--backup {id}")] {
-            assert!(refused.to_string().contains(word), "no {word:?} in: {refused}");
-        }
-        assert!(!to.exists() && !root.join("set/lease").exists());
-    }
-    // What a backup shows needs no log; and without a moment, what is left out is said.
-    for (until, words) in [(Some(shown.to_string()), "restored"), (None, "NOT replayed")] {
-        let to = root.join(if until.is_some() { "shown" } else { "latest" });
-        let wanted = RestoreRequest { until, ..request(root, RestoreTo::Store(to.clone())) };
-        let report = restore(&wanted, &mut quiet).expect("a state that a backup shows");
-        assert!(report.text.contains(words), "{report}");
-        assert_eq!(images(&to), images(&root.join("store")));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The sending end: offers what has changed and reads it in the order of the disk.
 
+mod base;
 mod lanes;
 mod survey;
 
@@ -63,6 +64,33 @@ impl LocalSource {
     }
 }
 
+impl LocalSource {
+    /// Offers at most `rows_max` changes of each mailbox.
+    fn offer_up_to(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+        rows_max: u64,
+    ) -> Result<Offer, TransferError> {
+        self.offered = None;
+        let snapshot = self.store.snapshot().map_err(TransferError::store("take a snapshot"))?;
+        let mut survey = Survey::new(&snapshot);
+        let mut mailboxes = Vec::with_capacity(since.len());
+        let mut until = Vec::with_capacity(since.len());
+        for (name, after) in since {
+            let info = in_snapshot(&snapshot, name)?;
+            let after = after.unwrap_or(Modseq(0));
+            until.push(survey.add(&info, after, rows_max)?);
+            mailboxes.push((info, after));
+        }
+        let rows = survey.rows;
+        let (contents, parts, lost) = survey.finish(&mailboxes)?;
+        let bytes = contents.iter().map(|(_, extent)| u64::from(extent.len)).sum();
+        let (lsn, base_lsn) = (snapshot.lsn(), snapshot.base_lsn());
+        self.offered = Some(Offered { snapshot, mailboxes, until, parts, lost });
+        Ok(Offer { lsn, base_lsn, mailboxes: since.to_vec(), contents, rows, bytes })
+    }
+}
+
 #[cfg(test)]
 impl LocalSource {
     /// Offers at most so many changes of one mailbox at once.
@@ -73,23 +101,14 @@ impl LocalSource {
 
 impl MoveSource for LocalSource {
     fn offer(&mut self, since: &[(MailboxName, Option<Modseq>)]) -> Result<Offer, TransferError> {
-        self.offered = None;
-        let snapshot = self.store.snapshot().map_err(TransferError::store("take a snapshot"))?;
-        let mut survey = Survey::new(&snapshot);
-        let mut mailboxes = Vec::with_capacity(since.len());
-        let mut until = Vec::with_capacity(since.len());
-        for (name, after) in since {
-            let info = in_snapshot(&snapshot, name)?;
-            let after = after.unwrap_or(Modseq(0));
-            until.push(survey.add(&info, after, self.offered_rows_max)?);
-            mailboxes.push((info, after));
-        }
-        let rows = survey.rows;
-        let (contents, parts, lost) = survey.finish(&mailboxes)?;
-        let bytes = contents.iter().map(|(_, extent)| u64::from(extent.len)).sum();
-        let lsn = snapshot.lsn();
-        self.offered = Some(Offered { snapshot, mailboxes, until, parts, lost });
-        Ok(Offer { lsn, mailboxes: since.to_vec(), contents, rows, bytes })
+        self.offer_up_to(since, self.offered_rows_max)
+    }
+
+    fn offer_all(
+        &mut self,
+        since: &[(MailboxName, Option<Modseq>)],
+    ) -> Result<Offer, TransferError> {
+        self.offer_up_to(since, u64::MAX)
     }
 
     fn send(
@@ -122,6 +141,19 @@ impl MoveSource for LocalSource {
         sending.contents(offer, wanted, &offered.parts)?;
         sending.all_rows()?;
         sink(Frame::End(counts))
+    }
+
+    fn send_base(
+        &mut self,
+        offer: &Offer,
+        sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        let stale = || TransferError::StaleOffer { lsn: offer.lsn };
+        let offered = self.offered.as_ref().ok_or_else(stale)?;
+        if offered.snapshot.lsn() != offer.lsn {
+            return Err(stale());
+        }
+        base::send(&offered.snapshot, self.store.id(), offer, sink)
     }
 }
 

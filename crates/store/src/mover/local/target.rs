@@ -43,7 +43,8 @@ impl MoveTarget for LocalTarget {
 
     fn receive(&mut self, frame: Frame) -> Result<(), TransferError> {
         match frame {
-            Frame::Begin(_) | Frame::End(_) | Frame::LeftBehind(_) => Ok(()),
+            // Rows of a base are another store's numbers.
+            Frame::Begin(_) | Frame::End(_) | Frame::LeftBehind(_) | Frame::Base(_) => Ok(()),
             Frame::Content(run) => self.intake.content(run).map_err(not_durable),
             Frame::Mailbox(rows) => self.intake.rows(rows).map_err(not_durable),
         }

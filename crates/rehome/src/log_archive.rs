@@ -1,0 +1,258 @@
+//! Archiving a store's log: a base if the set has none that the log can follow, then every record
+//! with the bodies that it put. The store gives up only what was read back from the set.
+
+mod history;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rehome_archive::{
+    ArchiveError, ArchiverOptions, BackupInfo, BackupKind, CheckLevel, ContentId, LogArchiver,
+    LogEntry, LogHeader, Set, StoreId, Target, Until,
+};
+use rehome_log::{Clock, Lsn};
+use rehome_store::{LocalSource, LogPolicy, LogReader, LogRecord, Store, StoreError, bodies};
+use serde::Serialize;
+
+use crate::backup::{self, BackupReport, BackupRequest};
+use crate::error::Error;
+use crate::event::{Event, Flow, Observe};
+
+/// Who archives, and by which clock.
+pub(crate) struct LogJob {
+    /// The account.
+    pub(crate) account: String,
+    /// The clock.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What a round of archiving did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LogArchiveReport {
+    /// The backup that was made because the log had none to follow.
+    pub base: Option<BackupReport>,
+    /// The last record of the log that was in the set before, or the place after which it begins.
+    pub after: Lsn,
+    /// The last record that is in the set now; the store may give the log up to here up.
+    pub until: Lsn,
+    /// Records archived.
+    pub records: u64,
+    /// Bodies archived with them.
+    pub contents: u64,
+    /// Bytes of these bodies.
+    pub content_bytes: u64,
+}
+
+impl std::fmt::Display for LogArchiveReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(base) = &self.base {
+            writeln!(f, "the log had no backup to follow: {base}")?;
+        }
+        write!(
+            f,
+            "log archived from {} to {}: {} records, {} messages of {}",
+            self.after,
+            self.until,
+            self.records,
+            self.contents,
+            crate::summary::bytes(self.content_bytes)
+        )
+    }
+}
+
+/// Archives the log of `store` up to now into the set at `target`, which is made if there is none.
+///
+/// From the first call on the store keeps its log until it is archived. Killed or failed anywhere,
+/// the set has whole segments; the same call goes on behind the last one.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if the set is of another store, or of another history of this one;
+/// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if store or set fails.
+pub(crate) fn archive_log(
+    store: &Store,
+    target: &Arc<dyn Target>,
+    job: &LogJob,
+    observe: Observe<'_>,
+) -> Result<LogArchiveReport, Error> {
+    store.keep_log_until_archived().map_err(Error::chain)?;
+    let (base, begins) = base_if_needed(store, target, job, observe)?;
+    let mut archiver = begin(store, target, job).map_err(refused)?;
+    if let Some(lsn) = begins {
+        archiver.pass_to(lsn).map_err(Error::chain)?;
+    }
+    let until = store.roll_log().map_err(Error::chain)?;
+    let mut report =
+        LogArchiveReport { base, after: archiver.archived(), ..LogArchiveReport::default() };
+    let mut reader = store.read_log(archiver.archived(), until).map_err(Error::chain)?;
+    let mut released = archiver.archived();
+    while let Some(record) = reader.next_record().map_err(Error::chain)? {
+        take(&mut archiver, &reader, record, &mut report)?;
+        if archiver.archived() > released {
+            released = store.archived_until(archiver.archived()).map_err(Error::chain)?;
+        }
+        tell(observe, &report)?;
+    }
+    archiver.flush().map_err(Error::chain)?;
+    store.archived_until(archiver.archived()).map_err(Error::chain)?;
+    report.until = archiver.archived();
+    Ok(report)
+}
+
+fn begin(
+    store: &Store,
+    target: &Arc<dyn Target>,
+    job: &LogJob,
+) -> Result<LogArchiver, ArchiveError> {
+    let header = LogHeader {
+        store_id: StoreId(store.id()),
+        store_epoch: store.epoch(),
+        software: concat!("rehome ", env!("CARGO_PKG_VERSION")).to_owned(),
+        account: job.account.clone(),
+    };
+    LogArchiver::begin(Arc::clone(target), header, ArchiverOptions::default())
+}
+
+/// What the archive refuses before anything is written.
+fn refused(error: ArchiveError) -> Error {
+    match error {
+        ArchiveError::OtherStore { set, store } => Error::bad_input(format!(
+            "the set has the log of store {set}, and this is store {store}: no record was \
+             archived; a store that was restored has an identity of its own and needs a set of \
+             its own; name another folder"
+        )),
+        ArchiveError::Damaged(damage) => Error::needs_human(format!(
+            "the last part of the log in the set is damaged: {damage}; nothing was archived; take \
+             that file out of the set, and the same call goes on behind the one before, or with a \
+             new full backup"
+        )),
+        error @ ArchiveError::Target { .. } => Error::chain(error),
+        error => Error::refused(error),
+    }
+}
+
+/// Makes a backup that the log can follow, unless the set has one and its log can go on. Returns
+/// where a new run of the log begins, if the log of the set cannot go on.
+fn base_if_needed(
+    store: &Store,
+    target: &Arc<dyn Target>,
+    job: &LogJob,
+    observe: Observe<'_>,
+) -> Result<(Option<BackupReport>, Option<Lsn>), Error> {
+    let goes_on = match begin(store, target, job) {
+        Ok(archiver) => {
+            history::expect_same(store, target, archiver.archived())?;
+            goes_on(store, archiver.archived())?
+        }
+        Err(ArchiveError::NoSet | ArchiveError::NoBase { .. }) => false,
+        Err(error) => return Err(refused(error)),
+    };
+    // Log that goes on is never left out, even if no backup before it can be read just now.
+    if goes_on && listed(target)?.iter().any(|one| one.log_follows().is_some()) {
+        return Ok((None, None));
+    }
+    let report = make_base(store, target, job, observe)?;
+    if goes_on {
+        return Ok((Some(report), None));
+    }
+    let made = listed(target)?;
+    let made = made.iter().find(|one| one.id.to_string() == report.id);
+    let follows = made.and_then(BackupInfo::log_follows);
+    let follows = follows.ok_or_else(|| Error::needs_human("the base that was made is gone"))?;
+    Ok((Some(report), Some(follows)))
+}
+
+fn listed(target: &Arc<dyn Target>) -> Result<Vec<BackupInfo>, Error> {
+    Set::open(Arc::clone(target)).and_then(|set| set.list()).map_err(Error::chain)
+}
+
+/// Whether the store still has the whole log behind `archived`.
+fn goes_on(store: &Store, archived: Lsn) -> Result<bool, Error> {
+    match store.log_policy().map_err(Error::chain)? {
+        LogPolicy::Archived { whole_after, .. } if archived >= whole_after => {}
+        _ => return Ok(false),
+    }
+    match store.read_log(archived, archived) {
+        Ok(_) => Ok(true),
+        Err(StoreError::NamesGap { .. }) => Ok(false),
+        Err(error) => Err(Error::chain(error)),
+    }
+}
+
+fn make_base(
+    store: &Store,
+    target: &Arc<dyn Target>,
+    job: &LogJob,
+    observe: Observe<'_>,
+) -> Result<BackupReport, Error> {
+    let request = BackupRequest {
+        set: PathBuf::new(),
+        account: job.account.clone(),
+        directory: None,
+        options: BackupKind::Full.into(),
+        catalog: true,
+        clock: Arc::clone(&job.clock),
+    };
+    let names = store.mailboxes().map_err(Error::chain)?;
+    let names: Vec<_> = names.into_iter().map(|mailbox| mailbox.name).collect();
+    let mut source = LocalSource::new(store.clone());
+    backup::back_up_into(Arc::clone(target), &mut source, &names, &request, observe)
+}
+
+/// Hands a record and the bodies that it put to the archiver.
+fn take(
+    archiver: &mut LogArchiver,
+    reader: &LogReader,
+    record: LogRecord,
+    report: &mut LogArchiveReport,
+) -> Result<(), Error> {
+    let mut brought: Vec<(ContentId, Vec<u8>)> = Vec::new();
+    let read = reader.bodies(&record, &mut |run| {
+        for body in bodies(run.bytes()) {
+            let body = body?;
+            brought.push((ContentId(body.content.0), body.bytes));
+        }
+        Ok(())
+    });
+    read.map_err(Error::chain)?;
+    report.records += 1;
+    report.contents += brought.len() as u64;
+    report.content_bytes += brought.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+    let LogRecord { lsn, prev_lsn: previous, wall_us, payload } = record;
+    let contents = brought.iter().map(|(id, _)| *id).collect();
+    let entry = LogEntry { lsn, previous, wall_us, contents, payload };
+    archiver.entry(entry, brought).map_err(Error::chain)
+}
+
+fn tell(observe: Observe<'_>, report: &LogArchiveReport) -> Result<(), Error> {
+    let (what, unit) = ("archiving the log".to_owned(), "records".to_owned());
+    match observe(Event::Progress { what, done: report.records, total: 0, unit }) {
+        Flow::Continue => Ok(()),
+        Flow::Stop => Err(Error::stopped("the archiving of the log was asked to stop")),
+    }
+}
+
+/// Reads the log of a set back and sees that it leads to `lsn`; says what was read.
+///
+/// # Errors
+///
+/// [`Error::Differences`] with every damaged place, or with what is missing.
+pub(crate) fn check(set: &Path, lsn: Lsn) -> Result<String, Error> {
+    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
+    let report = set.check_logs(CheckLevel::Deep, &mut |_| {}).map_err(Error::chain)?;
+    let damage: Vec<String> = report.damage.iter().map(ToString::to_string).collect();
+    if !damage.is_empty() {
+        return Err(Error::Differences { message: damage.join("; ") });
+    }
+    let plan = set.plan_restore(Until::Lsn(lsn)).map_err(Error::chain)?;
+    if !plan.is_complete() || !plan.has_catalog() {
+        let reaches = plan.reaches;
+        let message = format!("the archive leads to {reaches}, not to {lsn}: log is missing");
+        return Err(Error::Differences { message });
+    }
+    let (segments, records) = (report.segments, report.records);
+    Ok(format!("{segments} segments of the log, {records} records read back, up to {lsn}"))
+}
+
+#[cfg(test)]
+mod tests;
