@@ -96,8 +96,9 @@ fn what_is_written_is_read_and_counted() {
     let (got, end) = read(&written(&frames()));
     end.unwrap();
     let mut expected = frames();
+    // The four bytes of the base count with the contents.
     let counts =
-        End { content_frames: 1, content_bytes: 72, mailbox_frames: 1, rows: 3, left_behind: 1 };
+        End { content_frames: 2, content_bytes: 76, mailbox_frames: 1, rows: 3, left_behind: 1 };
     expected.push(Frame::End(counts));
     assert_eq!(got, expected);
 }
