@@ -16,8 +16,8 @@ use crate::tree::{Commit, Rows};
 /// Operations merged into one transaction, at most, but for a single larger group.
 const MERGED_OPS_MAX: usize = 16_384;
 
-/// Groups are gathered until they have so many bytes of log: each transaction copies every page that
-/// it touches, and a few rows touch nearly as many as many do.
+/// Groups are gathered until they have so many bytes of log: each transaction copies every page
+/// that it touches, and a few rows touch nearly as many as many do.
 pub(super) const GATHERED_BYTES: u64 = 256 << 10;
 /// Or until one of them has waited for so long. Whoever wants to see them does not wait.
 const GATHER_TIME: Duration = Duration::from_millis(20);
