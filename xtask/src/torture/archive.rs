@@ -201,12 +201,9 @@ impl Scene {
     fn finished_is_whole(&self, set: &str) -> Result<(), String> {
         let output = self.command(&["archive", "check", set, "--deep"]).output();
         let output = output.map_err(|error| format!("rehome does not start: {error}"))?;
-        let told = [output.stdout, output.stderr].concat();
-        let told = String::from_utf8_lossy(&told);
-        let unfinished = |id: &str| told.contains(&format!("{id}: incomplete, not usable"));
-        let bad = told.lines().find_map(|line| line.split_once("not whole: "));
-        let known = bad.is_some_and(|(_, ids)| ids.split(", ").all(|id| unfinished(id.trim())));
-        if output.status.success() || known {
+        let told = String::from_utf8_lossy(&output.stderr);
+        let only_unfinished = told.contains("not finished: ") && !told.contains("not whole");
+        if output.status.success() || only_unfinished {
             return Ok(());
         }
         Err(format!("rehome archive check {set} ended with {}: {told}", output.status))

@@ -31,17 +31,7 @@ pub fn check_pipe<'a>(
 ) -> Result<CheckReport, ArchiveError> {
     let mut reader = PipeReader::open(source)?;
     let is_deep = level == CheckLevel::Deep;
-    let mut report = CheckReport {
-        backup: reader.id(),
-        level: level.max(CheckLevel::Hashes),
-        bytes: 0,
-        records: 0,
-        contents: 0,
-        absent: 0,
-        damage: Vec::new(),
-        healed: Vec::new(),
-        mailboxes: Vec::new(),
-    };
+    let mut report = CheckReport::empty(reader.id(), level.max(CheckLevel::Hashes));
     let mut tally = Tally::default();
     loop {
         observe(Progress { done_bytes: reader.offset(), total_bytes: 0 });

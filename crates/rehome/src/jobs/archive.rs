@@ -159,7 +159,7 @@ pub fn archive_check(
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
     let opened = open_set(set)?;
-    let (mut lines, mut problems) = (Vec::new(), Vec::new());
+    let (mut lines, mut problems, mut begun) = (Vec::new(), Vec::new(), Vec::new());
     let listed = opened.list().map_err(Error::chain)?;
     let complete = |one: &BackupInfo| one.state != BackupState::Incomplete;
     let newest = listed.iter().rposition(complete);
@@ -170,7 +170,7 @@ pub fn archive_check(
         }
         if !complete(one) {
             lines.push(unfinished(&opened, one.id));
-            problems.push(one.id.to_string());
+            begun.push(one.id.to_string());
             continue;
         }
         if repair {
@@ -190,7 +190,12 @@ pub fn archive_check(
         }
     }
     check_log(&opened, deep, &mut lines, &mut problems)?;
-    let problem = (!problems.is_empty()).then(|| format!("not whole: {}", problems.join(", ")));
+    let told = [("not whole", problems), ("not finished", begun)]
+        .into_iter()
+        .filter(|(_, ids)| !ids.is_empty())
+        .map(|(what, ids)| format!("{what}: {}", ids.join(", ")));
+    let told: Vec<String> = told.collect();
+    let problem = (!told.is_empty()).then(|| told.join("; "));
     let text = lines.join("\n");
     Ok(JobReport::good(&lines, text)?.with_problem(problem))
 }

@@ -187,7 +187,7 @@ impl<'t> Applier<'t> {
         self.folders.insert((mailbox, folder), row);
         self.meta.folders += 1;
         self.touch(lsn, mailbox, made.modseq)?;
-        self.put_change(mailbox, made.modseq, ChangeRow::Folder { folder })?;
+        self.put_change(mailbox, made.modseq, ChangeRow::Folder { folder });
         let key = keys::folder_name(mailbox, made.name.as_str());
         self.tree.put(Table::FolderName, &key, &folder.0.to_be_bytes());
         Ok(())
@@ -238,19 +238,12 @@ impl<'t> Applier<'t> {
         Ok(self.folders.get_mut(&at).expect("it was put there"))
     }
 
-    fn put_change(
-        &mut self,
-        mailbox: MailboxId,
-        modseq: Modseq,
-        row: ChangeRow,
-    ) -> Result<(), StoreError> {
+    fn put_change(&mut self, mailbox: MailboxId, modseq: Modseq, row: ChangeRow) {
         self.tree.put(Table::Change, &keys::change(mailbox, modseq), &pack(&row));
-        Ok(())
     }
 
-    fn remove_change(&mut self, mailbox: MailboxId, modseq: Modseq) -> Result<(), StoreError> {
+    fn remove_change(&mut self, mailbox: MailboxId, modseq: Modseq) {
         self.tree.remove(Table::Change, &keys::change(mailbox, modseq));
-        Ok(())
     }
 
     /// Counts a message in or out.

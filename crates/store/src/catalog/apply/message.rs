@@ -34,7 +34,7 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         self.touch(lsn, at.0, modseq)?;
         let Some(mut row) = self.message(at, uid)? else { return Ok(()) };
-        self.remove_change(at.0, row.message.modseq)?;
+        self.remove_change(at.0, row.message.modseq);
         row.message.modseq = modseq;
         change.apply(&mut row.message.flags, &mut row.message.keywords);
         self.put_message(lsn, at, &row)
@@ -50,16 +50,12 @@ impl Applier<'_> {
         self.touch(lsn, at.0, modseq)?;
         let Some(row) = self.message(at, uid)? else { return Ok(()) };
         self.remove_message(lsn, at, &row)?;
-        self.put_gone(at, uid, modseq)
+        self.put_gone(at, uid, modseq);
+        Ok(())
     }
 
     /// The message is gone since `modseq`.
-    pub(super) fn put_gone(
-        &mut self,
-        at: (MailboxId, FolderId),
-        uid: Uid,
-        modseq: Modseq,
-    ) -> Result<(), StoreError> {
+    pub(super) fn put_gone(&mut self, at: (MailboxId, FolderId), uid: Uid, modseq: Modseq) {
         self.tree.put(Table::Gone, &keys::message(at.0, at.1, uid), &pack(&modseq));
         self.put_change(at.0, modseq, ChangeRow::Expunge { folder: at.1, uid })
     }
@@ -94,7 +90,7 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         let (uid, modseq) = (row.message.uid, row.message.modseq);
         self.touch(lsn, at.0, modseq)?;
-        self.put_change(at.0, modseq, ChangeRow::Message { folder: at.1, uid })?;
+        self.put_change(at.0, modseq, ChangeRow::Message { folder: at.1, uid });
         self.tree.put(Table::Message, &keys::message(at.0, at.1, uid), &pack(row));
         Ok(())
     }
@@ -106,7 +102,7 @@ impl Applier<'_> {
         at: (MailboxId, FolderId),
         row: &MessageRow,
     ) -> Result<(), StoreError> {
-        self.remove_change(at.0, row.message.modseq)?;
+        self.remove_change(at.0, row.message.modseq);
         self.tree.remove(Table::Message, &keys::message(at.0, at.1, row.message.uid));
         self.count(lsn, at, row.message.size_bytes, Count::Out)?;
         self.release(lsn, row.number)

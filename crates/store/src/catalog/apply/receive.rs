@@ -66,7 +66,8 @@ impl Applier<'_> {
             self.remove_folder_change(at, old)?;
         }
         self.touch(lsn, at.0, incoming.modseq)?;
-        self.put_change(at.0, incoming.modseq, ChangeRow::Folder { folder: at.1 })
+        self.put_change(at.0, incoming.modseq, ChangeRow::Folder { folder: at.1 });
+        Ok(())
     }
 
     /// Removes the folder's change at `modseq`, unless something else has that modseq.
@@ -79,7 +80,7 @@ impl Applier<'_> {
         let Some(row) = self.tree.get(Table::Change, &key)? else { return Ok(()) };
         let row: ChangeRow = unpack(Table::Change, &key, &row)?;
         if row == (ChangeRow::Folder { folder: at.1 }) {
-            self.remove_change(at.0, modseq)?;
+            self.remove_change(at.0, modseq);
         }
         Ok(())
     }
@@ -125,12 +126,11 @@ impl Applier<'_> {
             self.remove_message(lsn, at, &row)?;
         }
         match self.gone(at, uid)? {
-            Some(gone) if gone >= modseq => Ok(()),
-            Some(gone) => {
-                self.remove_change(at.0, gone)?;
-                self.put_gone(at, uid, modseq)
-            }
-            None => self.put_gone(at, uid, modseq),
+            Some(gone) if gone >= modseq => return Ok(()),
+            Some(gone) => self.remove_change(at.0, gone),
+            None => {}
         }
+        self.put_gone(at, uid, modseq);
+        Ok(())
     }
 }

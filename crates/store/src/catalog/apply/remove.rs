@@ -30,12 +30,13 @@ impl Applier<'_> {
     ) -> Result<(), StoreError> {
         self.touch(lsn, at.0, modseq)?;
         let Some(row) = self.message(at, uid)? else { return Ok(()) };
-        self.remove_change(at.0, row.message.modseq)?;
+        self.remove_change(at.0, row.message.modseq);
         self.tree.remove(Table::Message, &keys::message(at.0, at.1, uid));
         self.count(lsn, at, row.message.size_bytes, Count::Out)?;
         let removed = RemovedMessageRow { folder: at.1, row, removed_seconds };
         self.tree.put(Table::RemovedMessage, &keys::change(at.0, modseq), &pack(&removed));
-        self.put_gone(at, uid, modseq)
+        self.put_gone(at, uid, modseq);
+        Ok(())
     }
 
     /// Another folder, or the same, gets a message like this one.
@@ -98,7 +99,7 @@ impl Applier<'_> {
         let key = keys::folder_name(at.0, name.as_str());
         self.tree.put(Table::FolderName, &key, &at.1.0.to_be_bytes());
         self.remove_folder_change(at, made)?;
-        self.put_change(at.0, modseq, ChangeRow::Folder { folder: at.1 })?;
+        self.put_change(at.0, modseq, ChangeRow::Folder { folder: at.1 });
         self.put_step(at.0, modseq, &old, Some(name))
     }
 

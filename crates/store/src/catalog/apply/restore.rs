@@ -62,7 +62,7 @@ impl Applier<'_> {
         at: (MailboxId, FolderId),
         row: &MessageRow,
     ) -> Result<(), StoreError> {
-        self.remove_change(at.0, row.message.modseq)?;
+        self.remove_change(at.0, row.message.modseq);
         self.tree.remove(Table::Message, &keys::message(at.0, at.1, row.message.uid));
         if let Some(folder) = self.removed_folder(at)? {
             folder.row.messages = folder.row.messages.saturating_sub(1);
@@ -108,7 +108,7 @@ impl Applier<'_> {
         if let Some((uidvalidity, modseq)) = renewed {
             self.touch(lsn, at.0, modseq)?;
             self.remove_folder_change(at, row.modseq)?;
-            self.put_change(at.0, modseq, ChangeRow::Folder { folder: at.1 })?;
+            self.put_change(at.0, modseq, ChangeRow::Folder { folder: at.1 });
             (row.uidvalidity, row.modseq) = (uidvalidity, modseq);
         }
         self.count_folder(lsn, at.0, (row.messages, row.bytes), Count::In)?;
@@ -132,7 +132,7 @@ impl Applier<'_> {
             }
             if let Some(modseq) = self.gone((id, *folder), *uid)? {
                 self.tree.remove(Table::Gone, &keys::message(id, *folder, *uid));
-                self.remove_change(id, modseq)?;
+                self.remove_change(id, modseq);
             }
         }
         for modseq in &purge.removed {
