@@ -88,15 +88,7 @@ impl Contender {
     /// What it does in a round, in this order.
     pub(super) fn steps(self) -> &'static [Step] {
         match self {
-            Contender::Ours => &[
-                Step::Full,
-                Step::Second,
-                Step::Verify,
-                Step::VerifyCold,
-                Step::Restore,
-                Step::RestoreOne,
-                Step::RestoreFiles,
-            ],
+            Contender::Ours => &Step::ALL,
             Contender::OursBare => &[Step::Full, Step::Second, Step::Verify],
             Contender::BorgZstd => &[Step::Full, Step::Second],
             Contender::Restic | Contender::Borg | Contender::Tar => &Step::OF_PEERS,
