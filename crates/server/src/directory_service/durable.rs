@@ -144,6 +144,20 @@ impl DurableDirectory {
         let server = crc32c(directory.server_name().as_str().as_bytes());
         identity[8..12].copy_from_slice(&server.to_le_bytes());
         identity[12..].copy_from_slice(&std::process::id().to_le_bytes());
+        // The identity comes first: if this is cut off from here on, opening goes on.
+        let snapshot = Snapshot { version: VERSION, identity, journal_from: Lsn::ZERO, directory };
+        write_snapshot(disk.as_ref(), &snapshot)?;
+        Self::begin(disk, clock, ownership, snapshot)
+    }
+
+    /// Begins the journal of a directory that has none yet.
+    fn begin(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        ownership: Ownership,
+        snapshot: Snapshot,
+    ) -> Result<Self, DurableError> {
+        let Snapshot { identity, directory, .. } = snapshot;
         let journal = Log::create(
             Arc::clone(&disk),
             journal_name(),
@@ -177,7 +191,7 @@ impl DurableDirectory {
         let ownership = Ownership::acquire(Arc::clone(&disk), owner, token)?;
         let bytes = read_file(disk.as_ref(), &snapshot_name())?;
         let snapshot = decode(&bytes.unwrap_or_default())?;
-        let mut directory = snapshot.directory;
+        let mut directory = snapshot.directory.clone();
         let mut changes = 0;
         let mut repeat = |payload: &[u8]| -> Result<(), String> {
             let entry: Entry = serde_json::from_slice(payload).map_err(|e| e.to_string())?;
@@ -185,7 +199,7 @@ impl DurableDirectory {
             changes += 1;
             Ok(())
         };
-        let (journal, _) = Log::open(
+        let opened = Log::open(
             Arc::clone(&disk),
             journal_name(),
             snapshot.identity,
@@ -197,7 +211,14 @@ impl DurableDirectory {
                 Ok(()) => Visit::Accept,
                 Err(cause) => Visit::Stop(cause),
             },
-        )?;
+        );
+        let journal = match opened {
+            // Its creation was cut off before the first change.
+            Err(LogError::Absent { .. }) if snapshot.journal_from == Lsn::ZERO => {
+                return Self::begin(disk, clock, ownership, snapshot);
+            }
+            opened => opened?.0,
+        };
         let identity = snapshot.identity;
         Ok(Self { directory, identity, journal, ownership, disk, clock, changes, failed: None })
     }
@@ -274,10 +295,7 @@ impl DurableDirectory {
             journal_from,
             directory: self.directory.clone(),
         };
-        let json = serde_json::to_vec(&snapshot).map_err(|error| unencodable(&error))?;
-        let mut bytes = format!("{:08x}\n", crc32c(&json)).into_bytes();
-        bytes.extend_from_slice(&json);
-        replace_file(self.disk.as_ref(), &snapshot_name(), &bytes)?;
+        write_snapshot(self.disk.as_ref(), &snapshot)?;
         self.journal.release_below(journal_from)?;
         self.changes = 0;
         Ok(())
@@ -303,6 +321,13 @@ fn journal_name() -> FileName {
 /// Every part of a directory has a JSON form, so this is not to be seen.
 fn unencodable(error: &serde_json::Error) -> DurableError {
     DurableError::Damaged { file: "memory".to_owned(), cause: error.to_string() }
+}
+
+fn write_snapshot(disk: &dyn Disk, snapshot: &Snapshot) -> Result<(), DurableError> {
+    let json = serde_json::to_vec(snapshot).map_err(|error| unencodable(&error))?;
+    let mut bytes = format!("{:08x}\n", crc32c(&json)).into_bytes();
+    bytes.extend_from_slice(&json);
+    replace_file(disk, &snapshot_name(), &bytes)
 }
 
 fn decode(bytes: &[u8]) -> Result<Snapshot, DurableError> {

@@ -90,6 +90,32 @@ fn changes_are_there_after_opening_again() {
 }
 
 #[test]
+fn a_creation_cut_off_at_any_call_of_the_disk_is_finished_by_the_next() {
+    let whole = Arc::new(SimDisk::new());
+    drop(create(&whole).unwrap());
+    for call in 0..whole.ops() {
+        let disk = Arc::new(SimDisk::new());
+        disk.fail_after(call, Fault::PowerCut);
+        assert!(create(&disk).is_err(), "call {call} was made");
+        for seed in 0..8 {
+            let context = format!("power cut at call {call}, seed {seed}");
+            let disk = Arc::new(disk.crash(seed));
+            let later = Arc::new(ManualClock::new(1_700_000_000_999_999));
+            let again = Arc::clone(&disk) as Arc<dyn Disk>;
+            match DurableDirectory::create(again, later, "test", 0, empty()) {
+                Ok(_) | Err(DurableError::Exists { .. }) => {}
+                Err(error) => panic!("{context}: {error}"),
+            }
+            let mut opened = open(&disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert_eq!(opened.directory(), &empty(), "{context}");
+            assert_eq!(work(&mut opened), (6, 6), "{context}");
+            drop(opened);
+            check(open(&disk).unwrap().directory(), (6, 6), &context);
+        }
+    }
+}
+
+#[test]
 fn what_was_answered_survives_a_power_cut_at_every_call_of_the_disk() {
     let whole = Arc::new(SimDisk::new());
     drop(create(&whole).unwrap());
