@@ -3,6 +3,7 @@
 mod apply;
 mod keys;
 mod rows;
+mod stage;
 mod view;
 mod writer;
 

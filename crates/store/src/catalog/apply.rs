@@ -42,8 +42,24 @@ struct Applier<'t> {
     mailboxes: BTreeMap<MailboxId, MailboxRow>,
     folders: BTreeMap<(MailboxId, FolderId), FolderRow>,
     removed_folders: BTreeMap<(MailboxId, FolderId), RemovedFolderRow>,
-    contents: BTreeMap<u64, ContentRow>,
+    contents: BTreeMap<u64, HeldContent>,
     segments: BTreeMap<u32, SegmentRow>,
+    used: BTreeMap<(MailboxId, FolderId), Used>,
+}
+
+/// A content's row, and since when it was dead before this transaction.
+struct HeldContent {
+    row: ContentRow,
+    was_dead_since: Option<Lsn>,
+}
+
+/// The UIDs in a folder that messages have or had.
+#[derive(Default)]
+struct Used {
+    /// None above this one before this transaction, if that was asked.
+    before: Option<Uid>,
+    /// The highest in this transaction.
+    here: Uid,
 }
 
 /// The catalog contradicts the log.
@@ -67,6 +83,7 @@ impl<'t> Applier<'t> {
             removed_folders: BTreeMap::new(),
             contents: BTreeMap::new(),
             segments: BTreeMap::new(),
+            used: BTreeMap::new(),
         })
     }
 
@@ -291,8 +308,17 @@ impl<'t> Applier<'t> {
         for ((mailbox, folder), row) in &self.removed_folders {
             tree.put(Table::RemovedFolder, &keys::folder(*mailbox, *folder), &pack(row));
         }
-        for (number, row) in &self.contents {
+        for (number, HeldContent { row, was_dead_since }) in &self.contents {
             tree.put(Table::Content, &keys::content(*number), &pack(row));
+            if *was_dead_since == row.dead_since {
+                continue;
+            }
+            if let Some(since) = was_dead_since {
+                tree.remove(Table::Dead, &keys::dead(*since, *number));
+            }
+            if let Some(since) = row.dead_since {
+                tree.put(Table::Dead, &keys::dead(since, *number), &[]);
+            }
         }
         for (segment, row) in &self.segments {
             tree.put(Table::Segment, &keys::segment(*segment), &pack(row));

@@ -2,99 +2,111 @@
 //! written.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::sync::mpsc::Receiver;
+use std::thread::Scope;
 
 use rehome_log::Lsn;
 
 use super::apply_groups;
+use super::stage::Stage;
 use crate::error::StoreError;
 use crate::op::Group;
 use crate::tree::{Batch, Commit, Rows, Tree};
 
-/// One transaction.
-struct Job {
+/// Groups of one transaction, or a place to wait for.
+enum Job {
+    Apply { groups: Vec<(Lsn, Group)>, commit: Commit },
+    Settle,
+}
+
+/// One transaction, worked out.
+struct Transaction {
     rows: Arc<Rows>,
     commit: Commit,
     /// The last group in it; none if it is empty.
     last: Option<Lsn>,
 }
 
-/// Works out what groups change, and has a thread write it.
+/// Has a thread work out what groups change, and another one write it.
 pub(crate) struct Writer<'s> {
-    tree: &'s dyn Tree,
-    /// None once the thread has failed. Nothing waits in it: who sends goes on when the thread
-    /// begins, and so has written everything before.
-    send: Option<SyncSender<Job>>,
-    thread: Option<ScopedJoinHandle<'s, Result<(), StoreError>>>,
-    /// What the thread may still be writing.
-    under: Option<Arc<Rows>>,
+    stage: Stage<'s, Job>,
 }
 
 impl<'s> Writer<'s> {
-    /// Starts the thread, which tells `hear` up to which group the catalog is, or why it ends.
+    /// Starts the threads, which tell `hear` up to which group the catalog is, or why they end.
     pub(crate) fn start(
         scope: &'s Scope<'s, '_>,
         tree: &'s dyn Tree,
-        hear: impl Fn(Result<Lsn, &StoreError>) + Send + 's,
+        hear: impl Fn(Result<Lsn, &StoreError>) + Send + Sync + 's,
     ) -> Writer<'s> {
-        let (send, receive) = sync_channel(0);
-        let thread = std::thread::Builder::new().name("store-catalog".to_owned());
-        let thread = thread.spawn_scoped(scope, move || write(tree, &receive, &hear));
-        let thread = thread.expect("the computer gives a store its threads");
-        Writer { tree, send: Some(send), thread: Some(thread), under: None }
+        let hear = Arc::new(hear);
+        let heard = Arc::clone(&hear);
+        let written = Stage::start(scope, "store-catalog", move |transactions| {
+            write(tree, &transactions, &*heard)
+        });
+        let stage = Stage::start(scope, "store-rows", move |jobs| {
+            work_out(tree, &jobs, written).inspect_err(|error| hear(Err(error)))
+        });
+        Writer { stage }
     }
 
-    /// Has `groups` applied after those before, and goes on when these are in the catalog.
+    /// Has `groups` applied after those before; goes on when these are worked out.
     ///
     /// # Errors
     ///
-    /// Why these groups cannot be applied, or those before could not be written.
+    /// Why those before could not be applied or written.
     pub(crate) fn apply(
         &mut self,
-        groups: &[(Lsn, Group)],
+        groups: Vec<(Lsn, Group)>,
         commit: Commit,
     ) -> Result<(), StoreError> {
-        let mut batch = Batch::new(self.tree.read()?, self.under.take());
-        apply_groups(&mut batch, groups)?;
-        let rows = Arc::new(batch.finish());
-        self.under = Some(Arc::clone(&rows));
-        self.send(Job { rows, commit, last: groups.last().map(|(lsn, _)| *lsn) })
+        self.stage.send(Job::Apply { groups, commit })
     }
 
     /// Waits until everything is in the catalog.
     ///
     /// # Errors
     ///
-    /// Why it could not be written.
+    /// Why it could not be applied or written.
     pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
-        if self.under.take().is_none() {
-            return Ok(());
-        }
-        self.send(Job { rows: Arc::default(), commit: Commit::Later, last: None })
+        // The second is taken when the first is done.
+        self.stage.send(Job::Settle)?;
+        self.stage.send(Job::Settle)
     }
+}
 
-    fn send(&mut self, job: Job) -> Result<(), StoreError> {
-        if self.send.as_ref().is_some_and(|send| send.send(job).is_ok()) {
-            return Ok(());
-        }
-        self.send = None;
-        match self.thread.take().map(ScopedJoinHandle::join) {
-            Some(Ok(Err(error))) => Err(error),
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            // It has told its failure already.
-            Some(Ok(Ok(()))) | None => Err(StoreError::Closed),
-        }
+/// Works out transactions until there are no more, or one contradicts the catalog.
+fn work_out(
+    tree: &dyn Tree,
+    jobs: &Receiver<Job>,
+    mut written: Stage<'_, Transaction>,
+) -> Result<(), StoreError> {
+    // What may still be being written.
+    let mut under: Option<Arc<Rows>> = None;
+    for job in jobs {
+        let transaction = match job {
+            Job::Apply { groups, commit } => {
+                let mut batch = Batch::new(tree.read()?, under.take());
+                apply_groups(&mut batch, &groups)?;
+                let rows = Arc::new(batch.finish());
+                under = Some(Arc::clone(&rows));
+                Transaction { rows, commit, last: groups.last().map(|(lsn, _)| *lsn) }
+            }
+            Job::Settle if under.take().is_none() => continue,
+            Job::Settle => Transaction { rows: Arc::default(), commit: Commit::Later, last: None },
+        };
+        written.send(transaction)?;
     }
+    Ok(())
 }
 
 /// Writes until there is no more, or a write fails.
 fn write(
     tree: &dyn Tree,
-    jobs: &Receiver<Job>,
+    transactions: &Receiver<Transaction>,
     hear: &dyn Fn(Result<Lsn, &StoreError>),
 ) -> Result<(), StoreError> {
-    for Job { rows, commit, last } in jobs {
+    for Transaction { rows, commit, last } in transactions {
         let Some(last) = last else { continue };
         tree.write(commit, &rows).inspect_err(|error| hear(Err(error)))?;
         drop(rows);

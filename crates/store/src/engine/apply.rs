@@ -14,7 +14,7 @@ use crate::op::Group;
 use crate::tree::{Commit, Rows};
 
 /// Operations merged into one transaction, at most, but for a single larger group.
-const MERGED_OPS_MAX: usize = 16_384;
+const MERGED_OPS_MAX: usize = 65_536;
 
 /// Groups are gathered until they have so many bytes of log: each transaction copies every page
 /// that it touches, and a few rows touch nearly as many as many do.
@@ -104,7 +104,7 @@ fn work(
         }
     }
     if !groups.is_empty() {
-        writer.apply(&groups, Commit::Later).map_err(failed)?;
+        writer.apply(groups, Commit::Later).map_err(failed)?;
     }
     let options = &shared.options;
     let due = since.rows >= options.checkpoint_rows || since.log_bytes >= options.checkpoint_bytes;

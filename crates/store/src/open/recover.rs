@@ -174,7 +174,7 @@ impl<'a> Replay<'a> {
         if commit == Commit::Checkpoint {
             self.ops_since = 0;
         }
-        self.writer.apply(&std::mem::take(&mut self.groups), commit)?;
+        self.writer.apply(std::mem::take(&mut self.groups), commit)?;
         self.report(self.progress);
         Ok(())
     }

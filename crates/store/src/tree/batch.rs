@@ -1,26 +1,57 @@
 //! The changes of one transaction, gathered and put in the order of their keys.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use super::{Change, Table, TreeRead};
+use super::{Change, Scan, Table, TreeRead};
 use crate::error::StoreError;
 
 /// A key; those of fixed width need no memory of their own.
 type Key = SmallVec<[u8; 16]>;
 
-/// Where the bytes of each row of a table lie; none if it goes.
-type Changes = IndexMap<Key, Option<Range<usize>>, RandomState>;
+/// Where a row lies, none if it goes.
+type Place = Option<Range<usize>>;
+
+/// What a transaction changes in a table, as it was changed.
+#[derive(Default)]
+struct Changes {
+    rows: Vec<(Key, Place)>,
+    /// The last change of each key, of the first `indexed` ones: most tables are never asked.
+    last: HashMap<Key, usize, RandomState>,
+    indexed: usize,
+}
+
+impl Changes {
+    fn get(&mut self, key: &[u8]) -> Option<Place> {
+        for (at, (key, _)) in self.rows.iter().enumerate().skip(self.indexed) {
+            self.last.insert(key.clone(), at);
+        }
+        self.indexed = self.rows.len();
+        self.last.get(key).map(|at| self.rows[*at].1.clone())
+    }
+
+    /// In the order of keys, each with its last change.
+    fn finish(self) -> Vec<(Key, Place)> {
+        let mut rows = self.rows;
+        if !rows.is_sorted_by(|(key, _), (next, _)| key < next) {
+            // Equal keys stay in order, and the first of them is kept.
+            rows.reverse();
+            rows.sort_by(|(key, _), (next, _)| key.cmp(next));
+            rows.dedup_by(|(next, _), (key, _)| next == key);
+        }
+        rows
+    }
+}
 
 /// What a transaction changes.
 #[derive(Default)]
 pub(crate) struct Rows {
-    /// By table.
-    changes: [Changes; Table::ALL.len()],
+    /// By table, in the order of keys.
+    changes: [Vec<(Key, Place)>; Table::ALL.len()],
     /// Rows, one behind the other; those that changed again as well.
     bytes: Vec<u8>,
 }
@@ -28,24 +59,16 @@ pub(crate) struct Rows {
 impl Rows {
     /// What the row will be, if it changes: none if it goes.
     fn get(&self, table: Table, key: &[u8]) -> Option<Option<&[u8]>> {
-        let range = self.changes[table as usize].get(key)?;
-        Some(range.clone().map(|range| &self.bytes[range]))
-    }
-
-    fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
-        let range = value.map(|value| {
-            let from = self.bytes.len();
-            self.bytes.extend_from_slice(value);
-            from..self.bytes.len()
-        });
-        self.changes[table as usize].insert(SmallVec::from_slice(key), range);
+        let changes = &self.changes[table as usize];
+        let at = changes.binary_search_by(|(there, _)| there[..].cmp(key)).ok()?;
+        Some(changes[at].1.clone().map(|range| &self.bytes[range]))
     }
 
     /// The changes of a table, in the order of their keys.
     pub(super) fn of(&self, table: Table) -> impl Iterator<Item = Change<'_>> {
         let row = |range: &Range<usize>| &self.bytes[range.clone()];
         let changes = &self.changes[table as usize];
-        changes.iter().map(move |(key, value)| (&key[..], value.as_ref().map(row)))
+        changes.iter().map(move |(key, place)| (&key[..], place.as_ref().map(row)))
     }
 }
 
@@ -57,55 +80,72 @@ pub(crate) struct Batch {
     tree: Box<dyn TreeRead>,
     /// What is on its way into the tree.
     under: Option<Arc<Rows>>,
-    rows: Rows,
+    changes: [Changes; Table::ALL.len()],
+    bytes: Vec<u8>,
 }
 
 impl Batch {
     /// Changes of `tree` as it is once `under` is in it.
     pub(crate) fn new(tree: Box<dyn TreeRead>, under: Option<Arc<Rows>>) -> Batch {
-        let mut rows = Rows::default();
+        let mut changes: [Changes; Table::ALL.len()] = Default::default();
+        let mut bytes = Vec::new();
         if let Some(under) = &under {
             // It will be about as large.
-            for (changes, last) in rows.changes.iter_mut().zip(&under.changes) {
-                changes.reserve(last.len());
+            for (changes, last) in changes.iter_mut().zip(&under.changes) {
+                changes.rows.reserve(last.len());
             }
-            rows.bytes.reserve(under.bytes.len());
+            bytes.reserve(under.bytes.len());
         }
-        Batch { tree, under, rows }
+        Batch { tree, under, changes, bytes }
     }
 
     /// The changes, in order.
-    pub(crate) fn finish(mut self) -> Rows {
-        for changes in &mut self.rows.changes {
-            changes.sort_unstable_keys();
-        }
-        self.rows
+    pub(crate) fn finish(self) -> Rows {
+        Rows { changes: self.changes.map(Changes::finish), bytes: self.bytes }
     }
 
     /// The row with that key, with the changes of this transaction.
-    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let under = || self.under.as_ref().and_then(|under| under.get(table, key));
-        match self.rows.get(table, key).or_else(under) {
+    pub(crate) fn get(&mut self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(place) = self.changes[table as usize].get(key) {
+            return Ok(place.map(|range| self.bytes[range].to_vec()));
+        }
+        match self.under.as_ref().and_then(|under| under.get(table, key)) {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
             None => self.tree.get(table, key),
         }
     }
 
+    /// Whether there may have been a row with a key from `from` to `to` before this transaction.
+    pub(crate) fn had_any(&self, table: Table, from: &[u8], to: &[u8]) -> Result<bool, StoreError> {
+        let under = self.under.as_ref().and_then(|under| {
+            let changes = &under.changes[table as usize];
+            changes.get(changes.partition_point(|(key, _)| &key[..] < from))
+        });
+        if under.is_some_and(|(key, _)| &key[..] <= to) {
+            return Ok(true);
+        }
+        let mut found = false;
+        self.tree.scan(table, from, to, &mut |_, _| {
+            found = true;
+            Ok(Scan::Stop)
+        })?;
+        Ok(found)
+    }
+
     /// Sets a row.
     pub(crate) fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
-        self.rows.set(table, key, Some(value));
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.set(table, key, Some(from..self.bytes.len()));
     }
 
     /// Removes a row, if it is there.
     pub(crate) fn remove(&mut self, table: Table, key: &[u8]) {
-        let changes = &mut self.rows.changes[table as usize];
-        // A key of this table names the group that puts it, and a group is applied in one
-        // transaction: what was put in this one is not in the tree.
-        if table == Table::Dead && changes.get(key).is_some_and(Option::is_some) {
-            changes.swap_remove(key);
-            return;
-        }
-        self.rows.set(table, key, None);
+        self.set(table, key, None);
+    }
+
+    fn set(&mut self, table: Table, key: &[u8], place: Place) {
+        self.changes[table as usize].rows.push((SmallVec::from_slice(key), place));
     }
 }
 
@@ -141,7 +181,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(batch: &Batch, expected: [Option<&str>; 3]) {
+    fn check(batch: &mut Batch, expected: [Option<&str>; 3]) {
         let found = ["a", "b", "c"].map(|key| batch.get(Table::Hash, key.as_bytes()).unwrap());
         assert_eq!(found, expected.map(|row| row.map(|row| row.as_bytes().to_vec())));
     }
@@ -149,16 +189,16 @@ mod tests {
     #[test]
     fn a_batch_sees_its_own_changes_then_those_under_it_then_the_tree() {
         let mut under = batch(None);
-        check(&under, [Some("old"), Some("old"), None]);
+        check(&mut under, [Some("old"), Some("old"), None]);
         under.put(Table::Hash, b"c", b"under");
         under.put(Table::Hash, b"b", b"under");
         under.remove(Table::Hash, b"a");
-        check(&under, [None, Some("under"), Some("under")]);
+        check(&mut under, [None, Some("under"), Some("under")]);
         let mut over = batch(Some(Arc::new(under.finish())));
-        check(&over, [None, Some("under"), Some("under")]);
+        check(&mut over, [None, Some("under"), Some("under")]);
         over.put(Table::Hash, b"b", b"over");
         over.remove(Table::Hash, b"c");
-        check(&over, [None, Some("over"), None]);
+        check(&mut over, [None, Some("over"), None]);
     }
 
     #[test]
@@ -172,13 +212,5 @@ mod tests {
         let changes: Vec<Change<'_>> = rows.of(Table::Hash).collect();
         assert_eq!(changes, [(&b"a"[..], Some(&b"2"[..])), (b"b", None), (b"c", Some(b"3"))]);
         assert_eq!(rows.of(Table::Dead).count(), 0);
-    }
-
-    #[test]
-    fn a_content_that_was_dead_for_a_moment_leaves_no_trace() {
-        let mut batch = batch(None);
-        batch.put(Table::Dead, b"a", b"");
-        batch.remove(Table::Dead, b"a");
-        assert_eq!(batch.finish().of(Table::Dead).count(), 0);
     }
 }

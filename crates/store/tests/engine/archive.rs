@@ -92,9 +92,9 @@ fn a_program_that_knows_no_policies_does_not_open_an_archived_store() {
         let json: serde_json::Value = serde_json::from_slice(&disk.contents(&id).unwrap()).unwrap();
         json["version"].as_u64().unwrap()
     };
-    assert_eq!(version(&disk), 2);
+    assert_eq!(version(&disk), 4);
     store.keep_log_until_archived().unwrap();
-    assert_eq!(version(&disk), 3);
+    assert_eq!(version(&disk), 5);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rehome_log::Lsn;
 
-use super::{Applier, contradiction};
+use super::{Applier, HeldContent, contradiction};
 use crate::catalog::keys;
 use crate::catalog::rows::{ContentRow, pack, unpack};
 use crate::error::StoreError;
@@ -28,9 +28,8 @@ impl Applier<'_> {
             return self.keep_content(lsn, there);
         }
         self.tree.put(Table::Hash, &content.short(), &pack(&number));
-        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[]);
         let row = ContentRow { content, extent, size_bytes, refs: 0, dead_since: Some(lsn) };
-        self.contents.insert(number, row);
+        self.contents.insert(number, HeldContent { row, was_dead_since: None });
         self.meta.contents += 1;
         self.meta.content_bytes += size_bytes;
         self.meta.dead_contents += 1;
@@ -65,8 +64,7 @@ impl Applier<'_> {
         };
         row.refs += 1;
         let (extent, size_bytes) = (row.extent, row.size_bytes);
-        if let Some(since) = row.dead_since.take() {
-            self.tree.remove(Table::Dead, &keys::dead(since, number));
+        if row.dead_since.take().is_some() {
             self.meta.dead_contents = self.meta.dead_contents.saturating_sub(1);
             self.meta.dead_bytes = self.meta.dead_bytes.saturating_sub(size_bytes);
             self.segment(extent.segment)?.live_bytes += u64::from(extent.len);
@@ -88,7 +86,6 @@ impl Applier<'_> {
         }
         row.dead_since = Some(lsn);
         let (extent, size_bytes) = (row.extent, row.size_bytes);
-        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[]);
         self.meta.dead_contents += 1;
         self.meta.dead_bytes += size_bytes;
         let segment = self.segment(extent.segment)?;
@@ -99,12 +96,7 @@ impl Applier<'_> {
     /// A content without messages counts as put by this group: it is about to get some.
     pub(super) fn keep_content(&mut self, lsn: Lsn, number: u64) -> Result<(), StoreError> {
         let Some(row) = self.content(number)? else { return Ok(()) };
-        let Some(since) = row.dead_since.replace(lsn) else {
-            row.dead_since = None;
-            return Ok(());
-        };
-        self.tree.remove(Table::Dead, &keys::dead(since, number));
-        self.tree.put(Table::Dead, &keys::dead(lsn, number), &[]);
+        row.dead_since = row.dead_since.map(|_| lsn);
         Ok(())
     }
 
@@ -126,13 +118,16 @@ impl Applier<'_> {
 
     /// Forgets a content that no message has.
     pub(super) fn free_content(&mut self, number: u64) -> Result<(), StoreError> {
-        let Some(row) = self.content(number)? else { return Ok(()) };
-        let Some(since) = row.dead_since else { return Ok(()) };
-        let (short, size_bytes) = (row.content.short(), row.size_bytes);
-        self.contents.remove(&number);
+        if self.content(number)?.is_none_or(|row| row.dead_since.is_none()) {
+            return Ok(());
+        }
+        let Some(held) = self.contents.remove(&number) else { return Ok(()) };
+        let (short, size_bytes) = (held.row.content.short(), held.row.size_bytes);
         self.tree.remove(Table::Content, &keys::content(number));
         self.tree.remove(Table::Hash, &short);
-        self.tree.remove(Table::Dead, &keys::dead(since, number));
+        if let Some(since) = held.was_dead_since {
+            self.tree.remove(Table::Dead, &keys::dead(since, number));
+        }
         self.meta.contents = self.meta.contents.saturating_sub(1);
         self.meta.content_bytes = self.meta.content_bytes.saturating_sub(size_bytes);
         self.meta.dead_contents = self.meta.dead_contents.saturating_sub(1);
@@ -152,9 +147,11 @@ impl Applier<'_> {
         if !self.contents.contains_key(&number) {
             let key = keys::content(number);
             let Some(row) = self.tree.get(Table::Content, &key)? else { return Ok(None) };
-            self.contents.insert(number, unpack(Table::Content, &key, &row)?);
+            let row: ContentRow = unpack(Table::Content, &key, &row)?;
+            let was_dead_since = row.dead_since;
+            self.contents.insert(number, HeldContent { row, was_dead_since });
         }
-        Ok(self.contents.get_mut(&number))
+        Ok(self.contents.get_mut(&number).map(|held| &mut held.row))
     }
 
     /// The segment, to be changed; an unknown one begins empty.

@@ -57,6 +57,7 @@ impl Applier<'_> {
     /// The message is gone since `modseq`.
     pub(super) fn put_gone(&mut self, at: (MailboxId, FolderId), uid: Uid, modseq: Modseq) {
         self.tree.put(Table::Gone, &keys::message(at.0, at.1, uid), &pack(&modseq));
+        self.use_here(at, uid);
         self.put_change(at.0, modseq, ChangeRow::Expunge { folder: at.1, uid })
     }
 
@@ -92,7 +93,36 @@ impl Applier<'_> {
         self.touch(lsn, at.0, modseq)?;
         self.put_change(at.0, modseq, ChangeRow::Message { folder: at.1, uid });
         self.tree.put(Table::Message, &keys::message(at.0, at.1, uid), &pack(row));
+        self.use_here(at, uid);
         Ok(())
+    }
+
+    /// Whether no message of the folder with that UID or a higher one ever was in the catalog. One
+    /// look for each folder and transaction tells it of all messages that come in their order.
+    pub(super) fn is_beyond(
+        &mut self,
+        at: (MailboxId, FolderId),
+        uid: Uid,
+    ) -> Result<bool, StoreError> {
+        let used = self.used.entry(at).or_default();
+        let before = match used.before {
+            Some(before) => before,
+            None => {
+                let from = keys::message(at.0, at.1, uid);
+                let to = keys::message(at.0, at.1, Uid(u32::MAX));
+                let there = self.tree.had_any(Table::Message, &from, &to)?
+                    || self.tree.had_any(Table::Gone, &from, &to)?;
+                let before = if there { Uid(u32::MAX) } else { Uid(uid.0.saturating_sub(1)) };
+                *used.before.insert(before)
+            }
+        };
+        Ok(uid > before.max(used.here))
+    }
+
+    /// There is or was a message with that UID from now on.
+    fn use_here(&mut self, at: (MailboxId, FolderId), uid: Uid) {
+        let used = self.used.entry(at).or_default();
+        used.here = used.here.max(uid);
     }
 
     /// Takes the row, its change and its reference away.

@@ -92,7 +92,9 @@ impl Applier<'_> {
         message: &Message,
     ) -> Result<(), StoreError> {
         self.use_uid(lsn, at, message.uid)?;
-        if let Some(row) = self.message(at, message.uid)? {
+        if self.is_beyond(at, message.uid)? {
+            // Neither was it ever here, nor did it go.
+        } else if let Some(row) = self.message(at, message.uid)? {
             if row.message.modseq >= message.modseq {
                 return Ok(());
             }
