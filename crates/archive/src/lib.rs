@@ -52,6 +52,8 @@ mod verify;
 
 mod read_back;
 
+mod recording;
+
 mod forward;
 mod set;
 mod writer;

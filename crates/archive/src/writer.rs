@@ -1,13 +1,13 @@
 //! Writing a backup: outlines, then contents, with streams anywhere.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::chain::needs_base;
 use crate::check::{CheckLevel, CheckReport};
 use crate::chunk::{self, ChunkRecord, ChunkedStream};
-use crate::compress::{Packing, Pool};
+use crate::compress::Pool;
 use crate::cursors::{self, Cursors};
 use crate::error::ArchiveError;
 use crate::feature::Features;
@@ -16,13 +16,12 @@ use crate::head::VolumeHead;
 use crate::ids::{BackupId, ContentId, SetId, hex};
 use crate::kind::RecordKind;
 use crate::layout;
-use crate::manifest::{
-    BackupHeader, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals, VolumeEntry,
-};
+use crate::manifest::{BackupHeader, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals};
 use crate::names;
 use crate::outline::{EncodedPart, MailboxOutline, OutlineEncoder};
 use crate::read_back::{Found, ReadBack};
 use crate::record::{FLAG_LAST, PAYLOAD_SIZE_MAX};
+use crate::recording::{Recording, Waiting, Written};
 use crate::set_file::{SetFile, write};
 use crate::target::{Target, read_small};
 use crate::verify;
@@ -35,8 +34,6 @@ const FRAME_SIZE_TARGET: usize = 256 << 10;
 const SHARED_FRAME_SIZE_TARGET: usize = 32 << 10;
 /// A content from this size on has a frame to itself.
 const OWN_FRAME_SIZE: usize = 64 << 10;
-/// Raw bytes that may wait for compression or for being written.
-const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 /// Tries to find an id whose folder is free.
 const ATTEMPTS: u32 = 1000;
 
@@ -49,8 +46,9 @@ pub struct WriterOptions {
     /// 8192. A record that is larger gets a volume of its own. Each volume is read back while the
     /// next one is written.
     pub volume_bytes: u64,
-    /// Threads that compress; 0 compresses on the caller's. With fewer than two of them volumes
-    /// are read back after the last one is written.
+    /// Threads that compress; 0 compresses on the caller's. With two or more of them another one
+    /// writes, and one more finishes volumes and reads them back; with fewer the caller's does so,
+    /// and volumes are read back after the last one is written.
     pub threads: usize,
     /// Whether each volume gets parity beside it: one part in sixteen more, from which two lost
     /// runs of 64 KiB in each 2 MiB come back. Of no effect in a pipe and in a bucket.
@@ -66,22 +64,13 @@ impl Default for WriterOptions {
     fn default() -> WriterOptions {
         WriterOptions {
             zstd_level: 1,
-            volume_bytes: 128 << 20,
+            volume_bytes: 64 << 20,
             threads: 2,
             parity: false,
             catalog: false,
             verify: true,
         }
     }
-}
-
-/// A record whose payload is being compressed.
-struct Waiting {
-    kind: RecordKind,
-    flags: u8,
-    raw_len: usize,
-    packing: Packing,
-    note: Note,
 }
 
 /// A backup being written.
@@ -94,11 +83,8 @@ pub struct BackupWriter {
     head: VolumeHead,
     base: Option<BaseReference>,
     folder: String,
-    read_back: Option<ReadBack>,
-    volumes: VolumeWriter,
+    recording: Recording,
     pool: Pool,
-    waiting: VecDeque<Waiting>,
-    in_flight_bytes: usize,
     single: FrameBuilder,
     shared: FrameBuilder,
     outline: Option<OutlineEncoder>,
@@ -165,20 +151,17 @@ impl BackupWriter {
             header,
         };
         let (head, folder, volumes) = claim(&target, head, &options)?;
-        let read_back = (options.verify && target.reads_back()).then(|| {
-            let alongside = options.threads > 1;
-            ReadBack::new(Arc::clone(&target), folder.clone(), head.clone(), alongside)
-        });
+        let alongside = options.threads > 1;
+        let read_back = (options.verify && target.reads_back())
+            .then(|| ReadBack::new(Arc::clone(&target), folder.clone(), head.clone(), alongside));
+        let recording = Recording::begin(volumes, read_back, alongside)?;
         Ok(BackupWriter {
             target,
             head,
             base,
             folder,
-            read_back,
-            volumes,
+            recording,
             pool: Pool::start(options.threads, options.zstd_level),
-            waiting: VecDeque::new(),
-            in_flight_bytes: 0,
             single: FrameBuilder::default(),
             shared: FrameBuilder::default(),
             outline: None,
@@ -354,61 +337,26 @@ impl BackupWriter {
         }
         self.flush(false)?;
         self.flush(true)?;
-        while !self.waiting.is_empty() {
-            self.write_oldest()?;
-        }
-        let (volumes, raw_bytes) = self.volumes.finish()?;
-        let manifest = self.manifest(volumes, raw_bytes);
-        if let Some(read_back) = self.read_back.take() {
-            let report = self.report(&manifest, read_back.finish(&manifest.volumes))?;
-            let name = verify::report_name(self.head.header.wall_us, &report);
-            let bytes =
-                verify::encode(&report, self.head.header.wall_us, &self.head.header.account)?;
-            write(&*self.target, &name, &bytes)?;
-        }
-        let name = format!("{}/{}", self.folder, names::MANIFEST);
-        let bytes = manifest.encode()?;
-        write(&*self.target, &name, &bytes)?;
-        if !self.target.reads_back() {
-            return Ok(manifest);
-        }
-        let read = read_small(&*self.target, &name, bytes.len() as u64);
-        if read.map_err(ArchiveError::target(&name, "read it"))? != bytes {
-            return Err(ArchiveError::file_damaged(&name, "it does not read back as written"));
-        }
-        Ok(manifest)
-    }
-
-    fn manifest(&mut self, volumes: Vec<VolumeEntry>, raw_bytes: u64) -> Manifest {
-        self.totals.streams = self.streams.len() as u64;
-        self.totals.raw_bytes = raw_bytes;
-        self.totals.stored_bytes = volumes.iter().map(|volume| volume.size_bytes).sum();
+        let Written { volumes, raw_bytes, found } = self.recording.finish()?;
+        let stored_bytes = volumes.iter().map(|volume| volume.size_bytes).sum();
+        let streams = self.streams.len() as u64;
+        let totals = Totals { streams, raw_bytes, stored_bytes, ..self.totals };
         let header = self.head.header.clone();
-        Manifest {
+        let manifest = Manifest {
             format: FORMAT_VERSION,
-            features: self.head.features.clone(),
+            features: self.head.features,
             set_id: self.head.set_id,
             backup_id: self.head.backup_id,
-            base: self.base.take(),
+            base: self.base,
             log_required: LogRange { begin: header.lsn_begin, end: header.lsn_end },
             header,
-            totals: self.totals,
-            absent: std::mem::take(&mut self.absent),
+            totals,
+            absent: self.absent,
             root: layout::root(&volumes),
             volumes,
-        }
-    }
-
-    /// What is kept of reading back.
-    fn report(&self, manifest: &Manifest, found: Found) -> Result<CheckReport, ArchiveError> {
-        let foreign = verify::foreign_files(&*self.target, &self.folder, manifest);
-        if let Some(first) = found.damage.into_iter().chain(foreign).next() {
-            return Err(ArchiveError::NotVerified { first });
-        }
-        let (bytes, records) = (found.bytes, found.records);
-        let absent = manifest.absent.len() as u64;
-        let report = CheckReport::empty(manifest.backup_id, CheckLevel::Hashes);
-        Ok(CheckReport { bytes, records, absent, ..report })
+        };
+        close(&*self.target, &self.folder, &manifest, found)?;
+        Ok(manifest)
     }
 
     /// Runs `step`; an error abandons the backup.
@@ -535,25 +483,52 @@ impl BackupWriter {
         note: Note,
     ) -> Result<(), ArchiveError> {
         let raw_len = payload.len();
-        while !self.waiting.is_empty() && self.in_flight_bytes + raw_len > IN_FLIGHT_BYTES_MAX {
-            self.write_oldest()?;
-        }
-        self.in_flight_bytes += raw_len;
         let packing = self.pool.pack(payload);
-        self.waiting.push_back(Waiting { kind, flags, raw_len, packing, note });
-        Ok(())
+        self.recording.put(Waiting { kind, flags, raw_len, packing, note })
     }
+}
 
-    fn write_oldest(&mut self) -> Result<(), ArchiveError> {
-        let Some(waiting) = self.waiting.pop_front() else { return Ok(()) };
-        self.in_flight_bytes -= waiting.raw_len;
-        let packed = waiting.packing.wait().ok_or(ArchiveError::Abandoned)?;
-        self.volumes.put(waiting.kind, waiting.flags, packed, waiting.note)?;
-        if let Some(read_back) = &mut self.read_back {
-            read_back.take(self.volumes.finished());
-        }
-        Ok(())
+/// Keeps the report of reading the volumes back, if they were, and writes the manifest.
+fn close(
+    target: &dyn Target,
+    folder: &str,
+    manifest: &Manifest,
+    found: Option<Found>,
+) -> Result<(), ArchiveError> {
+    if let Some(found) = found {
+        let report = report(target, folder, manifest, found)?;
+        let BackupHeader { wall_us, account, .. } = &manifest.header;
+        let name = verify::report_name(*wall_us, &report);
+        write(target, &name, &verify::encode(&report, *wall_us, account)?)?;
     }
+    let name = format!("{folder}/{}", names::MANIFEST);
+    let bytes = manifest.encode()?;
+    write(target, &name, &bytes)?;
+    if !target.reads_back() {
+        return Ok(());
+    }
+    let read = read_small(target, &name, bytes.len() as u64);
+    if read.map_err(ArchiveError::target(&name, "read it"))? != bytes {
+        return Err(ArchiveError::file_damaged(&name, "it does not read back as written"));
+    }
+    Ok(())
+}
+
+/// What is kept of reading back.
+fn report(
+    target: &dyn Target,
+    folder: &str,
+    manifest: &Manifest,
+    found: Found,
+) -> Result<CheckReport, ArchiveError> {
+    let foreign = verify::foreign_files(target, folder, manifest);
+    if let Some(first) = found.damage.into_iter().chain(foreign).next() {
+        return Err(ArchiveError::NotVerified { first });
+    }
+    let (bytes, records) = (found.bytes, found.records);
+    let absent = manifest.absent.len() as u64;
+    let report = CheckReport::empty(manifest.backup_id, CheckLevel::Hashes);
+    Ok(CheckReport { bytes, records, absent, ..report })
 }
 
 fn misuse(what: &str) -> ArchiveError {
