@@ -11,9 +11,11 @@ use crate::error::{StoreError, doing};
 use crate::options::RestoreMarker;
 
 /// The highest format version known: that of stores whose log had a policy.
-const VERSION: u32 = 3;
+const VERSION: u32 = 5;
 /// The version of all others, that were opened by a program which knows it.
-pub(crate) const VERSION_PLAIN: u32 = 2;
+const VERSION_PLAIN: u32 = 4;
+/// Stores whose log had a policy had this one before.
+const VERSION_POLICY_BEFORE: u32 = 3;
 
 /// What `store.id` holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +67,21 @@ impl Identity {
 
     /// Whether there must be a file with the policy of the log.
     pub(crate) fn knows_policies(&self) -> bool {
-        self.version > VERSION_PLAIN
+        matches!(self.version, VERSION_POLICY_BEFORE | VERSION)
+    }
+
+    /// Makes the store one of today's version before anything is written that programs of an older
+    /// one do not know.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub(crate) fn renew(&self, disk: &dyn Disk) -> Result<(), StoreError> {
+        if self.version >= VERSION_PLAIN {
+            return Ok(());
+        }
+        let version = if self.knows_policies() { VERSION } else { VERSION_PLAIN };
+        write_json(disk, &identity_name(), &Identity { version, ..self.clone() })
     }
 
     /// The identity as bytes.

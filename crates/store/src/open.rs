@@ -18,8 +18,8 @@ use crate::catalog::View;
 use crate::engine::{Engine, Parts};
 use crate::error::{StoreError, doing};
 use crate::identity::{
-    Identity, Restore, VERSION_PLAIN, fresh, identity_name, name, read_json, remove_if_there,
-    restore_name, unborn_name, write_json,
+    Identity, Restore, fresh, identity_name, name, read_json, remove_if_there, restore_name,
+    unborn_name, write_json,
 };
 use crate::keeping::{self, LogPolicy};
 use crate::options::OpenOptions;
@@ -214,6 +214,7 @@ pub(crate) fn open(
     let restore = read_json::<Restore>(&*disk, &restore_name())?;
     let shape = Shape { store_id, epoch: ownership.epoch() };
     let marker = restore.map(|restore| restored::admit(&restore, &options)).transpose()?;
+    identity.renew(&*disk)?;
     let presence = if marker.is_some() { Presence::Either } else { Presence::Old };
     if marker.is_some() && !has(&list(&*disk)?, &tree_name()) {
         // A restore to a moment has a base; the log goes on from there.
@@ -226,10 +227,6 @@ pub(crate) fn open(
         Some(marker) => restored::build(&recovery, marker)?,
         None => recovery.run()?,
     };
-    if identity.version < VERSION_PLAIN {
-        // From here on there may be rows that programs of the older version do not know.
-        write_json(&*disk, &identity_name(), &Identity::new(store_id))?;
-    }
     let meta = View::new(tree.read()?).meta()?;
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
     let parts = Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership };

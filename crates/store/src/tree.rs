@@ -3,6 +3,7 @@
 mod backend;
 mod batch;
 mod redb_tree;
+mod young;
 
 pub(crate) use batch::{Batch, Rows};
 pub(crate) use redb_tree::RedbTree;
@@ -91,11 +92,6 @@ impl Table {
             Table::FolderStep => "folder-step",
             Table::Retired => "retired",
         }
-    }
-
-    /// Whether new rows often lie beside each other: keys are numbers that are given in turn.
-    fn grows_in_runs(self) -> bool {
-        !matches!(self, Table::Hash | Table::Dead)
     }
 
     /// Length of its keys, in bytes; `None` if they vary.

@@ -50,6 +50,7 @@ pub(crate) fn rebuild(
     let shape = Shape { store_id, epoch: ownership.epoch() };
     let mut damaged_bases = Vec::new();
     let (tree, base) = build(&disk, &options, store_id, &mut damaged_bases)?;
+    identity.renew(&*disk)?;
     let old_catalog = put_in_place(&*disk)?;
     let tree: Box<dyn Tree> = Box::new(tree);
     let recovery =

@@ -1,5 +1,7 @@
 //! The tree in a redb file, with keys of fixed width where they have one.
 
+mod growth;
+
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +13,9 @@ use redb::{
 };
 use rehome_log::{Disk, FileId};
 
+use self::growth::{Growth, Seen};
 use super::backend::DiskBackend;
+use super::young::KEY_SIZE;
 use super::{Change, Commit, Rows, Scan, Table, Tree, TreeRead, VisitRow};
 use crate::error::{CATALOG_REMEDY, StoreError, doing};
 
@@ -21,7 +25,12 @@ type Fixed<const N: usize> = &'static [u8; N];
 /// The tree.
 pub(crate) struct RedbTree {
     database: Database,
+    /// The rows of [`Table::Hash`] that are not in their table yet.
+    growth: Growth,
 }
+
+/// Young rows may take this part of the memory for the catalog.
+const YOUNG_PART: usize = 4;
 
 /// Pages of redb's file, in bytes.
 const PAGE_SIZE: u64 = 4096;
@@ -151,13 +160,17 @@ impl RedbTree {
         cache_bytes: usize,
     ) -> Result<RedbTree, StoreError> {
         even_out(&*disk, file).map_err(doing("evening out the catalog's file"))?;
+        let young_bytes = cache_bytes / YOUNG_PART;
         let mut builder = Builder::new();
-        builder.set_cache_size(cache_bytes);
+        builder.set_cache_size(cache_bytes - young_bytes);
         let backend = DiskBackend::new(disk, file);
         let opened = || builder.create_with_backend(backend).map_err(at("opening its file"));
         let database = guarded("opening its file", opened)?;
-        let tree = RedbTree { database };
+        let mut tree = RedbTree { database, growth: Growth::default() };
         tree.write(Commit::Checkpoint, &Rows::default())?;
+        let reading = "reading young rows";
+        let transaction = tree.database.begin_read().map_err(at(reading))?;
+        tree.growth = guarded(reading, || Growth::load(&transaction, young_bytes))?;
         Ok(tree)
     }
 
@@ -178,8 +191,9 @@ impl RedbTree {
 
 impl Tree for RedbTree {
     fn read(&self) -> Result<Box<dyn TreeRead>, StoreError> {
-        let transaction = self.database.begin_read().map_err(at("beginning to read"))?;
-        Ok(Box::new(RedbRead { transaction, tables: Default::default() }))
+        let begin = || self.database.begin_read().map_err(at("beginning to read"));
+        let (transaction, seen) = self.growth.see(begin)?;
+        Ok(Box::new(RedbRead { transaction, tables: Default::default(), seen }))
     }
 
     fn write(&self, commit: Commit, rows: &Rows) -> Result<(), StoreError> {
@@ -187,15 +201,17 @@ impl Tree for RedbTree {
         let written = Table::ALL.into_iter().try_for_each(|table| {
             let mut changes = rows.of(table).peekable();
             // A table that was never opened for writing does not exist for readers.
-            if commit == Commit::Later && changes.peek().is_none() {
+            if commit == Commit::Later && changes.peek().is_none() || table == Table::Hash {
                 return Ok(());
             }
             with_table!(AnyWrite, open_table!(AnyWrite, &transaction, table)?, |open, sized| {
-                guarded(WRITING, || change_table(open, table, changes, sized))
+                guarded(WRITING, || change_table(open, true, changes, sized))
             })
         });
-        match written {
-            Ok(()) => transaction.commit().map_err(at("committing")),
+        let grown = written
+            .and_then(|()| guarded(WRITING, || self.growth.grow(&transaction, commit, rows)));
+        match grown {
+            Ok(step) => self.growth.commit(step, || transaction.commit().map_err(at("committing"))),
             Err(error) => {
                 transaction.abort().map_err(at("taking a transaction back"))?;
                 Err(error)
@@ -207,6 +223,7 @@ impl Tree for RedbTree {
 struct RedbRead {
     transaction: ReadTransaction,
     tables: [OnceLock<AnyRead>; Table::ALL.len()],
+    seen: Seen,
 }
 
 impl RedbRead {
@@ -222,6 +239,11 @@ impl RedbRead {
 
 impl TreeRead for RedbRead {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if table == Table::Hash
+            && let Some(young) = self.seen.young(&self.transaction)?.get(sized::<KEY_SIZE>(key))
+        {
+            return Ok(young.map(<[u8]>::to_vec));
+        }
         with_table!(AnyRead, self.table(table)?, |open, sized| {
             guarded("reading a row", || {
                 let row = open.get(sized(key)).map_err(at("reading a row"))?;
@@ -237,9 +259,15 @@ impl TreeRead for RedbRead {
         to: &[u8],
         visit: &mut VisitRow<'_>,
     ) -> Result<(), StoreError> {
-        with_table!(AnyRead, self.table(table)?, |open, sized| {
-            scan_table(open, sized(from), sized(to), visit)
-        })
+        let scan = |visit: &mut VisitRow<'_>| {
+            with_table!(AnyRead, self.table(table)?, |open, sized| {
+                scan_table(open, sized(from), sized(to), visit)
+            })
+        };
+        match table {
+            Table::Hash => self.seen.young(&self.transaction)?.scan(from, to, scan, visit),
+            _ => scan(visit),
+        }
     }
 }
 
@@ -263,11 +291,11 @@ fn scan_table<'k, K: redb::Key + 'static>(
 /// What a failure of a change was met at.
 const WRITING: &str = "writing rows";
 
-/// Makes changes in the order of their keys. Runs of new rows that lie beside each other are put
-/// between their neighbours all at once.
+/// Makes changes in the order of their keys. Where new rows often lie beside each other, `in_runs`,
+/// such rows are put between their neighbours all at once.
 fn change_table<'r, K: redb::Key + 'static>(
     mut table: redb::Table<'_, K, Row>,
-    which: Table,
+    in_runs: bool,
     mut changes: Peekable<impl Iterator<Item = Change<'r>>>,
     sized: impl Fn(&'r [u8]) -> K::SelfType<'r>,
 ) -> Result<(), StoreError> {
@@ -277,7 +305,7 @@ fn change_table<'r, K: redb::Key + 'static>(
             continue;
         };
         let old = table.insert(sized(key), value).map_err(at(WRITING))?.is_some();
-        if !old && which.grows_in_runs() {
+        if !old && in_runs {
             insert_run(&mut table, key, &mut changes, &sized)?;
         }
     }
