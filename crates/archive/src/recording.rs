@@ -148,7 +148,7 @@ impl Way {
             Way::Here(_, all) => all.push_back(waiting),
             Way::There(thread) => {
                 let records = thread.records.as_ref();
-                if !records.is_some_and(|records| records.send(Some(waiting)).is_ok()) {
+                if records.is_none_or(|records| records.send(Some(waiting)).is_err()) {
                     return Err(thread.why_it_ended());
                 }
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, ChunkEntry, ContentEntry, OutlineEntry, Place};
 use crate::compress::Packed;
+use crate::cursors;
 use crate::error::ArchiveError;
 use crate::head::VolumeHead;
 use crate::ids::hex;
@@ -14,6 +15,7 @@ use crate::kind::RecordKind;
 use crate::manifest::VolumeEntry;
 use crate::names::{parity_name, volume_name};
 use crate::record::{self, CODEC_NONE, HEADER_SIZE, RECORD_VERSION, RecordHead, record_size};
+use crate::seal::{Encryption, RecordKey, SEAL_SIZE};
 use crate::target::{Target, TargetFile};
 
 use self::beside::OpenParity;
@@ -24,6 +26,10 @@ pub(crate) const VOLUME_SIZE_MAX: u64 = 1 << 30;
 /// After so many volumes they may have that size, whatever was asked for: their numbers would run
 /// out.
 const SMALL_VOLUMES_MAX: usize = 8192;
+
+/// Bytes that sealing adds to a payload.
+#[expect(clippy::cast_possible_truncation, reason = "it is 16")]
+const SEAL_SIZE_U32: u32 = SEAL_SIZE as u32;
 
 /// What the index is to say of a record.
 pub(crate) enum Note {
@@ -68,6 +74,16 @@ impl ClosedVolume {
 /// What becomes of a volume that is closed, before the next one begins.
 pub(crate) type Finish<'a> = &'a mut dyn FnMut(ClosedVolume) -> Result<(), ArchiveError>;
 
+/// How volumes are written.
+pub(crate) struct VolumeOptions {
+    /// Their largest size.
+    pub(crate) volume_bytes: u64,
+    /// Whether each gets parity beside it.
+    pub(crate) parity: bool,
+    /// For whom payloads are sealed; the head has the envelope then.
+    pub(crate) encryption: Option<Encryption>,
+}
+
 /// Writes the volumes of one backup.
 pub(crate) struct VolumeWriter {
     target: Arc<dyn Target>,
@@ -75,6 +91,7 @@ pub(crate) struct VolumeWriter {
     head: VolumeHead,
     volume_bytes: u64,
     parity: bool,
+    key: Option<RecordKey>,
     sequence: u32,
     open: Option<OpenVolume>,
     closed: Vec<VolumeEntry>,
@@ -92,16 +109,19 @@ impl VolumeWriter {
         target: Arc<dyn Target>,
         folder: String,
         head: VolumeHead,
-        volume_bytes: u64,
-        parity: bool,
+        options: &VolumeOptions,
     ) -> Result<VolumeWriter, ArchiveError> {
-        let volume_bytes = volume_bytes.min(VOLUME_SIZE_MAX);
+        let volume_bytes = options.volume_bytes.min(VOLUME_SIZE_MAX);
+        let parity = options.parity;
+        let sealed = options.encryption.as_ref().zip(head.envelope.as_ref());
+        let key = sealed.map(|(encryption, envelope)| encryption.key(envelope, head.backup_id.0));
         let mut writer = VolumeWriter {
             target,
             folder,
             head,
             volume_bytes,
             parity,
+            key,
             sequence: 0,
             open: None,
             closed: Vec::new(),
@@ -121,14 +141,16 @@ impl VolumeWriter {
         finish: Finish<'_>,
     ) -> Result<(), ArchiveError> {
         let (_, stored_len) = packed.lengths(kind)?;
-        let size = record_size(stored_len);
+        let sealed_len = stored_len.saturating_add(SEAL_SIZE_U32);
+        let size = record_size(if self.key.is_some() { sealed_len } else { stored_len });
+        let is_clear = matches!(&note, Note::Chunk { name, .. } if name == cursors::STREAM);
         if self.open.as_ref().is_some_and(|open| self.is_full(open, size)) {
             self.close_volume(finish)?;
         }
         if self.open.is_none() {
             self.open_volume()?;
         }
-        let offset = self.append(kind, flags, packed)?;
+        let offset = self.append(kind, flags, packed, !is_clear)?;
         let open = self.open.as_mut().expect("it was opened above");
         let place = Place::new(u32::from(self.head.volume), offset);
         match note {
@@ -192,7 +214,7 @@ impl VolumeWriter {
         let no_json =
             |error: serde_json::Error| ArchiveError::Misuse { what: format!("no JSON: {error}") };
         let payload = serde_json::to_vec(&self.head).map_err(no_json)?;
-        self.append(RecordKind::Volume, 0, Packed::plain(&payload))?;
+        self.append(RecordKind::Volume, 0, Packed::plain(&payload), false)?;
         Ok(())
     }
 
@@ -208,14 +230,24 @@ impl VolumeWriter {
     fn close_volume(&mut self, finish: Finish<'_>) -> Result<(), ArchiveError> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let index_at = open.offset;
-        let payloads = index::encode(&mut open.catalog);
+        let mut clear = Catalog::default();
+        if self.key.is_some() {
+            // Where the cursors are is to be found without a key.
+            let of_cursors = |entry: &mut ChunkEntry| entry.name == cursors::STREAM;
+            clear.chunks = open.catalog.chunks.extract_if(.., of_cursors).collect();
+        }
+        let mut payloads = index::encode(&mut open.catalog);
+        let sealed = payloads.len();
+        if !clear.chunks.is_empty() {
+            payloads.append(&mut index::encode(&mut clear));
+        }
         let mut records = 0;
-        for payload in payloads {
-            self.append(RecordKind::Index, 0, Packed::plain(&payload))?;
+        for (number, payload) in payloads.into_iter().enumerate() {
+            self.append(RecordKind::Index, 0, Packed::plain(&payload), number < sealed)?;
             records += 1;
         }
         let trailer = index::encode_trailer(index_at, records);
-        self.append(RecordKind::Trailer, 0, Packed::plain(&trailer))?;
+        self.append(RecordKind::Trailer, 0, Packed::plain(&trailer), false)?;
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let mut files = Vec::new();
         if let Some(parity) = open.parity.take() {
@@ -250,8 +282,15 @@ impl VolumeWriter {
         }
     }
 
-    /// Appends a record to the open volume and returns its offset.
-    fn append(&mut self, kind: RecordKind, flags: u8, packed: Packed) -> Result<u64, ArchiveError> {
+    /// Appends a record to the open volume, sealed if there is a key and `may_seal`, and returns
+    /// its offset.
+    fn append(
+        &mut self,
+        kind: RecordKind,
+        flags: u8,
+        mut packed: Packed,
+        may_seal: bool,
+    ) -> Result<u64, ArchiveError> {
         let (raw_len, stored_len) = packed.lengths(kind)?;
         let sequence = self.sequence;
         let next = sequence.checked_add(1).ok_or_else(|| ArchiveError::TooLarge {
@@ -259,7 +298,7 @@ impl VolumeWriter {
             bytes: u64::from(sequence),
             limit: u64::from(u32::MAX),
         })?;
-        let head = RecordHead {
+        let mut head = RecordHead {
             kind,
             flags,
             codec: packed.codec,
@@ -268,6 +307,8 @@ impl VolumeWriter {
             stored_len,
             ..self.plain_head()
         };
+        let key = self.key.as_ref().filter(|_| may_seal);
+        record::seal(&mut head, key, &mut packed.stored)?;
         let bytes = record::encode(&head, packed.stored);
         let open = self.open.as_mut().expect("callers open a volume first");
         open.file.append(&bytes).map_err(ArchiveError::target(&open.name, "write to it"))?;

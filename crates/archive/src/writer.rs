@@ -22,10 +22,11 @@ use crate::outline::{EncodedPart, MailboxOutline, OutlineEncoder};
 use crate::read_back::{Found, ReadBack};
 use crate::record::{FLAG_LAST, PAYLOAD_SIZE_MAX};
 use crate::recording::{Recording, Waiting, Written};
+use crate::seal::Encryption;
 use crate::set_file::{SetFile, write};
 use crate::target::{Target, read_small};
 use crate::verify;
-use crate::volume::{Note, VolumeWriter};
+use crate::volume::{Note, VolumeOptions, VolumeWriter};
 
 /// Contents with one owner are gathered into frames of this size.
 const FRAME_SIZE_TARGET: usize = 256 << 10;
@@ -56,6 +57,8 @@ pub struct WriterOptions {
     /// Whether the store's catalog will be in it, with every content that the catalog names:
     /// archived log can follow such a backup. Only for one that holds everything.
     pub catalog: bool,
+    /// For whom everything is encrypted; nobody if there is none.
+    pub encryption: Option<Encryption>,
     /// Whether all volumes are read again and checked before the backup counts as complete.
     pub verify: bool,
 }
@@ -68,6 +71,7 @@ impl Default for WriterOptions {
             threads: 2,
             parity: false,
             catalog: false,
+            encryption: None,
             verify: true,
         }
     }
@@ -107,8 +111,9 @@ impl BackupWriter {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::OtherStore`], [`ArchiveError::UnknownFeature`] and
-    /// [`ArchiveError::FutureVersion`] if the set is not for this writer,
+    /// [`ArchiveError::OtherStore`], [`ArchiveError::MustEncrypt`],
+    /// [`ArchiveError::UnknownFeature`] and [`ArchiveError::FutureVersion`] if the set is not for
+    /// this writer,
     /// [`ArchiveError::Misuse`] for a kind that holds changes alone, and the target's errors.
     pub fn begin(
         target: Arc<dyn Target>,
@@ -137,9 +142,11 @@ impl BackupWriter {
         }
         let parity = options.parity && target.takes_parity();
         let options = WriterOptions { parity, ..options };
-        let set = SetFile::read_or_make(&*target, &header)?;
+        let set = SetFile::read_or_make(&*target, &header, options.encryption.is_some())?;
         let features = Features::default();
         let features = if base.is_some() { features.with_chain() } else { features };
+        let envelope = options.encryption.as_ref().map(Encryption::envelope).transpose()?;
+        let features = if envelope.is_some() { features.with_age() } else { features };
         let features = if options.parity { features.with_parity() } else { features };
         let features = if options.catalog { features.with_catalog() } else { features };
         let head = VolumeHead {
@@ -149,6 +156,7 @@ impl BackupWriter {
             backup_id: BackupId([0; 8]),
             volume: 0,
             header,
+            envelope,
         };
         let (head, folder, volumes) = claim(&target, head, &options)?;
         let alongside = options.threads > 1;
@@ -345,6 +353,7 @@ impl BackupWriter {
         let manifest = Manifest {
             format: FORMAT_VERSION,
             features: self.head.features,
+            envelope: self.head.envelope,
             set_id: self.head.set_id,
             backup_id: self.head.backup_id,
             base: self.base,
@@ -541,6 +550,8 @@ fn claim(
     mut head: VolumeHead,
     options: &WriterOptions,
 ) -> Result<(VolumeHead, String, VolumeWriter), ArchiveError> {
+    let WriterOptions { volume_bytes, parity, encryption, .. } = options.clone();
+    let how = VolumeOptions { volume_bytes, parity, encryption };
     let taken = target.list(names::BASE).map_err(ArchiveError::target(names::BASE, "list it"))?;
     for attempt in 0..ATTEMPTS {
         head.backup_id = backup_id(&head, attempt);
@@ -550,10 +561,9 @@ fn claim(
         }
         let folder = format!("{}/{name}", names::BASE);
         let claimed = target.claim(&folder).map_err(ArchiveError::target(&folder, "claim it"));
-        let (volume_bytes, parity) = (options.volume_bytes, options.parity);
         let begun = claimed.and_then(|()| {
             let (folder, head) = (folder.clone(), head.clone());
-            VolumeWriter::begin(Arc::clone(target), folder, head, volume_bytes, parity)
+            VolumeWriter::begin(Arc::clone(target), folder, head, &how)
         });
         match begun {
             // Somebody with the same header came in between.

@@ -1,9 +1,11 @@
 //! Reading the records of a volume, and finding the next one after damage.
 
 use std::io;
+use std::sync::Arc;
 
 use super::{GRID, HEADER_SIZE, MAGIC, PAYLOAD_SIZE_MAX, Record, RecordHead, hash, record_size};
 use crate::error::Damage;
+use crate::seal::RecordKey;
 use crate::target::{SourceFile, Target};
 
 /// Bytes searched at a time for the next record after damage.
@@ -32,6 +34,8 @@ pub(crate) struct VolumeFile {
     pub(crate) name: String,
     /// What its records must say; `None` if any will do.
     pub(crate) identity: Option<Identity>,
+    /// What opens sealed payloads.
+    pub(crate) key: Option<Arc<RecordKey>>,
     source: Source,
 }
 
@@ -112,7 +116,8 @@ impl VolumeFile {
     ) -> Result<VolumeFile, Damage> {
         match source {
             Ok(source) => {
-                Ok(VolumeFile { name: name.to_owned(), identity, source: Source::Plain(source) })
+                let (name, source) = (name.to_owned(), Source::Plain(source));
+                Ok(VolumeFile { name, identity, key: None, source })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Damage::of_file(name, "the file is missing"))
@@ -234,7 +239,8 @@ impl VolumeFile {
             let what = "it is a record of another volume or backup";
             return Err(Fault { foreign: true, ..Fault::new(what, Some(head)) });
         }
-        Ok(Record { head, header, stored, offset, padded })
+        let key = self.key.clone();
+        Ok(Record { head, header, stored, offset, padded, key })
     }
 
     fn fill(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {

@@ -296,7 +296,8 @@ mod tests {
                 let mut fresh = Model::new();
                 for _ in 0..random.next_u64() % 20 {
                     let value = random.next_u64();
-                    let value = (!value.is_multiple_of(5)).then(|| value.to_le_bytes()[..5].to_vec());
+                    let value =
+                        (!value.is_multiple_of(5)).then(|| value.to_le_bytes()[..5].to_vec());
                     fresh.insert(key(&mut random), value);
                 }
                 let run = Run::new(fresh.iter().map(|(key, value)| (&key[..], value.as_deref())));
@@ -330,7 +331,10 @@ mod tests {
             assert_eq!(cut.is_some(), len == KEY_SIZE + 1 + 3, "{len}");
         }
         assert!(Run::unpack([&[9; 16 + 1 + 9][..]].into_iter()).is_some());
-        assert!(Run::unpack([&[16; 16 + 1 + 16][..]].into_iter()).is_none(), "its value is too long");
+        assert!(
+            Run::unpack([&[16; 16 + 1 + 16][..]].into_iter()).is_none(),
+            "its value is too long"
+        );
         assert!(Run::new([(&a[..], Some(&[0; 16][..]))].into_iter()).is_none());
     }
 }
