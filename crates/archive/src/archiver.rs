@@ -13,6 +13,7 @@ use crate::ids::{ContentId, SegmentId, SetId};
 use crate::info::{BackupInfo, LogInfo};
 use crate::manifest::FORMAT_VERSION;
 use crate::names::{LOG, segment_name};
+use crate::seal::Encryption;
 use crate::segment::{self, LogHeader, SegmentHead, Stretch};
 use crate::set::Set;
 use crate::set_file::write;
@@ -30,11 +31,13 @@ pub struct ArchiverOptions {
     pub zstd_level: i32,
     /// A segment is written when it has grown to this many bytes; they wait in memory until then.
     pub segment_bytes: usize,
+    /// For whom everything is encrypted; nobody if there is none.
+    pub encryption: Option<Encryption>,
 }
 
 impl Default for ArchiverOptions {
     fn default() -> ArchiverOptions {
-        ArchiverOptions { zstd_level: 1, segment_bytes: SEGMENT_BYTES }
+        ArchiverOptions { zstd_level: 1, segment_bytes: SEGMENT_BYTES, encryption: None }
     }
 }
 
@@ -59,6 +62,7 @@ impl LogArchiver {
     ///
     /// [`ArchiveError::NoSet`], [`ArchiveError::NoBase`] if the set has neither log nor a backup
     /// that holds the store's catalog: a log alone restores nothing; [`ArchiveError::OtherStore`];
+    /// [`ArchiveError::MustEncrypt`];
     /// [`ArchiveError::Damaged`] if the last segment does not read back; the target's errors.
     pub fn begin(
         target: Arc<dyn Target>,
@@ -67,6 +71,7 @@ impl LogArchiver {
     ) -> Result<LogArchiver, ArchiveError> {
         let set = Set::open(Arc::clone(&target))?;
         set.expect_store(header.store_id)?;
+        set.may_hold(options.encryption.is_some())?;
         let last = set.logs()?.pop();
         let (archived, previous_root) = match last {
             Some(last) => (last.last, Some(whole_root(&target, &last)?)),
@@ -135,9 +140,13 @@ impl LogArchiver {
         else {
             return Ok(());
         };
+        let encryption = self.options.encryption.as_ref();
+        let envelope = encryption.map(Encryption::envelope).transpose()?;
+        let features = Features::default();
+        let features = if envelope.is_some() { features.with_age() } else { features };
         let mut head = SegmentHead {
             format: FORMAT_VERSION,
-            features: Features::default(),
+            features,
             set_id: self.set_id,
             segment_id: SegmentId([0; 8]),
             header: self.header.clone(),
@@ -147,6 +156,7 @@ impl LogArchiver {
             last_wall_us: last.wall_us,
             entries: self.stretch.entries.len() as u64,
             previous_root: self.previous_root.clone(),
+            envelope,
         };
         let last = last.lsn;
         let root = self.write(&mut head)?;
@@ -159,7 +169,8 @@ impl LogArchiver {
         for attempt in 0..ATTEMPTS {
             head.segment_id = segment_id(head, attempt);
             let level = self.options.zstd_level;
-            let (bytes, root) = segment::encode(head, &self.stretch, level)?;
+            let (bytes, root) =
+                segment::encode(head, &self.stretch, level, self.options.encryption.as_ref())?;
             let name = segment_name(head.after, head.last, head.segment_id);
             let name = format!("{LOG}/{name}");
             match write(&*self.target, &name, &bytes) {
@@ -195,7 +206,7 @@ fn follows(backups: &[BackupInfo], one: &BackupInfo) -> Option<Lsn> {
 
 /// The root of a segment that is whole.
 fn whole_root(target: &Arc<dyn Target>, info: &LogInfo) -> Result<String, ArchiveError> {
-    let mut found = segment::check(target, info, false, &mut |_| {});
+    let mut found = segment::check(target, info, None, &mut |_| {});
     match found.damage.pop() {
         Some(damage) => Err(ArchiveError::Damaged(damage)),
         None => Ok(found.root),

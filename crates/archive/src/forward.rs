@@ -10,6 +10,7 @@ pub use check::check_pipe;
 pub use unpack::unpack_pipe;
 
 use std::io::Read;
+use std::sync::Arc;
 
 use crate::backup::Content;
 use crate::error::{ArchiveError, Damage};
@@ -23,6 +24,7 @@ use crate::manifest::{Manifest, VolumeEntry};
 use crate::names::{self, BASE, MANIFEST, volume_number};
 use crate::outline::{MailboxOutline, decode_part};
 use crate::record::{HEADER_SIZE, PAYLOAD_SIZE_MAX, Record, RecordHead, damage_of};
+use crate::seal::{Identities, RecordKey};
 use crate::set_file::{self, SetFile};
 
 /// Bytes of a payload that are read at a time: a length that lies costs no more memory.
@@ -48,6 +50,9 @@ pub struct PipeReader<'a> {
     manifest: Option<Manifest>,
     /// Nothing more can be read.
     over: bool,
+    identities: Identities,
+    /// What opens sealed payloads, once a volume's head named it and there is an identity for it.
+    key: Option<Arc<RecordKey>>,
     /// The first data record, which ended the outlines.
     pending: Option<Record>,
     frame: Option<OpenFrame>,
@@ -94,6 +99,8 @@ impl<'a> PipeReader<'a> {
             was_damaged: false,
             manifest: None,
             over: false,
+            identities: Identities::default(),
+            key: None,
             pending: None,
             frame: None,
         };
@@ -104,6 +111,13 @@ impl<'a> PipeReader<'a> {
             reader.begin_file(name)?;
         }
         Ok(reader)
+    }
+
+    /// The same backup, where these keys open what is encrypted. To be said before anything is
+    /// read.
+    #[must_use]
+    pub fn with_identities(self, identities: Identities) -> PipeReader<'a> {
+        PipeReader { identities, ..self }
     }
 
     /// The backup's id.
@@ -141,7 +155,7 @@ impl<'a> PipeReader<'a> {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Damaged`] and [`ArchiveError::PipeCut`].
+    /// [`ArchiveError::Damaged`], [`ArchiveError::Locked`] and [`ArchiveError::PipeCut`].
     pub fn next_outline(&mut self) -> Result<Option<(u32, MailboxOutline)>, ArchiveError> {
         let mut open: Option<(u32, u32, MailboxOutline)> = None;
         while self.pending.is_none() {
@@ -154,6 +168,7 @@ impl<'a> PipeReader<'a> {
                 }
                 _ => continue,
             }
+            self.expect_key(&record)?;
             let part = record.payload().and_then(|payload| Ok(decode_part(&payload)?));
             let part = part.map_err(|what| self.damaged(&record, what))?;
             match &mut open {
@@ -183,7 +198,7 @@ impl<'a> PipeReader<'a> {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Damaged`] and [`ArchiveError::PipeCut`].
+    /// [`ArchiveError::Damaged`], [`ArchiveError::Locked`] and [`ArchiveError::PipeCut`].
     pub fn next_content(&mut self) -> Result<Option<Content>, ArchiveError> {
         loop {
             if let Some(open) = &mut self.frame {
@@ -204,6 +219,7 @@ impl<'a> PipeReader<'a> {
             };
             let Some(record) = record else { return Ok(None) };
             if record.head.kind == RecordKind::Data {
+                self.expect_key(&record)?;
                 let frame = record.payload().and_then(|payload| Ok(Frame::decode(payload)?));
                 let frame = frame.map_err(|what| self.damaged(&record, what))?;
                 let place = damage_of(self.volume_name(), &record, "");
@@ -290,6 +306,14 @@ impl<'a> PipeReader<'a> {
         self.volume.as_ref().map_or(PIPE, |volume| &volume.name)
     }
 
+    /// Whether the payload of a record can be opened.
+    fn expect_key(&self, record: &Record) -> Result<(), ArchiveError> {
+        match record.is_locked() {
+            true => Err(ArchiveError::Locked { file: self.volume_name().to_owned() }),
+            false => Ok(()),
+        }
+    }
+
     fn damaged(&self, record: &Record, what: impl Into<String>) -> ArchiveError {
         ArchiveError::Damaged(damage_of(self.volume_name(), record, what))
     }
@@ -357,7 +381,7 @@ impl<'a> PipeReader<'a> {
         }))
     }
 
-    fn accept(&mut self, record: Record) -> Result<Record, ArchiveError> {
+    fn accept(&mut self, mut record: Record) -> Result<Record, ArchiveError> {
         let (expected, sequence) = (self.sequence, record.head.sequence);
         let in_order = expected == sequence || std::mem::take(&mut self.after_damage);
         self.sequence = sequence.wrapping_add(1);
@@ -377,7 +401,10 @@ impl<'a> PipeReader<'a> {
             if found != (self.id, self.set.set_id, self.kind) {
                 return Err(self.damaged(&record, "the volume is of another backup or set"));
             }
+            let opened = head.envelope.map(|envelope| self.identities.open(&envelope, self.id.0));
+            self.key = opened.flatten();
         }
+        record.key.clone_from(&self.key);
         Ok(record)
     }
 

@@ -18,6 +18,9 @@ pub(crate) struct VolumeHead {
     pub(crate) backup_id: BackupId,
     pub(crate) volume: u16,
     pub(crate) header: BackupHeader,
+    /// What holds the key of sealed payloads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) envelope: Option<String>,
 }
 
 /// The part of it that every version can be asked for.

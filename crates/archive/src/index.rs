@@ -146,10 +146,14 @@ pub(crate) fn read(volume: &VolumeFile, number: u32) -> Result<Catalog, Damage> 
         if record.head.kind != RecordKind::Index {
             return Err(damage_in(volume, &record, "an index record should be here"));
         }
+        at += record.head.size_bytes();
+        // Without a key, only what is not sealed is there to be found.
+        if record.is_locked() {
+            continue;
+        }
         let payload = record.payload().map_err(|what| damage_in(volume, &record, what))?;
         decode(&payload, number, &mut catalog, true)
             .map_err(|what| damage_in(volume, &record, what))?;
-        at += record.head.size_bytes();
     }
     if at != trailer_at {
         return Err(damage_in(volume, &trailer, "the trailer does not follow the index"));

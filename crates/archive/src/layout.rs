@@ -1,11 +1,14 @@
 //! Where things are in a set, by name.
 
+use std::sync::Arc;
+
 use crate::error::{ArchiveError, Damage};
 use crate::heal::HealingFile;
 use crate::ids::{BackupId, hex};
 use crate::manifest::{Manifest, VolumeEntry};
 use crate::names::{MANIFEST, parity_name, volume_number};
 use crate::record::{Identity, VolumeFile};
+use crate::seal::RecordKey;
 use crate::target::{Target, read_small};
 use crate::text;
 
@@ -37,11 +40,14 @@ pub(crate) fn open_volumes(
     target: &dyn Target,
     folder: &str,
     manifest: &Manifest,
+    key: Option<&Arc<RecordKey>>,
 ) -> Vec<Result<VolumeFile, Damage>> {
     let numbered = (0..).zip(&manifest.volumes);
     let open = |(number, entry): (u16, &VolumeEntry)| {
         let identity = Identity { tag: manifest.backup_id.tag(), volume: Some(number) };
-        let volume = VolumeFile::open(target, &format!("{folder}/{}", entry.file), Some(identity))?;
+        let mut volume =
+            VolumeFile::open(target, &format!("{folder}/{}", entry.file), Some(identity))?;
+        volume.key = key.cloned();
         if !manifest.features.has_parity() {
             return Ok(volume);
         }

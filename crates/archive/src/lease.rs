@@ -42,6 +42,9 @@ impl LeaseKind {
 pub struct Lease {
     target: Arc<dyn Target>,
     name: String,
+    kind: LeaseKind,
+    account: String,
+    until_us: i64,
 }
 
 #[derive(Serialize)]
@@ -80,8 +83,9 @@ impl Lease {
                 Err(error) => return Err(error),
                 Ok(()) => {}
             }
-            let lease = Lease { target: Arc::clone(target), name };
-            return match other(&**target, kind, begun_us)? {
+            let (target, account) = (Arc::clone(target), account.to_owned());
+            let lease = Lease { target, name, kind, account, until_us };
+            return match other(&*lease.target, kind, begun_us)? {
                 None => Ok(lease),
                 Some(held) => {
                     lease.release()?;
@@ -90,6 +94,24 @@ impl Lease {
             };
         }
         Err(ArchiveError::Busy { file: LEASE.to_owned() })
+    }
+
+    /// Until when it holds, microseconds since 1970.
+    #[must_use]
+    pub fn until_us(&self) -> i64 {
+        self.until_us
+    }
+
+    /// Takes it anew until `until_us`, then gives the old one back.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Leased`] if it had ended and one of the other kind was taken since; the
+    /// target's errors. The old one holds then for as long as it would have.
+    pub fn renew(&mut self, now_us: i64, until_us: i64) -> Result<(), ArchiveError> {
+        let times = (now_us, until_us);
+        let next = Lease::take(&self.target, self.kind, &self.account, times)?;
+        std::mem::replace(self, next).release()
     }
 
     /// Gives it back. One that is not given back ends by itself.

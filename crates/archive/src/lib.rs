@@ -16,21 +16,23 @@ mod outline;
 
 mod cursors;
 mod feature;
-mod record;
+mod seal;
 mod text;
+
+mod manifest;
+mod record;
 
 mod catalog;
 mod compress;
-mod manifest;
-mod parity;
-
 mod head;
-mod heal;
-mod index;
 mod info;
+mod parity;
 mod set_file;
 
 mod chain;
+mod heal;
+mod index;
+
 mod layout;
 mod locate;
 mod volume;
@@ -51,6 +53,8 @@ mod state;
 mod verify;
 
 mod read_back;
+
+mod recording;
 
 mod forward;
 mod set;
@@ -86,6 +90,7 @@ pub use outline::{
 };
 pub use plan::{BackupStep, Gap, LogStep, RestorePlan, Until, plan};
 pub use salvage::{Salvage, salvage};
+pub use seal::{Encryption, Identities};
 pub use segment::{LogHeader, LogSegment, SegmentHead};
 pub use set::{Base, Set};
 pub use state::{State, StateContents};

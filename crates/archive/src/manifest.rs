@@ -116,6 +116,10 @@ pub struct Manifest {
     pub volumes: Vec<VolumeEntry>,
     /// BLAKE3 over the volumes' roots in order, as hexadecimal digits: one name for all of it.
     pub root: String,
+    /// If payloads are sealed: an age file with the secret for its recipients, as hexadecimal
+    /// digits. Each volume's first record has it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
 }
 
 /// The part of a manifest that every version can be asked for.

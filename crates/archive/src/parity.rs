@@ -21,6 +21,20 @@ const EXTRA: usize = 2;
 /// Bytes of a stripe's hash.
 const HASH_SIZE: usize = 16;
 
+/// Computes parity, group after group, in the same memory.
+#[derive(Default)]
+pub(crate) struct ParityEncoder(Option<ReedSolomonEncoder>);
+
+impl ParityEncoder {
+    fn begin(&mut self, stripes: usize, size: usize) -> Option<&mut ReedSolomonEncoder> {
+        match &mut self.0 {
+            Some(encoder) => encoder.reset(stripes, EXTRA, size).ok()?,
+            None => self.0 = Some(ReedSolomonEncoder::new(stripes, EXTRA, size).ok()?),
+        }
+        self.0.as_mut()
+    }
+}
+
 /// The parity of one group.
 pub(crate) struct Group {
     /// Bytes of the volume in it.
@@ -41,27 +55,40 @@ fn stripe_hash(stripe: &[u8]) -> [u8; HASH_SIZE] {
 }
 
 impl Group {
-    /// Computes the parity of a group's bytes, which are not empty.
-    pub(crate) fn of(bytes: &[u8]) -> Option<Group> {
-        let size = stripe_size(bytes.len());
-        let mut encoder = ReedSolomonEncoder::new(bytes.len().div_ceil(size), EXTRA, size).ok()?;
+    /// Computes the parity of a group's bytes, which lie in `pieces` and are not empty.
+    pub(crate) fn of(encoder: &mut ParityEncoder, pieces: &[&[u8]]) -> Option<Group> {
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        let size = stripe_size(len);
+        let encoder = encoder.begin(usize::div_ceil(len, size), size)?;
         let mut hashes = Vec::new();
-        for stripe in bytes.chunks(size) {
-            // The last one may have to be filled up with zeros.
-            let mut filled = Vec::new();
-            let stripe = if stripe.len() == size {
-                stripe
-            } else {
-                filled.extend_from_slice(stripe);
-                filled.resize(size, 0);
-                &filled
-            };
-            encoder.add_original_shard(stripe).ok()?;
+        let mut add = |stripe: &[u8]| {
             hashes.push(stripe_hash(stripe));
+            encoder.add_original_shard(stripe).ok()
+        };
+        // A stripe that lies in one piece is taken from where it is.
+        let mut gathered = Vec::new();
+        for mut piece in pieces.iter().copied() {
+            while !piece.is_empty() {
+                let (part, rest) = piece.split_at(piece.len().min(size - gathered.len()));
+                piece = rest;
+                if part.len() == size {
+                    add(part)?;
+                    continue;
+                }
+                gathered.extend_from_slice(part);
+                if gathered.len() == size {
+                    add(&gathered)?;
+                    gathered.clear();
+                }
+            }
+        }
+        if !gathered.is_empty() {
+            gathered.resize(size, 0);
+            add(&gathered)?;
         }
         let result = encoder.encode().ok()?;
         let extra = result.recovery_iter().map(<[u8]>::to_vec).collect();
-        Some(Group { len: bytes.len(), hashes, extra })
+        Some(Group { len, hashes, extra })
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -183,7 +210,15 @@ mod tests {
     #[track_caller]
     fn check(len: usize, lost: &[usize], healed: bool) {
         let bytes = group(len);
-        let parity = Group::decode(&Group::of(&bytes).unwrap().encode()).unwrap();
+        let encoder = &mut ParityEncoder::default();
+        let parity = Group::of(encoder, &[&bytes]).unwrap().encode();
+        for cut in [0, 1, len / 3, len - 1] {
+            let (left, right) = bytes.split_at(cut);
+            let (middle, right) = right.split_at(right.len() / 2);
+            let in_pieces = Group::of(encoder, &[left, middle, right]).unwrap();
+            assert!(in_pieces.encode() == parity, "{len} bytes cut at {cut}");
+        }
+        let parity = Group::decode(&parity).unwrap();
         let (count, size) = parity.stripes();
         let mut read: Vec<Option<Vec<u8>>> =
             bytes.chunks(size).map(|stripe| Some(stripe.to_vec())).collect();
@@ -216,7 +251,8 @@ mod tests {
     #[test]
     fn records_of_parity_lie_where_they_are_looked_for() {
         let bytes = group(usize::try_from(GROUP_SIZE).unwrap());
-        let record = parity_record(&Group::of(&bytes).unwrap(), 0, 1, 2, 3);
+        let group = Group::of(&mut ParityEncoder::default(), &[&bytes]).unwrap();
+        let record = parity_record(&group, 0, 1, 2, 3);
         assert_eq!(record.len() as u64, record_offset(1));
         for cut in [0, 7, 100, 600, 70_000, record.len() - 200] {
             assert!(Group::decode(&record[64..64 + cut]).is_err(), "cut at {cut}");

@@ -1,15 +1,17 @@
-//! Reading back what was written: each volume once it is finished, while the next one is written.
+//! Finishing volumes and reading back what was written: each once it is complete, while the next one
+//! is written.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
-use crate::error::Damage;
+use crate::error::{ArchiveError, Damage};
 use crate::head::VolumeHead;
 use crate::manifest::VolumeEntry;
 use crate::record::{Identity, VolumeFile};
 use crate::survey::{Survey, VolumeSummary};
 use crate::target::Target;
+use crate::volume::ClosedVolume;
 
 /// What reading back gave.
 #[derive(Debug, Default)]
@@ -27,16 +29,19 @@ struct Place {
     head: VolumeHead,
 }
 
-/// Reads the volumes of one backup back.
+/// Finishes the volumes of one backup and reads them back.
 pub(crate) struct ReadBack {
     place: Place,
-    /// Whether a thread of its own reads while others write.
+    /// Whether a thread of its own does so while others write.
     alongside: bool,
-    thread: Option<(Sender<VolumeEntry>, JoinHandle<Found>)>,
-    /// Volumes handed over so far.
-    taken: usize,
+    thread: Option<Thread>,
+    /// Volumes that are finished and not read back.
+    unread: Vec<VolumeEntry>,
     found: Found,
 }
+
+/// The thread; it ends with the channel, or with the first volume that cannot be finished.
+type Thread = (Sender<ClosedVolume>, JoinHandle<Result<Found, ArchiveError>>);
 
 impl ReadBack {
     /// Of the volumes in `folder`, each of which must begin with `head` but for its number.
@@ -47,77 +52,76 @@ impl ReadBack {
         alongside: bool,
     ) -> ReadBack {
         let place = Place { target, folder, head };
-        ReadBack { place, alongside, thread: None, taken: 0, found: Found::default() }
+        ReadBack { place, alongside, thread: None, unread: Vec::new(), found: Found::default() }
     }
 
-    /// Takes note of the volumes that are finished by now; a thread begins with the new ones if
-    /// there is to be one.
-    pub(crate) fn take(&mut self, finished: &[VolumeEntry]) {
-        if !self.alongside {
-            return;
+    /// Finishes a volume, or has a thread do so; it is read back then, or at the end.
+    ///
+    /// # Errors
+    ///
+    /// The target's errors, maybe of a volume that was handed over before.
+    pub(crate) fn take(&mut self, volume: ClosedVolume) -> Result<(), ArchiveError> {
+        if self.alongside && self.thread.is_none() {
+            let ((send, volumes), place) = (channel(), self.place.clone());
+            let thread = Builder::new().name("archive-read-back".to_owned());
+            let begun = thread.spawn(move || work(&place, &volumes));
+            self.thread = begun.ok().map(|handle| (send, handle));
         }
-        for entry in &finished[self.taken..] {
-            self.taken += 1;
-            self.hand_over(entry.clone());
+        let Some((send, _)) = &self.thread else {
+            self.unread.push(volume.finish()?);
+            return Ok(());
+        };
+        match send.send(volume) {
+            Ok(()) => Ok(()),
+            // It ended, and says why.
+            Err(_) => self.join().and(Err(ArchiveError::Abandoned)),
         }
     }
 
     /// Reads what is left; gives what all of it gave.
-    pub(crate) fn finish(mut self, finished: &[VolumeEntry]) -> Found {
-        if self.thread.is_some() {
-            self.take(finished);
-        }
-        for entry in &finished[self.taken..] {
+    ///
+    /// # Errors
+    ///
+    /// The target's errors in finishing volumes.
+    pub(crate) fn finish(mut self) -> Result<Found, ArchiveError> {
+        for entry in &self.unread {
             self.found.read(&self.place, entry);
         }
-        self.join();
-        std::mem::take(&mut self.found)
-    }
-
-    fn hand_over(&mut self, entry: VolumeEntry) {
-        if self.thread.is_none() {
-            let ((send, entries), place) = (channel(), self.place.clone());
-            let thread = Builder::new().name("archive-read-back".to_owned());
-            let begun = thread.spawn(move || work(&place, &entries));
-            self.thread = begun.ok().map(|handle| (send, handle));
-        }
-        let unsent = match &self.thread {
-            Some((send, _)) => send.send(entry).err().map(|unsent| unsent.0),
-            None => Some(entry),
-        };
-        if let Some(entry) = unsent {
-            self.found.read(&self.place, &entry);
-        }
+        self.join()?;
+        Ok(std::mem::take(&mut self.found))
     }
 
     /// Waits for the thread.
-    fn join(&mut self) {
-        let Some((send, handle)) = self.thread.take() else { return };
+    fn join(&mut self) -> Result<(), ArchiveError> {
+        let Some((send, handle)) = self.thread.take() else { return Ok(()) };
         drop(send);
         let died = |_| {
             let what = "what was written could not be read back: the reading thread died";
             let damage = vec![Damage::of_file(&self.place.folder, what)];
-            Found { damage, ..Found::default() }
+            Ok(Found { damage, ..Found::default() })
         };
-        let more = handle.join().unwrap_or_else(died);
+        let more = handle.join().unwrap_or_else(died)?;
         self.found.bytes += more.bytes;
         self.found.records += more.records;
         self.found.damage.extend(more.damage);
+        Ok(())
     }
 }
 
 impl Drop for ReadBack {
     fn drop(&mut self) {
-        self.join();
+        // Whoever drops it before its end has an error already.
+        _ = self.join();
     }
 }
 
-fn work(place: &Place, entries: &Receiver<VolumeEntry>) -> Found {
+fn work(place: &Place, volumes: &Receiver<ClosedVolume>) -> Result<Found, ArchiveError> {
     let mut found = Found::default();
-    for entry in entries {
+    for volume in volumes {
+        let entry = volume.finish()?;
         found.read(place, &entry);
     }
-    found
+    Ok(found)
 }
 
 impl Found {

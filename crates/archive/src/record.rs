@@ -9,8 +9,13 @@ pub(crate) use scan::{Heal, Healed, Identity, Scan, Scanned, VolumeFile, damage_
 
 pub(crate) use crate::bytes::GRID;
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use crate::bytes::Fields;
+use crate::error::ArchiveError;
 use crate::kind::RecordKind;
+use crate::seal::{RecordKey, SEAL_SIZE};
 
 /// How every record begins.
 pub(crate) const MAGIC: [u8; 8] = *b"MBARREC1";
@@ -20,6 +25,8 @@ pub(crate) const HEADER_SIZE: usize = 64;
 pub(crate) const PAYLOAD_SIZE_MAX: u32 = 512 << 20;
 /// The version of the records that this crate writes, and the highest that it reads.
 pub(crate) const RECORD_VERSION: u16 = 1;
+/// Flag: the payload is sealed.
+pub(crate) const FLAG_SEALED: u8 = 1;
 /// Flag: the stream's last record.
 pub(crate) const FLAG_LAST: u8 = 2;
 /// Codec: the payload is stored as it is.
@@ -103,10 +110,10 @@ impl RecordHead {
         if self.version > RECORD_VERSION {
             return Some(format!("its version {} is later than {RECORD_VERSION}", self.version));
         }
-        if self.flags & !FLAG_LAST != 0 {
+        if self.flags & !(FLAG_LAST | FLAG_SEALED) != 0 {
             return Some(format!("its flags {:#04x} are not known", self.flags));
         }
-        if self.codec > CODEC_ZSTD || self.key_slot != 0 {
+        if self.codec > CODEC_ZSTD || self.key_slot != self.flags & FLAG_SEALED {
             return Some(format!("codec {} or key {} is not known", self.codec, self.key_slot));
         }
         None
@@ -151,6 +158,32 @@ impl Stored {
     }
 }
 
+/// Seals a payload, which `head` says then; leaves it as it is without a key.
+///
+/// # Errors
+///
+/// [`ArchiveError::TooLarge`].
+pub(crate) fn seal(
+    head: &mut RecordHead,
+    key: Option<&RecordKey>,
+    stored: &mut Stored,
+) -> Result<(), ArchiveError> {
+    let Some(key) = key else { return Ok(()) };
+    let bytes = stored.len() as u64 + SEAL_SIZE as u64;
+    let too_large = || {
+        let what = format!("a sealed record of kind {}", head.kind);
+        ArchiveError::TooLarge { what, bytes, limit: u64::from(PAYLOAD_SIZE_MAX) }
+    };
+    let fits = u32::try_from(bytes).ok().filter(|len| *len <= PAYLOAD_SIZE_MAX);
+    let stored_len = fits.ok_or_else(too_large)?;
+    let sealed = RecordHead { flags: head.flags | FLAG_SEALED, key_slot: 1, stored_len, ..*head };
+    let place = (head.volume, head.sequence);
+    let tag = key.seal(place, &sealed.encode(), &mut stored.0[HEADER_SIZE..]);
+    stored.0.extend_from_slice(&tag.ok_or_else(too_large)?);
+    *head = sealed;
+    Ok(())
+}
+
 /// The bytes of a record, padding included. The first [`HEADER_SIZE`] of them are the header.
 pub(crate) fn encode(head: &RecordHead, stored: Stored) -> Vec<u8> {
     assert_eq!(stored.len(), head.stored_len as usize, "the header describes another payload");
@@ -174,10 +207,28 @@ pub(crate) struct Record {
     pub(crate) offset: u64,
     /// Whether its padding is there and zero.
     pub(crate) padded: bool,
+    /// What opens its payload if it is sealed.
+    pub(crate) key: Option<Arc<RecordKey>>,
 }
 
 impl Record {
-    /// The payload, decompressed.
+    /// Whether its payload is sealed and there is no key for it.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.head.flags & FLAG_SEALED != 0 && self.key.is_none()
+    }
+
+    /// The payload as it was before it was sealed.
+    fn unsealed(&self) -> Result<Cow<'_, [u8]>, String> {
+        if self.head.flags & FLAG_SEALED == 0 {
+            return Ok(Cow::Borrowed(&self.stored));
+        }
+        let key = self.key.as_ref().ok_or("it is encrypted, and no key was given")?;
+        let place = (self.head.volume, self.head.sequence);
+        let opened = key.open(place, &self.head.encode(), &self.stored);
+        opened.map(Cow::Owned).ok_or_else(|| "its key does not open it".to_owned())
+    }
+
+    /// The payload, opened and decompressed.
     pub(crate) fn payload(&self) -> Result<Vec<u8>, String> {
         if let Some(unknown) = self.head.unknown() {
             return Err(unknown);
@@ -187,8 +238,8 @@ impl Record {
             return Err(format!("its payload is said to have {raw_len} bytes"));
         }
         let payload = match self.head.codec {
-            CODEC_NONE => self.stored.clone(),
-            _ => zstd::bulk::decompress(&self.stored, raw_len)
+            CODEC_NONE => self.unsealed()?.into_owned(),
+            _ => zstd::bulk::decompress(&self.unsealed()?, raw_len)
                 .map_err(|error| format!("it does not decompress: {error}"))?,
         };
         if payload.len() == raw_len {

@@ -20,6 +20,7 @@ use crate::manifest::FORMAT_VERSION;
 use crate::record::{
     self, HEADER_SIZE, Identity, RECORD_VERSION, Record, RecordHead, Scanned, VolumeFile, damage_in,
 };
+use crate::seal::{Encryption, Identities, RecordKey};
 use crate::survey::Progress;
 use crate::target::Target;
 
@@ -64,6 +65,9 @@ pub struct SegmentHead {
     pub entries: u64,
     /// The root of the segment that it follows; none for the first of a run.
     pub previous_root: Option<String>,
+    /// What holds the key of sealed payloads, as in a manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
 }
 
 /// The part of it that every version can be asked for.
@@ -99,13 +103,14 @@ struct Encoder {
     headers: blake3::Hasher,
     sequence: u32,
     catalog: Catalog,
+    key: Option<RecordKey>,
     zstd_level: i32,
 }
 
 impl Encoder {
-    fn put(&mut self, kind: RecordKind, packed: Packed) -> Result<Place, ArchiveError> {
+    fn put(&mut self, kind: RecordKind, mut packed: Packed) -> Result<Place, ArchiveError> {
         let (raw_len, stored_len) = packed.lengths(kind)?;
-        let head = RecordHead {
+        let mut head = RecordHead {
             kind,
             flags: 0,
             codec: packed.codec,
@@ -118,6 +123,9 @@ impl Encoder {
             stored_len,
             lsn: self.lsn.to_u64(),
         };
+        let is_clear = matches!(kind, RecordKind::Volume | RecordKind::Trailer);
+        let key = self.key.as_ref().filter(|_| !is_clear);
+        record::seal(&mut head, key, &mut packed.stored)?;
         let record = record::encode(&head, packed.stored);
         let place = Place::new(0, self.bytes.len() as u64);
         self.headers.update(&record[..HEADER_SIZE]);
@@ -194,9 +202,11 @@ pub(crate) fn encode(
     head: &SegmentHead,
     stretch: &Stretch,
     zstd_level: i32,
+    encryption: Option<&Encryption>,
 ) -> Result<(Vec<u8>, String), ArchiveError> {
     let no_json =
         |error: serde_json::Error| ArchiveError::Misuse { what: format!("no JSON: {error}") };
+    let sealed = encryption.zip(head.envelope.as_ref());
     let mut encoder = Encoder {
         tag: head.segment_id.tag(),
         lsn: head.last,
@@ -204,6 +214,7 @@ pub(crate) fn encode(
         headers: blake3::Hasher::new(),
         sequence: 0,
         catalog: Catalog::default(),
+        key: sealed.map(|(one, envelope)| one.key(envelope, head.segment_id.0)),
         zstd_level,
     };
     let payload = serde_json::to_vec(head).map_err(no_json)?;
@@ -229,22 +240,44 @@ pub struct LogSegment {
     backup: Backup,
 }
 
+/// The file of a segment, and what its first record says; that needs no key.
+///
+/// # Errors
+///
+/// As [`LogSegment::open`].
+pub(crate) fn read_head(
+    target: &dyn Target,
+    info: &LogInfo,
+) -> Result<(VolumeFile, SegmentHead), ArchiveError> {
+    let identity = Identity { tag: info.id.tag(), volume: Some(0) };
+    let volume = VolumeFile::open(target, &info.file, Some(identity));
+    let volume = volume.map_err(ArchiveError::Damaged)?;
+    let record = volume.read(0).map_err(ArchiveError::Damaged)?;
+    let head = decode_head(&volume, &record)?;
+    if (head.after, head.last, head.segment_id) != (info.after, info.last, info.id) {
+        let what = "it is another segment than its name says";
+        return Err(ArchiveError::Damaged(damage_in(&volume, &record, what)));
+    }
+    Ok((volume, head))
+}
+
 impl LogSegment {
     /// Opens the segment that a listing names.
     ///
     /// # Errors
     ///
     /// [`ArchiveError::Damaged`] if it cannot be read or is not what its name says;
-    /// [`ArchiveError::FutureVersion`], [`ArchiveError::UnknownFeature`].
-    pub(crate) fn open(target: &dyn Target, info: &LogInfo) -> Result<LogSegment, ArchiveError> {
-        let identity = Identity { tag: info.id.tag(), volume: Some(0) };
-        let volume = VolumeFile::open(target, &info.file, Some(identity));
-        let volume = volume.map_err(ArchiveError::Damaged)?;
-        let record = volume.read(0).map_err(ArchiveError::Damaged)?;
-        let head = decode_head(&volume, &record)?;
-        if (head.after, head.last, head.segment_id) != (info.after, info.last, info.id) {
-            let what = "it is another segment than its name says";
-            return Err(ArchiveError::Damaged(damage_in(&volume, &record, what)));
+    /// [`ArchiveError::FutureVersion`], [`ArchiveError::UnknownFeature`], [`ArchiveError::Locked`].
+    pub(crate) fn open(
+        target: &dyn Target,
+        info: &LogInfo,
+        identities: &Identities,
+    ) -> Result<LogSegment, ArchiveError> {
+        let (mut volume, head) = read_head(target, info)?;
+        if let Some(envelope) = &head.envelope {
+            let key = identities.open(envelope, head.segment_id.0);
+            let locked = || ArchiveError::Locked { file: info.file.clone() };
+            volume.key = Some(key.ok_or_else(locked)?);
         }
         let backup = Backup::of_volumes(&info.file, vec![Ok(volume)], None);
         Ok(LogSegment { head, name: info.file.clone(), backup })
@@ -349,6 +382,7 @@ fn decode_head(volume: &VolumeFile, record: &Record) -> Result<SegmentHead, Arch
 }
 
 /// What a check of one segment found.
+#[derive(Default)]
 pub(crate) struct SegmentCheck {
     pub(crate) damage: Vec<Damage>,
     /// What the next segment names it by.
@@ -356,17 +390,19 @@ pub(crate) struct SegmentCheck {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
     pub(crate) head: Option<SegmentHead>,
+    /// Its payloads are sealed, and there is no key for them.
+    pub(crate) is_locked: bool,
 }
 
-/// Reads every record of a segment; `deep` looks at the log records and contents too.
+/// Reads every record of a segment; `deep` looks at the log records and contents too, which these
+/// identities open if they are sealed.
 pub(crate) fn check(
     target: &Arc<dyn Target>,
     info: &LogInfo,
-    deep: bool,
+    deep: Option<&Identities>,
     observe: &mut dyn FnMut(Progress),
 ) -> SegmentCheck {
-    let mut found =
-        SegmentCheck { damage: Vec::new(), root: String::new(), records: 0, bytes: 0, head: None };
+    let mut found = SegmentCheck::default();
     let identity = Identity { tag: info.id.tag(), volume: Some(0) };
     let volume = match VolumeFile::open(&**target, &info.file, Some(identity)) {
         Ok(volume) => volume,
@@ -376,13 +412,15 @@ pub(crate) fn check(
         }
     };
     found.bytes = volume.size_bytes();
-    let mut walk = Walk { link: None, reached: info.after, deep, last_kind: None };
+    let deep_key = |envelope: &String| deep?.open(envelope, info.id.0);
+    let mut walk = Walk { link: None, reached: info.after, deep: deep.is_some(), last_kind: None };
+    let mut key = None;
     let mut headers = blake3::Hasher::new();
     let mut scan = volume.scan();
     while let Some(scanned) = scan.next() {
         observe(Progress { done_bytes: scan.at(), total_bytes: found.bytes });
         let record = match scanned {
-            Scanned::Record(record) => record,
+            Scanned::Record(record) => Record { key: key.clone(), ..record },
             Scanned::Damage(damage) => {
                 found.damage.push(damage);
                 continue;
@@ -394,6 +432,8 @@ pub(crate) fn check(
             match decode_head(&volume, &record) {
                 Ok(head) => {
                     walk.link = Some(link_of(head.previous_root.as_deref()));
+                    key = head.envelope.as_ref().and_then(deep_key);
+                    found.is_locked = head.envelope.is_some() && key.is_none();
                     found.head = Some(head);
                 }
                 Err(ArchiveError::Damaged(damage)) => found.damage.push(damage),
@@ -408,7 +448,7 @@ pub(crate) fn check(
     if is_cut && found.damage.is_empty() {
         found.damage.push(Damage::of_file(&info.file, "it does not end with a trailer: it is cut"));
     }
-    if deep && walk.reached != info.last && found.damage.is_empty() {
+    if deep.is_some() && !found.is_locked && walk.reached != info.last && found.damage.is_empty() {
         let what = format!("its log records end at {}, not at {}", walk.reached, info.last);
         found.damage.push(Damage::of_file(&info.file, what));
     }
@@ -434,8 +474,9 @@ impl Walk {
     fn look(&mut self, record: &Record) -> Result<(), String> {
         self.last_kind = Some(record.head.kind);
         match record.head.kind {
-            RecordKind::Log if self.deep => self.look_at_log(record),
-            RecordKind::Data if self.deep => {
+            _ if !self.deep || record.is_locked() => Ok(()),
+            RecordKind::Log => self.look_at_log(record),
+            RecordKind::Data => {
                 let frame = crate::frame::Frame::decode(record.payload()?)?;
                 let wrong = frame.entries.iter().find(|entry| frame.content(entry).is_none());
                 let what = |id| format!("content {id} does not have its hash");

@@ -15,13 +15,16 @@ use rehome_log::Lsn;
 use crate::backup::Backup;
 use crate::check::{CheckLevel, CheckReport};
 use crate::error::{ArchiveError, Damage};
+use crate::head::VolumeHead;
 use crate::ids::{BackupId, SetId, StoreId};
 use crate::info::{BackupInfo, BackupState};
 use crate::kind::BackupKind;
 use crate::layout;
 use crate::manifest::Manifest;
 use crate::names::{self, BASE, MANIFEST};
+use crate::record::VolumeFile;
 use crate::salvage::Salvage;
+use crate::seal::{Identities, RecordKey};
 use crate::set_file::{SetFile, write};
 use crate::survey::Progress;
 use crate::target::Target;
@@ -31,6 +34,7 @@ use crate::verify;
 pub struct Set {
     target: Arc<dyn Target>,
     file: SetFile,
+    identities: Identities,
 }
 
 impl Set {
@@ -43,7 +47,33 @@ impl Set {
     /// read by this program; the target's errors.
     pub fn open(target: Arc<dyn Target>) -> Result<Set, ArchiveError> {
         let file = SetFile::read(&*target)?;
-        Ok(Set { target, file })
+        Ok(Set { target, file, identities: Identities::default() })
+    }
+
+    /// The same set, where `identities` open what is encrypted.
+    #[must_use]
+    pub fn with_identities(self, identities: Identities) -> Set {
+        Set { identities, ..self }
+    }
+
+    /// What opens the payloads of a backup; `None` if they are not sealed, or nothing opens them.
+    fn key(&self, manifest: &Manifest) -> Option<Arc<RecordKey>> {
+        self.identities.open(manifest.envelope.as_ref()?, manifest.backup_id.0)
+    }
+
+    /// The same, where something that is sealed must be read.
+    fn expect_key(&self, manifest: &Manifest, folder: &str) -> Result<(), ArchiveError> {
+        if manifest.envelope.is_none() || self.key(manifest).is_some() {
+            return Ok(());
+        }
+        Err(ArchiveError::Locked { file: folder.to_owned() })
+    }
+
+    /// # Errors
+    ///
+    /// [`ArchiveError::MustEncrypt`] if what is added must be encrypted and is not.
+    pub(crate) fn may_hold(&self, encrypted: bool) -> Result<(), ArchiveError> {
+        self.file.may_hold(encrypted)
     }
 
     /// Its id.
@@ -133,16 +163,18 @@ impl Set {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::NoBackup`], [`ArchiveError::Incomplete`], and why the manifest cannot be
-    /// read.
+    /// [`ArchiveError::NoBackup`], [`ArchiveError::Incomplete`], [`ArchiveError::Locked`], and why
+    /// the manifest cannot be read.
     pub fn backup(&self, id: BackupId) -> Result<Backup, ArchiveError> {
         let folder = self.complete_folder(id)?;
         let manifest = self.manifest(&folder, id)?;
+        self.expect_key(&manifest, &folder)?;
         Ok(self.open_backup(&folder, manifest))
     }
 
     fn open_backup(&self, folder: &str, manifest: Manifest) -> Backup {
-        let volumes = layout::open_volumes(&*self.target, folder, &manifest);
+        let key = self.key(&manifest);
+        let volumes = layout::open_volumes(&*self.target, folder, &manifest, key.as_ref());
         Backup::of_volumes(folder, volumes, Some(manifest))
     }
 
@@ -165,9 +197,14 @@ impl Set {
         match self.manifest(&folder, id) {
             Ok(manifest) => {
                 let target = &*self.target;
+                if level == CheckLevel::Deep {
+                    self.expect_key(&manifest, &folder)?;
+                }
+                let key = self.key(&manifest);
                 let (elsewhere, broken) = self.elsewhere(&manifest, level);
+                let known = (elsewhere.as_slice(), key.as_ref());
                 let mut report =
-                    verify::check_volumes(target, &folder, &manifest, level, &elsewhere, observe);
+                    verify::check_volumes(target, &folder, &manifest, level, known, observe);
                 report.damage.extend(broken);
                 Ok(report)
             }
@@ -178,6 +215,23 @@ impl Set {
         }
     }
 
+    /// Gives volumes whose payloads are sealed their key; what it is, their first records say.
+    fn unlock(
+        &self,
+        volumes: &mut [Result<VolumeFile, Damage>],
+        folder: &str,
+        id: BackupId,
+    ) -> Result<(), ArchiveError> {
+        let mut heads = volumes.iter().flatten().filter_map(|one| VolumeHead::read(one).ok());
+        let Some(envelope) = heads.find_map(|head| head.envelope) else { return Ok(()) };
+        let locked = || ArchiveError::Locked { file: folder.to_owned() };
+        let key = self.identities.open(&envelope, id.0).ok_or_else(locked)?;
+        for volume in volumes.iter_mut().flatten() {
+            volume.key = Some(Arc::clone(&key));
+        }
+        Ok(())
+    }
+
     fn check_without_manifest(
         &self,
         folder: &str,
@@ -186,7 +240,8 @@ impl Set {
         manifest_damage: Damage,
         observe: &mut dyn FnMut(Progress),
     ) -> Result<CheckReport, ArchiveError> {
-        let volumes = layout::find_volumes(&*self.target, folder, id)?;
+        let mut volumes = layout::find_volumes(&*self.target, folder, id)?;
+        self.unlock(&mut volumes, folder, id)?;
         let bytes = volumes.iter().flatten().map(|volume| volume.size_bytes()).sum();
         let salvage = Salvage::of(folder, volumes, None, &[], observe);
         let mut damage = vec![manifest_damage];
@@ -245,6 +300,7 @@ impl Set {
             Err(_) => None,
         };
         let mut volumes = layout::find_volumes(&*self.target, &folder, id)?;
+        self.unlock(&mut volumes, &folder, id)?;
         for missing in manifest.iter().flat_map(|manifest| &manifest.volumes) {
             let name = format!("{folder}/{}", missing.file);
             if !volumes.iter().flatten().any(|volume| volume.name == name) {
@@ -269,7 +325,8 @@ impl Set {
                 return (Vec::new(), Some(Damage::of_file(&folder, error.to_string())));
             }
         };
-        if level == CheckLevel::Structure {
+        let is_locked = manifest.envelope.is_some() && self.key(manifest).is_none();
+        if level == CheckLevel::Structure || is_locked {
             return (Vec::new(), None);
         }
         let mut prefixes = Vec::new();

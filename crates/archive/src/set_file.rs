@@ -22,11 +22,13 @@ pub(crate) struct SetFile {
     pub(crate) created_us: i64,
     pub(crate) software: String,
     pub(crate) features: Features,
+    /// Whether everything in it is encrypted.
+    pub(crate) is_encrypted: bool,
 }
 
 impl SetFile {
     /// The set that a first backup with this header makes.
-    fn new(header: &BackupHeader) -> SetFile {
+    fn new(header: &BackupHeader, is_encrypted: bool) -> SetFile {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"rehome backup set").update(&header.store_id.0);
         hasher.update(&header.wall_us.to_le_bytes()).update(header.account.as_bytes());
@@ -37,7 +39,11 @@ impl SetFile {
             store_id: header.store_id,
             created_us: header.wall_us,
             software: header.software.clone(),
-            features: Features::default(),
+            features: match is_encrypted {
+                true => Features::default().with_age(),
+                false => Features::default(),
+            },
+            is_encrypted,
         }
     }
 
@@ -45,7 +51,7 @@ impl SetFile {
         let one_line = |text: &str| text.replace(char::is_control, " ");
         text::seal(format!(
             "MBARSET {FORMAT_VERSION}\nset {}\nstore {}\ncreated {}\nsoftware {}\n\
-             features{}{}{}\nkeys none\n",
+             features{}{}{}\nkeys {}\n",
             self.set_id,
             self.store_id,
             self.created_us,
@@ -53,6 +59,7 @@ impl SetFile {
             words("compat", &self.features.compat),
             words("ro_compat", &self.features.ro_compat),
             words("incompat", &self.features.incompat),
+            if self.is_encrypted { "age" } else { "none" },
         ))
     }
 
@@ -75,10 +82,15 @@ impl SetFile {
         let software = line("software ")?.to_owned();
         let features = features(line("features")?).ok_or_else(|| bad("its features are bad"))?;
         features.may_read(NAME)?;
-        if line("keys ")? != "none" {
-            return Err(ArchiveError::Unsupported { what: "reading an encrypted set".to_owned() });
-        }
-        Ok(SetFile { set_id, store_id, created_us, software, features })
+        let is_encrypted = match line("keys ")? {
+            "none" => false,
+            "age" => true,
+            keys => {
+                let what = format!("reading a set with keys of the kind {keys:?}");
+                return Err(ArchiveError::Unsupported { what });
+            }
+        };
+        Ok(SetFile { set_id, store_id, created_us, software, features, is_encrypted })
     }
 
     /// Reads the file.
@@ -90,14 +102,22 @@ impl SetFile {
         }
     }
 
+    /// # Errors
+    ///
+    /// [`ArchiveError::MustEncrypt`] if what is added must be encrypted and is not.
+    pub(crate) fn may_hold(&self, encrypted: bool) -> Result<(), ArchiveError> {
+        if self.is_encrypted && !encrypted { Err(ArchiveError::MustEncrypt) } else { Ok(()) }
+    }
+
     /// Reads the file, or writes it if there is none; in the end the set is the header's store's.
     pub(crate) fn read_or_make(
         target: &dyn Target,
         header: &BackupHeader,
+        encrypts: bool,
     ) -> Result<SetFile, ArchiveError> {
         let set = match SetFile::read(target) {
             Err(ArchiveError::NoSet) => {
-                let set = SetFile::new(header);
+                let set = SetFile::new(header, encrypts);
                 match write(target, NAME, &set.encode()) {
                     Ok(()) => set,
                     Err(ArchiveError::Target { source, .. })
@@ -116,6 +136,7 @@ impl SetFile {
             let (set, store) = (set.store_id, header.store_id);
             return Err(ArchiveError::OtherStore { set, store });
         }
+        set.may_hold(encrypts)?;
         Ok(set)
     }
 }
@@ -160,6 +181,7 @@ mod tests {
             created_us: -3,
             software: "rehome 0.1.0".to_owned(),
             features,
+            is_encrypted: false,
         }
     }
 
@@ -173,6 +195,16 @@ mod tests {
         let bytes = set(features.clone()).encode();
         assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 8);
         assert_eq!(SetFile::decode(&bytes).unwrap(), set(features));
+    }
+
+    #[test]
+    fn an_encrypted_set_takes_nothing_else() {
+        let file = SetFile { is_encrypted: true, ..set(Features::default().with_age()) };
+        let read = SetFile::decode(&file.encode()).unwrap();
+        assert_eq!(read, file);
+        assert!(matches!(read.may_hold(false), Err(ArchiveError::MustEncrypt)));
+        read.may_hold(true).unwrap();
+        set(Features::default()).may_hold(true).unwrap();
     }
 
     #[test]

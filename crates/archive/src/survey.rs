@@ -137,6 +137,7 @@ impl Survey {
             if deep {
                 self.look_into(volume, &record, number, &mut part);
             }
+            scan.give_back(record);
         }
         if last_kind != Some(RecordKind::Trailer) {
             let what = "it does not end with a trailer: its end is cut off or damaged";

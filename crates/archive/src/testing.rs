@@ -39,6 +39,7 @@ pub(crate) fn backup(id: u8, kind: BackupKind, lsn: u64, base: Option<u8>) -> Ba
         absent: Vec::new(),
         volumes: Vec::new(),
         root: String::new(),
+        envelope: None,
     };
     BackupInfo {
         id: BackupId([id; 8]),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ use crate::manifest::{FORMAT_VERSION, Manifest};
 use crate::names::{MANIFEST, VERIFY, parity_name};
 use crate::parity::GROUP_SIZE;
 use crate::record::{Identity, Scanned, VolumeFile};
+use crate::seal::RecordKey;
 use crate::survey::{Progress, Survey};
 use crate::target::Target;
 use crate::text;
@@ -57,10 +59,11 @@ pub(crate) fn check_volumes(
     folder: &str,
     manifest: &Manifest,
     level: CheckLevel,
-    elsewhere: &[u64],
+    (elsewhere, key): (&[u64], Option<&Arc<RecordKey>>),
     observe: &mut dyn FnMut(Progress),
 ) -> CheckReport {
-    let volumes = layout::open_volumes(target, folder, manifest);
+    let volumes = layout::open_volumes(target, folder, manifest, key);
+    let is_locked = manifest.envelope.is_some() && key.is_none();
     let mut damage = foreign_files(target, folder, manifest);
     damage.extend(wrong_sizes(&volumes, manifest));
     let mut report = CheckReport::empty(manifest.backup_id, level);
@@ -75,11 +78,11 @@ pub(crate) fn check_volumes(
     if damage.is_empty() {
         damage.extend(compare_roots(folder, &survey, manifest));
     }
-    if level == CheckLevel::Hashes && !damage.is_empty() {
+    if level == CheckLevel::Hashes && !damage.is_empty() && !is_locked {
         survey = Survey::run(&volumes, true, observe);
     }
     let healed = volumes.iter().flatten().flat_map(VolumeFile::healed).collect();
-    let was_deep = level == CheckLevel::Deep || !damage.is_empty();
+    let was_deep = !is_locked && (level == CheckLevel::Deep || !damage.is_empty());
     report.bytes = survey.bytes;
     report.records = survey.records;
     report.contents = survey.good.len() as u64;

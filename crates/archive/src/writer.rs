@@ -1,13 +1,13 @@
 //! Writing a backup: outlines, then contents, with streams anywhere.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::chain::needs_base;
 use crate::check::{CheckLevel, CheckReport};
 use crate::chunk::{self, ChunkRecord, ChunkedStream};
-use crate::compress::{Packing, Pool};
+use crate::compress::Pool;
 use crate::cursors::{self, Cursors};
 use crate::error::ArchiveError;
 use crate::feature::Features;
@@ -16,17 +16,17 @@ use crate::head::VolumeHead;
 use crate::ids::{BackupId, ContentId, SetId, hex};
 use crate::kind::RecordKind;
 use crate::layout;
-use crate::manifest::{
-    BackupHeader, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals, VolumeEntry,
-};
+use crate::manifest::{BackupHeader, BaseReference, FORMAT_VERSION, LogRange, Manifest, Totals};
 use crate::names;
 use crate::outline::{EncodedPart, MailboxOutline, OutlineEncoder};
 use crate::read_back::{Found, ReadBack};
 use crate::record::{FLAG_LAST, PAYLOAD_SIZE_MAX};
+use crate::recording::{Recording, Waiting, Written};
+use crate::seal::Encryption;
 use crate::set_file::{SetFile, write};
 use crate::target::{Target, read_small};
 use crate::verify;
-use crate::volume::{Note, VolumeWriter};
+use crate::volume::{Note, VolumeOptions, VolumeWriter};
 
 /// Contents with one owner are gathered into frames of this size.
 const FRAME_SIZE_TARGET: usize = 256 << 10;
@@ -35,8 +35,6 @@ const FRAME_SIZE_TARGET: usize = 256 << 10;
 const SHARED_FRAME_SIZE_TARGET: usize = 32 << 10;
 /// A content from this size on has a frame to itself.
 const OWN_FRAME_SIZE: usize = 64 << 10;
-/// Raw bytes that may wait for compression or for being written.
-const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 /// Tries to find an id whose folder is free.
 const ATTEMPTS: u32 = 1000;
 
@@ -49,8 +47,9 @@ pub struct WriterOptions {
     /// 8192. A record that is larger gets a volume of its own. Each volume is read back while the
     /// next one is written.
     pub volume_bytes: u64,
-    /// Threads that compress; 0 compresses on the caller's. With fewer than two of them volumes
-    /// are read back after the last one is written.
+    /// Threads that compress; 0 compresses on the caller's. With two or more of them another one
+    /// writes, and one more finishes volumes and reads them back; with fewer the caller's does so,
+    /// and volumes are read back after the last one is written.
     pub threads: usize,
     /// Whether each volume gets parity beside it: one part in sixteen more, from which two lost
     /// runs of 64 KiB in each 2 MiB come back. Of no effect in a pipe and in a bucket.
@@ -58,6 +57,8 @@ pub struct WriterOptions {
     /// Whether the store's catalog will be in it, with every content that the catalog names:
     /// archived log can follow such a backup. Only for one that holds everything.
     pub catalog: bool,
+    /// For whom everything is encrypted; nobody if there is none.
+    pub encryption: Option<Encryption>,
     /// Whether all volumes are read again and checked before the backup counts as complete.
     pub verify: bool,
 }
@@ -66,22 +67,14 @@ impl Default for WriterOptions {
     fn default() -> WriterOptions {
         WriterOptions {
             zstd_level: 1,
-            volume_bytes: 128 << 20,
+            volume_bytes: 64 << 20,
             threads: 2,
             parity: false,
             catalog: false,
+            encryption: None,
             verify: true,
         }
     }
-}
-
-/// A record whose payload is being compressed.
-struct Waiting {
-    kind: RecordKind,
-    flags: u8,
-    raw_len: usize,
-    packing: Packing,
-    note: Note,
 }
 
 /// A backup being written.
@@ -94,11 +87,8 @@ pub struct BackupWriter {
     head: VolumeHead,
     base: Option<BaseReference>,
     folder: String,
-    read_back: Option<ReadBack>,
-    volumes: VolumeWriter,
+    recording: Recording,
     pool: Pool,
-    waiting: VecDeque<Waiting>,
-    in_flight_bytes: usize,
     single: FrameBuilder,
     shared: FrameBuilder,
     outline: Option<OutlineEncoder>,
@@ -121,8 +111,9 @@ impl BackupWriter {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::OtherStore`], [`ArchiveError::UnknownFeature`] and
-    /// [`ArchiveError::FutureVersion`] if the set is not for this writer,
+    /// [`ArchiveError::OtherStore`], [`ArchiveError::MustEncrypt`],
+    /// [`ArchiveError::UnknownFeature`] and [`ArchiveError::FutureVersion`] if the set is not for
+    /// this writer,
     /// [`ArchiveError::Misuse`] for a kind that holds changes alone, and the target's errors.
     pub fn begin(
         target: Arc<dyn Target>,
@@ -151,9 +142,11 @@ impl BackupWriter {
         }
         let parity = options.parity && target.takes_parity();
         let options = WriterOptions { parity, ..options };
-        let set = SetFile::read_or_make(&*target, &header)?;
+        let set = SetFile::read_or_make(&*target, &header, options.encryption.is_some())?;
         let features = Features::default();
         let features = if base.is_some() { features.with_chain() } else { features };
+        let envelope = options.encryption.as_ref().map(Encryption::envelope).transpose()?;
+        let features = if envelope.is_some() { features.with_age() } else { features };
         let features = if options.parity { features.with_parity() } else { features };
         let features = if options.catalog { features.with_catalog() } else { features };
         let head = VolumeHead {
@@ -163,22 +156,20 @@ impl BackupWriter {
             backup_id: BackupId([0; 8]),
             volume: 0,
             header,
+            envelope,
         };
         let (head, folder, volumes) = claim(&target, head, &options)?;
-        let read_back = (options.verify && target.reads_back()).then(|| {
-            let alongside = options.threads > 1;
-            ReadBack::new(Arc::clone(&target), folder.clone(), head.clone(), alongside)
-        });
+        let alongside = options.threads > 1;
+        let read_back = (options.verify && target.reads_back())
+            .then(|| ReadBack::new(Arc::clone(&target), folder.clone(), head.clone(), alongside));
+        let recording = Recording::begin(volumes, read_back, alongside)?;
         Ok(BackupWriter {
             target,
             head,
             base,
             folder,
-            read_back,
-            volumes,
+            recording,
             pool: Pool::start(options.threads, options.zstd_level),
-            waiting: VecDeque::new(),
-            in_flight_bytes: 0,
             single: FrameBuilder::default(),
             shared: FrameBuilder::default(),
             outline: None,
@@ -354,61 +345,27 @@ impl BackupWriter {
         }
         self.flush(false)?;
         self.flush(true)?;
-        while !self.waiting.is_empty() {
-            self.write_oldest()?;
-        }
-        let (volumes, raw_bytes) = self.volumes.finish()?;
-        let manifest = self.manifest(volumes, raw_bytes);
-        if let Some(read_back) = self.read_back.take() {
-            let report = self.report(&manifest, read_back.finish(&manifest.volumes))?;
-            let name = verify::report_name(self.head.header.wall_us, &report);
-            let bytes =
-                verify::encode(&report, self.head.header.wall_us, &self.head.header.account)?;
-            write(&*self.target, &name, &bytes)?;
-        }
-        let name = format!("{}/{}", self.folder, names::MANIFEST);
-        let bytes = manifest.encode()?;
-        write(&*self.target, &name, &bytes)?;
-        if !self.target.reads_back() {
-            return Ok(manifest);
-        }
-        let read = read_small(&*self.target, &name, bytes.len() as u64);
-        if read.map_err(ArchiveError::target(&name, "read it"))? != bytes {
-            return Err(ArchiveError::file_damaged(&name, "it does not read back as written"));
-        }
-        Ok(manifest)
-    }
-
-    fn manifest(&mut self, volumes: Vec<VolumeEntry>, raw_bytes: u64) -> Manifest {
-        self.totals.streams = self.streams.len() as u64;
-        self.totals.raw_bytes = raw_bytes;
-        self.totals.stored_bytes = volumes.iter().map(|volume| volume.size_bytes).sum();
+        let Written { volumes, raw_bytes, found } = self.recording.finish()?;
+        let stored_bytes = volumes.iter().map(|volume| volume.size_bytes).sum();
+        let streams = self.streams.len() as u64;
+        let totals = Totals { streams, raw_bytes, stored_bytes, ..self.totals };
         let header = self.head.header.clone();
-        Manifest {
+        let manifest = Manifest {
             format: FORMAT_VERSION,
-            features: self.head.features.clone(),
+            features: self.head.features,
+            envelope: self.head.envelope,
             set_id: self.head.set_id,
             backup_id: self.head.backup_id,
-            base: self.base.take(),
+            base: self.base,
             log_required: LogRange { begin: header.lsn_begin, end: header.lsn_end },
             header,
-            totals: self.totals,
-            absent: std::mem::take(&mut self.absent),
+            totals,
+            absent: self.absent,
             root: layout::root(&volumes),
             volumes,
-        }
-    }
-
-    /// What is kept of reading back.
-    fn report(&self, manifest: &Manifest, found: Found) -> Result<CheckReport, ArchiveError> {
-        let foreign = verify::foreign_files(&*self.target, &self.folder, manifest);
-        if let Some(first) = found.damage.into_iter().chain(foreign).next() {
-            return Err(ArchiveError::NotVerified { first });
-        }
-        let (bytes, records) = (found.bytes, found.records);
-        let absent = manifest.absent.len() as u64;
-        let report = CheckReport::empty(manifest.backup_id, CheckLevel::Hashes);
-        Ok(CheckReport { bytes, records, absent, ..report })
+        };
+        close(&*self.target, &self.folder, &manifest, found)?;
+        Ok(manifest)
     }
 
     /// Runs `step`; an error abandons the backup.
@@ -535,25 +492,52 @@ impl BackupWriter {
         note: Note,
     ) -> Result<(), ArchiveError> {
         let raw_len = payload.len();
-        while !self.waiting.is_empty() && self.in_flight_bytes + raw_len > IN_FLIGHT_BYTES_MAX {
-            self.write_oldest()?;
-        }
-        self.in_flight_bytes += raw_len;
         let packing = self.pool.pack(payload);
-        self.waiting.push_back(Waiting { kind, flags, raw_len, packing, note });
-        Ok(())
+        self.recording.put(Waiting { kind, flags, raw_len, packing, note })
     }
+}
 
-    fn write_oldest(&mut self) -> Result<(), ArchiveError> {
-        let Some(waiting) = self.waiting.pop_front() else { return Ok(()) };
-        self.in_flight_bytes -= waiting.raw_len;
-        let packed = waiting.packing.wait().ok_or(ArchiveError::Abandoned)?;
-        self.volumes.put(waiting.kind, waiting.flags, packed, waiting.note)?;
-        if let Some(read_back) = &mut self.read_back {
-            read_back.take(self.volumes.finished());
-        }
-        Ok(())
+/// Keeps the report of reading the volumes back, if they were, and writes the manifest.
+fn close(
+    target: &dyn Target,
+    folder: &str,
+    manifest: &Manifest,
+    found: Option<Found>,
+) -> Result<(), ArchiveError> {
+    if let Some(found) = found {
+        let report = report(target, folder, manifest, found)?;
+        let BackupHeader { wall_us, account, .. } = &manifest.header;
+        let name = verify::report_name(*wall_us, &report);
+        write(target, &name, &verify::encode(&report, *wall_us, account)?)?;
     }
+    let name = format!("{folder}/{}", names::MANIFEST);
+    let bytes = manifest.encode()?;
+    write(target, &name, &bytes)?;
+    if !target.reads_back() {
+        return Ok(());
+    }
+    let read = read_small(target, &name, bytes.len() as u64);
+    if read.map_err(ArchiveError::target(&name, "read it"))? != bytes {
+        return Err(ArchiveError::file_damaged(&name, "it does not read back as written"));
+    }
+    Ok(())
+}
+
+/// What is kept of reading back.
+fn report(
+    target: &dyn Target,
+    folder: &str,
+    manifest: &Manifest,
+    found: Found,
+) -> Result<CheckReport, ArchiveError> {
+    let foreign = verify::foreign_files(target, folder, manifest);
+    if let Some(first) = found.damage.into_iter().chain(foreign).next() {
+        return Err(ArchiveError::NotVerified { first });
+    }
+    let (bytes, records) = (found.bytes, found.records);
+    let absent = manifest.absent.len() as u64;
+    let report = CheckReport::empty(manifest.backup_id, CheckLevel::Hashes);
+    Ok(CheckReport { bytes, records, absent, ..report })
 }
 
 fn misuse(what: &str) -> ArchiveError {
@@ -566,6 +550,8 @@ fn claim(
     mut head: VolumeHead,
     options: &WriterOptions,
 ) -> Result<(VolumeHead, String, VolumeWriter), ArchiveError> {
+    let WriterOptions { volume_bytes, parity, encryption, .. } = options.clone();
+    let how = VolumeOptions { volume_bytes, parity, encryption };
     let taken = target.list(names::BASE).map_err(ArchiveError::target(names::BASE, "list it"))?;
     for attempt in 0..ATTEMPTS {
         head.backup_id = backup_id(&head, attempt);
@@ -575,10 +561,9 @@ fn claim(
         }
         let folder = format!("{}/{name}", names::BASE);
         let claimed = target.claim(&folder).map_err(ArchiveError::target(&folder, "claim it"));
-        let (volume_bytes, parity) = (options.volume_bytes, options.parity);
         let begun = claimed.and_then(|()| {
             let (folder, head) = (folder.clone(), head.clone());
-            VolumeWriter::begin(Arc::clone(target), folder, head, volume_bytes, parity)
+            VolumeWriter::begin(Arc::clone(target), folder, head, &how)
         });
         match begun {
             // Somebody with the same header came in between.

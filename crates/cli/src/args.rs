@@ -260,6 +260,28 @@ pub(crate) struct BackupArgs {
     /// Leave out the parity from which damaged places come back: a sixteenth less to store.
     #[arg(long)]
     pub(crate) no_parity: bool,
+    #[command(flatten)]
+    pub(crate) recipients: RecipientArgs,
+}
+
+/// For whom something is encrypted.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RecipientArgs {
+    /// Encrypt for this age recipient (age1…), who alone can read it then; may be given several
+    /// times.
+    #[arg(long, value_name = "RECIPIENT")]
+    pub(crate) recipient: Vec<String>,
+    /// Encrypt for the age recipients in this file, one a line; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipients_file: Vec<PathBuf>,
+}
+
+/// What opens what is encrypted.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct IdentityArgs {
+    /// A file with age keys (AGE-SECRET-KEY-1…), if the set is encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
 }
 
 /// What a backup holds.
@@ -309,6 +331,8 @@ pub(crate) struct RestoreArgs {
     /// Which backup. Default: the newest complete one.
     #[arg(long)]
     pub(crate) backup: Option<String>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
     /// Say what would be restored, and touch nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -331,6 +355,8 @@ pub(crate) enum ArchiveCommand {
         /// First write anew what is damaged and parity brings back.
         #[arg(long)]
         repair: bool,
+        #[command(flatten)]
+        identity: IdentityArgs,
     },
     /// Archive a store's log, so that every moment can be restored. From the first time on the
     /// store keeps its log until the set has it.
@@ -341,6 +367,8 @@ pub(crate) enum ArchiveCommand {
         /// The archive set; made if it does not exist.
         #[arg(long)]
         to: PathBuf,
+        #[command(flatten)]
+        recipients: RecipientArgs,
     },
     /// Lay a backup that comes out of a pipe into a set.
     Unpack {
@@ -358,6 +386,8 @@ pub(crate) enum ArchiveCommand {
         /// A new or empty folder.
         #[arg(long)]
         to: PathBuf,
+        #[command(flatten)]
+        identity: IdentityArgs,
     },
     /// Write what a damaged or unfinished backup still has as Maildir++ trees, and name what is
     /// lost.
@@ -370,6 +400,8 @@ pub(crate) enum ArchiveCommand {
         /// Which backup. Default: the newest, finished or not.
         #[arg(long)]
         backup: Option<String>,
+        #[command(flatten)]
+        identity: IdentityArgs,
     },
     /// Take away what nothing needs any more: whole backups, and none that another builds upon.
     Expire {
@@ -389,6 +421,8 @@ pub(crate) enum ArchiveCommand {
         /// A folder that does not exist; the scratch store is made beside it.
         #[arg(long)]
         scratch: PathBuf,
+        #[command(flatten)]
+        identity: IdentityArgs,
     },
 }
 

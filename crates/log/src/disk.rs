@@ -111,6 +111,8 @@ pub enum OpenMode {
     ReadOnce,
     /// An existing file, to read and write.
     ReadWrite,
+    /// The same, with writes as [`OpenMode::CreateDirect`] has them.
+    WriteDirect,
     /// A file that must not exist yet, to read and write.
     CreateNew,
     /// The same; writes whose offset, length and address in memory are multiples of

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rehome_archive::{
-    BackupHeader, BackupId, BackupKind, BackupWriter, CheckLevel, Cursors, MailboxOutline, Set,
-    StoreId, Target, WriterOptions,
+    ArchiveError, BackupHeader, BackupId, BackupKind, BackupWriter, CheckLevel, Cursors,
+    Encryption, MailboxOutline, Set, StoreId, Target, WriterOptions,
 };
 use rehome_log::{Clock, Lsn};
 use rehome_site::Directory;
@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::fate::fate_line;
 use crate::outline::OutlineBuilder;
+use crate::restore::unreadable;
 
 use self::upon::Upon;
 
@@ -37,11 +38,14 @@ pub struct BackupOptions {
     pub kind: BackupKind,
     /// Whether parity goes with it into a folder: a disk forgets now and then.
     pub parity: bool,
+    /// age recipients (`age1…`) for whom it is encrypted, any one of whom can read it; nobody else
+    /// can, not even who wrote it. With none it is not encrypted.
+    pub recipients: Vec<String>,
 }
 
 impl From<BackupKind> for BackupOptions {
     fn from(kind: BackupKind) -> BackupOptions {
-        BackupOptions { kind, parity: true }
+        BackupOptions { kind, parity: true, recipients: Vec::new() }
     }
 }
 
@@ -55,6 +59,8 @@ pub(crate) struct BackupRequest {
     pub(crate) directory: Option<Directory>,
     /// How it is made.
     pub(crate) options: BackupOptions,
+    /// What encrypts it for the recipients; nothing if there are none.
+    pub(crate) encryption: Option<Encryption>,
     /// Whether archived log is to follow it: it holds the store's catalog, too.
     pub(crate) catalog: bool,
     /// Says when the state that the backup shows was the present one.
@@ -135,7 +141,7 @@ pub(crate) fn back_up_into(
     observe: Observe<'_>,
 ) -> Result<BackupReport, Error> {
     let (at_home, left_out) = at_home(source, mailboxes)?;
-    let upon = Upon::of(&target, request.options.kind)?;
+    let upon = Upon::of(&target, request)?;
     let since: Vec<_> =
         at_home.iter().map(|(name, at)| (name.clone(), upon.since(name, *at))).collect();
     let offer = source.offer_all(&since).map_err(Error::chain)?;
@@ -290,10 +296,14 @@ impl<'a, 'o> Sending<'a, 'o> {
         };
         let target = Arc::clone(&self.target);
         let (parity, catalog) = (self.request.options.parity, self.request.catalog);
-        let options = WriterOptions { parity, catalog, ..WriterOptions::default() };
+        let encryption = self.request.encryption.clone();
+        let options = WriterOptions { parity, catalog, encryption, ..WriterOptions::default() };
         let base = self.upon.reference();
         let writer = BackupWriter::begin_upon(target, header, base, options);
-        let writer = self.writer.insert(writer.map_err(Error::chain)?);
+        let writer = self.writer.insert(writer.map_err(|error| match error {
+            ArchiveError::MustEncrypt => Error::refused(error),
+            error => Error::chain(error),
+        })?);
         self.cursors.get_or_insert_with(|| Cursors::new(writer.set_id()));
         Ok(())
     }
@@ -425,6 +435,20 @@ pub(crate) fn check(
     observe: Observe<'_>,
 ) -> Result<String, Error> {
     let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
+    check_in(&set, id, deep, observe)
+}
+
+/// The same of a set that is open.
+///
+/// # Errors
+///
+/// As [`check`]; [`Error::BadInput`] for a deep check of what is encrypted and not opened.
+pub(crate) fn check_in(
+    set: &Set,
+    id: &str,
+    deep: bool,
+    observe: Observe<'_>,
+) -> Result<String, Error> {
     let id: BackupId = id.parse().map_err(Error::bad_input)?;
     let level = if deep { CheckLevel::Deep } else { CheckLevel::Hashes };
     let report = set
@@ -437,7 +461,7 @@ pub(crate) fn check(
                 unit: "bytes".to_owned(),
             });
         })
-        .map_err(Error::chain)?;
+        .map_err(unreadable)?;
     if report.is_whole() && report.absent == 0 {
         return Ok(format!(
             "{} records and {} contents read back, every hash right",

@@ -3,6 +3,7 @@
 mod archive;
 mod digest;
 mod drill;
+mod keys;
 mod log;
 mod mail;
 mod pipe;
@@ -16,6 +17,7 @@ pub use crate::backup::BackupOptions;
 pub use archive::{archive_check, archive_expire, archive_list, backup};
 pub use digest::{maildir_digest, store_digest};
 pub use drill::{archive_drill, archive_salvage};
+pub use keys::{SetAccess, recipients};
 pub use log::{LogChange, archive_log, store_log};
 pub use mail::{ExportFormat, export, import};
 pub use pipe::{archive_check_pipe, archive_unpack, backup_to_pipe, restore_from_pipe};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rehome_archive::{
-    ArchiveError, ArchiverOptions, BackupInfo, BackupKind, CheckLevel, ContentId, LogArchiver,
-    LogEntry, LogHeader, Set, StoreId, Target, Until,
+    ArchiveError, ArchiverOptions, BackupInfo, BackupKind, CheckLevel, ContentId, Encryption,
+    LogArchiver, LogEntry, LogHeader, Set, StoreId, Target, Until,
 };
 use rehome_log::{Clock, Lsn};
 use rehome_store::{LocalSource, LogPolicy, LogReader, LogRecord, Store, StoreError, bodies};
@@ -22,6 +22,8 @@ use crate::event::{Event, Flow, Observe};
 pub(crate) struct LogJob {
     /// The account.
     pub(crate) account: String,
+    /// What encrypts the log for its recipients; nothing if there are none.
+    pub(crate) encryption: Option<Encryption>,
     /// The clock.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -110,7 +112,9 @@ fn begin(
         software: concat!("rehome ", env!("CARGO_PKG_VERSION")).to_owned(),
         account: job.account.clone(),
     };
-    LogArchiver::begin(Arc::clone(target), header, ArchiverOptions::default())
+    let encryption = job.encryption.clone();
+    let options = ArchiverOptions { encryption, ..ArchiverOptions::default() };
+    LogArchiver::begin(Arc::clone(target), header, options)
 }
 
 /// What the archive refuses before anything is written.
@@ -190,6 +194,7 @@ fn make_base(
         account: job.account.clone(),
         directory: None,
         options: BackupKind::Full.into(),
+        encryption: job.encryption.clone(),
         catalog: true,
         clock: Arc::clone(&job.clock),
     };

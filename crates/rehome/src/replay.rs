@@ -12,6 +12,7 @@ use rehome_store::{
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::memory::write_durably;
+use crate::restore::unreadable;
 
 /// Lays the store of `plan`, which begins with a backup that holds the catalog, down in the empty
 /// folder `target`, and writes the marker that opens it. Returns the last record of the log in it.
@@ -88,7 +89,7 @@ impl Replaying<'_, '_> {
     fn base(&mut self, plan: &RestorePlan) -> Result<Lsn, Error> {
         let step = plan.backups.last().filter(|step| step.has_catalog);
         let step = step.ok_or_else(|| Error::needs_human("a plan without a catalog"))?;
-        let backup = self.set.backup(step.id).map_err(Error::chain)?;
+        let backup = self.set.backup(step.id).map_err(unreadable)?;
         self.total = backup.manifest().map_or(0, |manifest| manifest.totals.content_bytes);
         for content in backup.contents() {
             self.body(&content.map_err(Error::chain)?.bytes)?;
@@ -99,7 +100,7 @@ impl Replaying<'_, '_> {
 
     /// Replays what of a segment lies after the base, up to the moment.
     fn segment(&mut self, step: &rehome_archive::LogStep, base: Lsn) -> Result<Replayed, Error> {
-        let segment = self.set.log(&step.info()).map_err(Error::chain)?;
+        let segment = self.set.log(&step.info()).map_err(unreadable)?;
         for entry in segment.entries(base) {
             let LogEntry { lsn, previous, wall_us, contents, payload } =
                 entry.map_err(Error::chain)?;

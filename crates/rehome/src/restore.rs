@@ -28,6 +28,14 @@ pub(crate) fn open(set: &Path, id: &str, only: Option<&str>) -> Result<State, Er
     set.state(id, only).map_err(Error::chain)
 }
 
+/// Why a backup or a part of the log cannot be read.
+pub(crate) fn unreadable(error: ArchiveError) -> Error {
+    match error {
+        ArchiveError::Locked { .. } => Error::refused(error),
+        error => Error::chain(error),
+    }
+}
+
 /// What of a backup is wanted; everything where nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
@@ -94,7 +102,7 @@ impl Chosen {
     ) -> Result<Self, Error> {
         let (mut outlines, mut others) = (Vec::new(), Vec::new());
         for outline in all {
-            let (_, outline) = outline.map_err(Error::chain)?;
+            let (_, outline) = outline.map_err(unreadable)?;
             match &selection.mailbox {
                 Some(only) if *only != outline.name => others.push(outline.name),
                 _ => outlines.push(outline),

@@ -23,7 +23,8 @@ use crate::survey::Progress;
 ///
 /// # Errors
 ///
-/// As [`PipeReader::open`], and the source's errors.
+/// As [`PipeReader::open`], and the source's errors; [`ArchiveError::Locked`] for a deep check of
+/// what is encrypted: it is unpacked for that.
 pub fn check_pipe<'a>(
     source: impl Read + 'a,
     level: CheckLevel,
@@ -38,6 +39,9 @@ pub fn check_pipe<'a>(
         let found = reader.next_record().and_then(|record| {
             let Some(record) = record else { return Ok(false) };
             report.records += 1;
+            if is_deep {
+                reader.expect_key(&record)?;
+            }
             let looked = if is_deep { tally.look_into(&record) } else { Ok(()) };
             looked.map(|()| true).map_err(|what| reader.damaged(&record, what))
         });

@@ -154,7 +154,7 @@ fn complete(
 ) -> Result<(), ArchiveError> {
     let name = format!("{folder}/{MANIFEST}");
     let level = CheckLevel::Hashes;
-    let report = verify::check_volumes(target, folder, manifest, level, &[], observe);
+    let report = verify::check_volumes(target, folder, manifest, level, (&[], None), observe);
     if let Some(first) = report.damage.first() {
         return Err(ArchiveError::NotVerified { first: first.clone() });
     }

@@ -58,6 +58,7 @@ fn head() -> VolumeHead {
         backup_id: BackupId([2; 8]),
         volume: 0,
         header: header(),
+        envelope: None,
     }
 }
 
@@ -177,6 +178,7 @@ fn texts() -> Vec<Vec<u8>> {
             root: "ab".to_owned(),
         }],
         root: "cd".to_owned(),
+        envelope: None,
     };
     let set = SetFile {
         set_id,
@@ -184,6 +186,7 @@ fn texts() -> Vec<Vec<u8>> {
         created_us: 5,
         software: "rehome 0.1.0".to_owned(),
         features,
+        is_encrypted: false,
     };
     let mut cursors = Cursors::new(set_id);
     cursors.insert("user", 4, 77, [("INBOX", 9), ("Sent", 1)]);

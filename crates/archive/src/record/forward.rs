@@ -23,6 +23,6 @@ impl Record {
         if !(is_full && is_zero && offset.is_multiple_of(GRID)) {
             return Err("its padding is cut off or not zero");
         }
-        Ok(Record { head, header, stored: padded, offset, padded: true })
+        Ok(Record { head, header, stored: padded, offset, padded: true, key: None })
     }
 }

@@ -1,9 +1,11 @@
 //! Reading the records of a volume, and finding the next one after damage.
 
 use std::io;
+use std::sync::Arc;
 
 use super::{GRID, HEADER_SIZE, MAGIC, PAYLOAD_SIZE_MAX, Record, RecordHead, hash, record_size};
 use crate::error::Damage;
+use crate::seal::RecordKey;
 use crate::target::{SourceFile, Target};
 
 /// Bytes searched at a time for the next record after damage.
@@ -32,6 +34,8 @@ pub(crate) struct VolumeFile {
     pub(crate) name: String,
     /// What its records must say; `None` if any will do.
     pub(crate) identity: Option<Identity>,
+    /// What opens sealed payloads.
+    pub(crate) key: Option<Arc<RecordKey>>,
     source: Source,
 }
 
@@ -112,7 +116,8 @@ impl VolumeFile {
     ) -> Result<VolumeFile, Damage> {
         match source {
             Ok(source) => {
-                Ok(VolumeFile { name: name.to_owned(), identity, source: Source::Plain(source) })
+                let (name, source) = (name.to_owned(), Source::Plain(source));
+                Ok(VolumeFile { name, identity, key: None, source })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Damage::of_file(name, "the file is missing"))
@@ -170,12 +175,19 @@ impl VolumeFile {
     /// The record at `offset`, if it is whole and belongs here.
     pub(crate) fn read(&self, offset: u64) -> Result<Record, Damage> {
         let identity = self.identity;
-        self.try_read(offset, identity).map_err(|fault| fault.place(&self.name, offset, 0))
+        self.try_read(offset, identity, Vec::new())
+            .map_err(|fault| fault.place(&self.name, offset, 0))
     }
 
     /// Reads the record at `offset`; if it is not whole, once more after healing what it lies in.
-    fn try_read(&self, offset: u64, identity: Option<Identity>) -> Result<Record, Fault> {
-        let first = self.read_as_it_is(offset, identity);
+    /// The payload may come in the memory of `spare`.
+    fn try_read(
+        &self,
+        offset: u64,
+        identity: Option<Identity>,
+        spare: Vec<u8>,
+    ) -> Result<Record, Fault> {
+        let first = self.read_as_it_is(offset, identity, spare);
         let Source::Healing(healing) = &self.source else { return first };
         let is_good = match &first {
             Ok(record) => record.padded,
@@ -190,10 +202,15 @@ impl VolumeFile {
         if let Some(head) = head.filter(|head| head.stored_len <= PAYLOAD_SIZE_MAX) {
             changed |= healing.heal(offset, head.size_bytes());
         }
-        if changed { self.read_as_it_is(offset, identity) } else { first }
+        if changed { self.read_as_it_is(offset, identity, Vec::new()) } else { first }
     }
 
-    fn read_as_it_is(&self, offset: u64, identity: Option<Identity>) -> Result<Record, Fault> {
+    fn read_as_it_is(
+        &self,
+        offset: u64,
+        identity: Option<Identity>,
+        spare: Vec<u8>,
+    ) -> Result<Record, Fault> {
         let rest = self.size_bytes().saturating_sub(offset);
         if rest < HEADER_SIZE as u64 {
             return Err(Fault::new("the file ends inside a record's header", None));
@@ -209,7 +226,8 @@ impl VolumeFile {
         }
         let padded_len = record_size(head.stored_len) - HEADER_SIZE as u64;
         let read_len = usize::try_from(padded_len.min(room)).expect("payloads are bounded");
-        let mut stored = vec![0; read_len];
+        let mut stored = spare;
+        stored.resize(read_len, 0);
         self.fill(offset + HEADER_SIZE as u64, &mut stored)?;
         let stored_len = head.stored_len as usize;
         let padded = padded_len <= room && stored[stored_len..].iter().all(|padding| *padding == 0);
@@ -221,7 +239,8 @@ impl VolumeFile {
             let what = "it is a record of another volume or backup";
             return Err(Fault { foreign: true, ..Fault::new(what, Some(head)) });
         }
-        Ok(Record { head, header, stored, offset, padded })
+        let key = self.key.clone();
+        Ok(Record { head, header, stored, offset, padded, key })
     }
 
     fn fill(&self, offset: u64, buf: &mut [u8]) -> Result<(), Fault> {
@@ -239,6 +258,7 @@ impl VolumeFile {
             last_sequence: None,
             after_damage: false,
             pending: None,
+            spare: Vec::new(),
         }
     }
 }
@@ -274,12 +294,19 @@ pub(crate) struct Scan<'a> {
     last_sequence: Option<u32>,
     after_damage: bool,
     pending: Option<Scanned>,
+    /// Memory for the next payload.
+    spare: Vec<u8>,
 }
 
 impl Scan<'_> {
     /// How far it has come.
     pub(crate) fn at(&self) -> u64 {
         self.at
+    }
+
+    /// Gives a record back that is not needed any more; the next one comes in its memory.
+    pub(crate) fn give_back(&mut self, record: Record) {
+        self.spare = record.stored;
     }
 
     fn accept(&mut self, record: Record) -> Scanned {
@@ -330,7 +357,7 @@ impl Scan<'_> {
             // it may hold a message with an archive attached.
             let next = from.saturating_add(head.size_bytes());
             let follows = |record: Record| record.head.sequence == head.sequence.wrapping_add(1);
-            if self.file.try_read(next, self.identity).is_ok_and(follows) {
+            if self.file.try_read(next, self.identity, Vec::new()).is_ok_and(follows) {
                 return next;
             }
         }
@@ -346,7 +373,8 @@ impl Scan<'_> {
             }
             let mut here = at;
             for cell in block.chunks(GRID as usize) {
-                if cell.starts_with(&MAGIC) && self.file.try_read(here, self.identity).is_ok() {
+                let is_it = || self.file.try_read(here, self.identity, Vec::new()).is_ok();
+                if cell.starts_with(&MAGIC) && is_it() {
                     return here;
                 }
                 here += GRID;
@@ -367,7 +395,8 @@ impl Iterator for Scan<'_> {
         if self.at >= self.file.size_bytes() {
             return None;
         }
-        Some(match self.file.try_read(self.at, self.identity) {
+        let spare = std::mem::take(&mut self.spare);
+        Some(match self.file.try_read(self.at, self.identity, spare) {
             Ok(record) => self.accept(record),
             Err(fault) => self.pass_over(fault),
         })

@@ -78,6 +78,10 @@ impl Set {
     /// follow the one before.
     pub fn state(&self, id: BackupId, only: Option<&str>) -> Result<State, ArchiveError> {
         let chain = self.chain(id)?;
+        for info in &chain {
+            let manifest = info.manifest.as_ref();
+            manifest.map_or(Ok(()), |manifest| self.expect_key(manifest, &info.folder))?;
+        }
         let opened = chain.into_iter().filter_map(|info| {
             info.manifest.map(|manifest| self.open_backup(&info.folder, manifest))
         });
@@ -114,10 +118,9 @@ impl Set {
         let mut reached = plan.backups.last().map_or(Lsn::ZERO, |step| step.lsn_end);
         for at in 0..plan.logs.len() {
             let step = plan.logs[at].clone();
-            match self.log(&step.info()) {
-                Ok(segment) => {
+            match self.log_head(&step.info()) {
+                Ok(head) => {
                     reached = step.until;
-                    let head = segment.head();
                     plan.log_wall_us = Some(head.last_wall_us);
                     let latest = head.first_wall_us.max(head.last_wall_us);
                     if matches!(until, Until::WallUs(moment) if latest > moment) {

@@ -7,7 +7,7 @@ use crate::check::{CheckLevel, LogReport, LostLog};
 use crate::error::{ArchiveError, Damage};
 use crate::ids::StoreId;
 use crate::info::LogInfo;
-use crate::segment::{self, LogSegment};
+use crate::segment::{self, LogSegment, SegmentHead};
 use crate::survey::Progress;
 
 impl Set {
@@ -16,16 +16,33 @@ impl Set {
     /// # Errors
     ///
     /// [`ArchiveError::Damaged`] if it cannot be read, is not what its name says, or is of another
-    /// set or store; [`ArchiveError::FutureVersion`], [`ArchiveError::UnknownFeature`].
+    /// set or store; [`ArchiveError::FutureVersion`], [`ArchiveError::UnknownFeature`];
+    /// [`ArchiveError::Locked`].
     pub fn log(&self, info: &LogInfo) -> Result<LogSegment, ArchiveError> {
-        let segment = LogSegment::open(&*self.target, info)?;
-        match self.is_foreign(segment.head()) {
+        let segment = LogSegment::open(&*self.target, info, &self.identities)?;
+        self.expect_ours(info, segment.head())?;
+        Ok(segment)
+    }
+
+    /// What a segment says of itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Set::log`]; a key is not needed.
+    pub(super) fn log_head(&self, info: &LogInfo) -> Result<SegmentHead, ArchiveError> {
+        let (_, head) = segment::read_head(&*self.target, info)?;
+        self.expect_ours(info, &head)?;
+        Ok(head)
+    }
+
+    fn expect_ours(&self, info: &LogInfo, head: &SegmentHead) -> Result<(), ArchiveError> {
+        match self.is_foreign(head) {
             Some(what) => Err(ArchiveError::file_damaged(&info.file, what)),
-            None => Ok(segment),
+            None => Ok(()),
         }
     }
 
-    fn is_foreign(&self, head: &segment::SegmentHead) -> Option<String> {
+    fn is_foreign(&self, head: &SegmentHead) -> Option<String> {
         if head.header.store_id != self.file.store_id {
             let (other, own) = (head.header.store_id, self.file.store_id);
             return Some(format!("it is of the log of store {other}, and the set of store {own}"));
@@ -38,7 +55,7 @@ impl Set {
     ///
     /// # Errors
     ///
-    /// The target's errors.
+    /// The target's errors; [`ArchiveError::Locked`] for a deep check of what is encrypted.
     pub fn check_logs(
         &self,
         level: CheckLevel,
@@ -47,9 +64,12 @@ impl Set {
         let mut report = LogReport::default();
         let mut lost = Vec::new();
         let mut before: Option<(LogInfo, String)> = None;
-        let deep = level == CheckLevel::Deep;
+        let deep = (level == CheckLevel::Deep).then_some(&self.identities);
         for info in self.logs()? {
             let found = segment::check(&self.target, &info, deep, observe);
+            if deep.is_some() && found.is_locked {
+                return Err(ArchiveError::Locked { file: info.file });
+            }
             report.segments += 1;
             report.records += found.records;
             report.bytes += found.bytes;
@@ -99,7 +119,7 @@ fn reached(before: Option<&(LogInfo, String)>) -> Lsn {
 /// What is wrong with the segment before the one that `head` and `info` describe, if that says that
 /// it follows one.
 fn missing_before(
-    head: Option<&segment::SegmentHead>,
+    head: Option<&SegmentHead>,
     info: &LogInfo,
     before: Option<&(LogInfo, String)>,
 ) -> Option<String> {

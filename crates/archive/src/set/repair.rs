@@ -33,15 +33,16 @@ impl Set {
             let entry = &manifest.volumes[number];
             let copy = format!("{REPAIR}/{id}-{}", entry.file);
             let name = format!("{folder}/{}", entry.file);
-            let volume =
-                match layout::open_volumes(&*self.target, &folder, &manifest).swap_remove(number) {
-                    Ok(volume) => volume,
-                    // A repair that was killed may have taken the old volume away already.
-                    Err(damage) => match VolumeFile::open(&*self.target, &copy, None) {
-                        Ok(copied) => copied,
-                        Err(_) => return Err(ArchiveError::Damaged(damage)),
-                    },
-                };
+            let volume = match layout::open_volumes(&*self.target, &folder, &manifest, None)
+                .swap_remove(number)
+            {
+                Ok(volume) => volume,
+                // A repair that was killed may have taken the old volume away already.
+                Err(damage) => match VolumeFile::open(&*self.target, &copy, None) {
+                    Ok(copied) => copied,
+                    Err(_) => return Err(ArchiveError::Damaged(damage)),
+                },
+            };
             let (is_whole, is_stored) = judge(&volume, entry);
             if !is_whole {
                 let what = "more of it is lost than parity brings back";

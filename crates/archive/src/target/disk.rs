@@ -1,13 +1,15 @@
 //! A folder as a target.
 
+mod part;
 mod straight;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rehome_log::{Disk, FileId, FileName, OpenMode, RealDisk, SyncKind};
+use rehome_log::{Disk, FileId, FileName, OpenMode, RealDisk};
 
+use self::part::Part;
 use self::straight::Straight;
 use super::{SourceFile, Target, TargetFile};
 
@@ -61,11 +63,10 @@ impl Target for DiskTarget {
     fn create(&self, name: &str) -> io::Result<Box<dyn TargetFile>> {
         let (name, part) = (file_name(name)?, file_name(&format!("{name}{PART}"))?);
         let file = self.lock(&part)?;
-        let part =
-            Part { disk: Arc::clone(&self.disk), file, part, name, offset: 0, begun_bytes: 0 };
+        let part = Part::new(&self.disk, file, part, name);
         // Whoever finished this name did so under the lock that is now held here; after that
         // finish the locked file is the finished one, so it must not be touched before the look.
-        match self.disk.open(&part.name, OpenMode::Read) {
+        match self.disk.open(part.name(), OpenMode::Read) {
             Ok(found) => {
                 self.disk.close(found);
                 return Err(io::ErrorKind::AlreadyExists.into());
@@ -114,51 +115,6 @@ impl Target for DiskTarget {
             _ = self.disk.remove_dir(&folder);
         }
         Ok(())
-    }
-}
-
-/// Bytes after which the kernel is told to start writing.
-const WRITE_BEHIND_BYTES: u64 = 8 << 20;
-
-/// A file that does not have its name yet.
-struct Part {
-    disk: Arc<dyn Disk>,
-    file: FileId,
-    part: FileName,
-    name: FileName,
-    offset: u64,
-    begun_bytes: u64,
-}
-
-impl TargetFile for Part {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.disk.write_at(self.file, self.offset, bytes)?;
-        self.offset += bytes.len() as u64;
-        if self.offset - self.begun_bytes >= WRITE_BEHIND_BYTES {
-            self.disk.write_behind(self.file, self.begun_bytes, self.offset - self.begun_bytes);
-            self.begun_bytes = self.offset;
-        }
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> io::Result<()> {
-        self.disk.sync(self.file, SyncKind::All)?;
-        self.disk.rename(&self.part, &self.name)?;
-        if let Err(error) = self.disk.sync_dir(&self.name.parent()) {
-            // Nobody may build upon a name that a power cut may take. If this fails too, the
-            // file is whole and named, and its writer knows nothing but the error.
-            _ = self.disk.rename(&self.name, &self.part);
-            return Err(error);
-        }
-        // The pages are clean now and may leave the cache: the check that follows reads the disk.
-        self.disk.write_behind(self.file, 0, self.offset);
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        self.disk.close(self.file);
     }
 }
 

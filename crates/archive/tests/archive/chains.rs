@@ -246,6 +246,11 @@ impl Model {
         writer.finish()
     }
 
+    /// The bytes of a content that it has ever held.
+    pub(crate) fn body(&self, id: &ContentId) -> Option<&Vec<u8>> {
+        self.bodies.get(id)
+    }
+
     /// What it holds, by name.
     pub(crate) fn outlines(&self) -> Vec<MailboxOutline> {
         self.mailboxes.values().cloned().collect()
@@ -317,7 +322,7 @@ fn chain() -> (Arc<Memory>, Vec<BackupId>) {
 }
 
 /// A set with backups of these kinds, each after so many steps.
-fn chain_of(steps: u32, kinds: &[BackupKind]) -> (Arc<Memory>, Vec<BackupId>) {
+pub(crate) fn chain_of(steps: u32, kinds: &[BackupKind]) -> (Arc<Memory>, Vec<BackupId>) {
     let mut random = SplitMix64::new(99);
     let memory = Arc::new(Memory::default());
     let target: Arc<dyn Target> = memory.clone();

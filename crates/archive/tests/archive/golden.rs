@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rehome_archive::{
-    ArchiverOptions, BackupKind, CheckLevel, ContentId, DiskTarget, LogArchiver, LogEntry,
-    LogHeader, MailboxOutline, Set, Target, WriterOptions,
+    ArchiverOptions, BackupKind, CheckLevel, ContentId, DiskTarget, Encryption, Identities,
+    LogArchiver, LogEntry, LogHeader, MailboxOutline, Set, Target, WriterOptions,
 };
 use rehome_log::{Lsn, SplitMix64};
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,10 @@ fn check(version: &str) {
     }
 }
 
+/// A key that tests of age use.
+const RECIPIENT: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+const KEY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+
 /// What a set with a chain and a log is known to hold.
 #[derive(Serialize, Deserialize)]
 struct ExpectedChain {
@@ -82,7 +86,7 @@ struct ExpectedChain {
 }
 
 /// Writes a golden set with a full, a differential and an incremental backup, parity and a log.
-fn make_chain(version: &str) {
+fn make_chain(version: &str, encryption: Option<Encryption>) {
     let folder = folder(version);
     assert!(!folder.exists(), "golden archives are never written again");
     let target: Arc<dyn Target> = Arc::new(DiskTarget::at(folder.join("set")));
@@ -92,7 +96,8 @@ fn make_chain(version: &str) {
     for kind in [BackupKind::Full, BackupKind::Differential, BackupKind::Incremental] {
         (0..25).for_each(|_| model.step(&mut random));
         let catalog = kind == BackupKind::Full;
-        let options = WriterOptions { parity: true, catalog, ..options(1 << 20) };
+        let encryption = encryption.clone();
+        let options = WriterOptions { parity: true, catalog, encryption, ..options(1 << 20) };
         model.back_up_as(&target, kind, options).unwrap();
         states.push(model.outlines());
     }
@@ -102,7 +107,7 @@ fn make_chain(version: &str) {
         software: "rehome 0.1.0".to_owned(),
         account: "root@here".to_owned(),
     };
-    let options = ArchiverOptions { segment_bytes: 300, ..ArchiverOptions::default() };
+    let options = ArchiverOptions { encryption, segment_bytes: 300, ..ArchiverOptions::default() };
     let mut archiver = LogArchiver::begin(target, head, options).unwrap();
     let (mut previous, mut log) = (archiver.archived(), Vec::new());
     for number in 0..9_u8 {
@@ -122,14 +127,18 @@ fn make_chain(version: &str) {
 }
 
 #[track_caller]
-fn check_chain(version: &str) {
+fn check_chain(version: &str, encryption: Option<Encryption>) {
     if std::env::var_os("REHOME_MAKE_GOLDEN").is_some_and(|asked| asked == version) {
-        make_chain(version);
+        make_chain(version, encryption.clone());
     }
     let folder = folder(version);
     let expected = fs::read(folder.join("expected.json")).unwrap();
     let expected: ExpectedChain = serde_json::from_slice(&expected).unwrap();
     let set = Set::open(Arc::new(DiskTarget::at(folder.join("set")))).unwrap();
+    let set = match encryption {
+        Some(_) => set.with_identities(Identities::parse(KEY).unwrap()),
+        None => set,
+    };
     let backups = set.list().unwrap();
     assert_eq!(backups.len(), expected.states.len());
     for (info, state) in backups.iter().zip(&expected.states) {
@@ -151,12 +160,12 @@ fn check_chain(version: &str) {
 
 #[test]
 fn the_chain_and_log_of_version_1_are_read() {
-    check_chain("v1-chain");
+    check_chain("v1-chain", None);
 }
 
 #[test]
 fn the_catalog_that_log_follows_in_version_1_is_read() {
-    check_chain("v1-catalog");
+    check_chain("v1-catalog", None);
     let set = Set::open(Arc::new(DiskTarget::at(folder("v1-catalog").join("set")))).unwrap();
     let (full, first) = (&set.list().unwrap()[0], &set.logs().unwrap()[0]);
     assert_eq!(full.log_follows(), Some(first.after));
@@ -165,6 +174,12 @@ fn the_catalog_that_log_follows_in_version_1_is_read() {
     backup.catalog_rows().unwrap().read_to_string(&mut rows).unwrap();
     assert_eq!(rows, "rows");
     assert_eq!(set.list().unwrap()[1].log_follows(), None);
+}
+
+#[test]
+fn the_encrypted_chain_and_log_of_version_1_are_read() {
+    let encryption = Encryption::new(vec![RECIPIENT.to_owned()], [42; 32]).unwrap();
+    check_chain("v1-age", Some(encryption));
 }
 
 #[test]

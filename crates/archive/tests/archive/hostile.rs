@@ -3,9 +3,10 @@
 use std::io::{Read, Write as _};
 use std::sync::Arc;
 
-use rehome_archive::{BackupId, CheckLevel, ContentId, Target, WriterOptions, salvage};
+use rehome_archive::{BackupId, BackupKind, CheckLevel, ContentId, Target, WriterOptions, salvage};
 use rehome_log::SplitMix64;
 
+use crate::chains::chain_of;
 use crate::fixture::{header, options, truth, write};
 use crate::memory::{Memory, archive};
 
@@ -160,6 +161,24 @@ fn a_manifest_that_names_itself_or_climbs_out_of_its_folder_is_refused() {
         let refused = set.state(id, None).map(drop).unwrap_err().to_string();
         assert!(refused.contains(words), "{to}: {refused}");
         assert!(set.plan_restore(rehome_archive::Until::Backup(id)).is_err(), "{to}");
+    }
+}
+
+#[test]
+fn two_manifests_that_build_upon_each_other_are_refused() {
+    let (memory, ids) = chain_of(20, &[BackupKind::Full, BackupKind::Incremental]);
+    let infos = memory.set().unwrap().list().unwrap();
+    let [first, second] = &infos[..] else { panic!("two backups") };
+    let name = format!("{}/MANIFEST", first.folder);
+    let hash = second.manifest_hash.as_ref().unwrap();
+    let upon =
+        format!("\"base\": {{\"backup_id\": \"{}\", \"manifest_hash\": \"{hash}\"}}", ids[1]);
+    let changed = resealed(&memory.get(&name), |json| json.replace("\"base\": null", &upon));
+    let set = memory.with(&name, Some(changed)).set().unwrap();
+    for id in ids {
+        let refused = set.state(id, None).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("shows a later state") || refused.contains("another manifest"));
+        assert!(set.plan_restore(rehome_archive::Until::Backup(id)).is_err(), "{refused}");
     }
 }
 

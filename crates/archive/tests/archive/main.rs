@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod chains;
+mod cuts;
 mod damage;
+mod encryption;
 mod faults;
 mod fixture;
 mod folder;

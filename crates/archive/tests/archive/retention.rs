@@ -78,6 +78,23 @@ fn nothing_goes_while_a_restore_reads() {
 }
 
 #[test]
+fn a_restore_that_was_killed_keeps_retention_away_for_its_last_lease_alone() {
+    let (memory, taken) = set_of(&KINDS);
+    let set = memory.set().unwrap();
+    let mut lease = set.lease("root", NOW_US, NOW_US + 10).unwrap();
+    lease.renew(NOW_US + 6, NOW_US + 16).unwrap();
+    assert_eq!(lease.until_us(), NOW_US + 16);
+    let leases = memory.names().iter().filter(|name| name.starts_with("lease/")).count();
+    assert_eq!(leases, 1, "the one before was given back");
+    let error = set.expire(1, "root", NOW_US + 12).unwrap_err();
+    assert!(matches!(error, ArchiveError::Leased { .. }), "{error}");
+    let killed = lease;
+    set.expire(2, "root", NOW_US + 16).unwrap();
+    check(&memory, &taken, 4);
+    drop(killed);
+}
+
+#[test]
 fn a_retention_that_stopped_anywhere_leaves_no_backup_half_usable() {
     let (memory, taken) = set_of(&KINDS);
     let full = memory.names();

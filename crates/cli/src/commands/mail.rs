@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use rehome::Error;
 use rehome::jobs::{
     self, BackupOptions, ExportFormat, MovePace, PlaceRequest, RestoreRequest, RestoreTo,
-    ScrubRequest, TuneRequest,
+    ScrubRequest, SetAccess, TuneRequest,
 };
 use rehome::parts::archive::BackupKind;
 
 use super::{answer, answer_aside};
 use crate::args::{
-    ArchiveCommand, BackupArgs, DigestArgs, ExportArgs, FormatArg, ImportArgs, KindArg, MoveArgs,
-    PlaceArgs, RateArgs, RestoreArgs, ScrubArgs, StoreCommand, TuneArgs,
+    ArchiveCommand, BackupArgs, DigestArgs, ExportArgs, FormatArg, IdentityArgs, ImportArgs,
+    KindArg, MoveArgs, PlaceArgs, RateArgs, RecipientArgs, RestoreArgs, ScrubArgs, StoreCommand,
+    TuneArgs,
 };
 use crate::view::View;
 
@@ -65,16 +66,28 @@ pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(
         KindArg::Copy => BackupKind::Copy,
         KindArg::Log => {
             let (store, to) = (args.store.clone(), args.to.clone());
-            return archive(&ArchiveCommand::Log { store, to }, view, json);
+            let recipients = args.recipients.clone();
+            return archive(&ArchiveCommand::Log { store, to, recipients }, view, json);
         }
     };
+    let recipients = recipients(&args.recipients)?;
+    let options = BackupOptions { kind, parity: !args.no_parity, recipients };
     if is_pipe(&args.to) {
-        return backup_to_pipe(&args.store, kind, view, json);
+        return backup_to_pipe(&args.store, options, view, json);
     }
-    let options = BackupOptions { kind, parity: !args.no_parity };
     let report = jobs::backup(&args.store, &args.to, options, &mut |event| view.show(&event))?;
     view.end();
     answer(json, &report, &report.to_string())
+}
+
+/// For whom it is encrypted.
+fn recipients(args: &RecipientArgs) -> Result<Vec<String>, Error> {
+    jobs::recipients(&args.recipient, &args.recipients_file)
+}
+
+/// The set and the keys that were named.
+fn access<'a>(set: &'a Path, identity: &'a IdentityArgs) -> SetAccess<'a> {
+    SetAccess { set, identity: identity.identity.as_deref() }
 }
 
 fn expect_no_pipe(set: &Path) -> Result<(), Error> {
@@ -91,7 +104,7 @@ fn expect_no_pipe(set: &Path) -> Result<(), Error> {
 /// Everything that is said goes to standard error: standard output is the backup.
 fn backup_to_pipe(
     store: &Path,
-    kind: BackupKind,
+    options: BackupOptions,
     view: &mut View,
     json: bool,
 ) -> Result<(), Error> {
@@ -103,7 +116,7 @@ fn backup_to_pipe(
         });
     }
     view.keep_off_stdout();
-    let report = jobs::backup_to_pipe(store, kind, stdout, &mut |event| view.show(&event))?;
+    let report = jobs::backup_to_pipe(store, options, stdout, &mut |event| view.show(&event))?;
     view.end();
     answer_aside(json, &report, &report.to_string())
 }
@@ -121,6 +134,7 @@ pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result
         until: args.until.clone(),
         mailbox: args.mailbox.clone(),
         backup: args.backup.clone(),
+        identity: args.identity.identity.clone(),
         dry_run: args.dry_run,
     };
     let observe = &mut |event| view.show(&event);
@@ -137,9 +151,9 @@ pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result
 pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> Result<(), Error> {
     let observe = &mut |event| view.show(&event);
     let report = match command {
-        ArchiveCommand::Log { store, to } => {
+        ArchiveCommand::Log { store, to, recipients: args } => {
             expect_no_pipe(to)?;
-            jobs::archive_log(store, to, observe)?
+            jobs::archive_log(store, to, &recipients(args)?, observe)?
         }
         ArchiveCommand::List { set } => jobs::archive_list(set)?,
         ArchiveCommand::Check { set, repair: true, .. } if is_pipe(set) => {
@@ -152,17 +166,21 @@ pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> 
         ArchiveCommand::Unpack { source: _, to } => {
             jobs::archive_unpack(std::io::stdin().lock(), to, observe)?
         }
-        ArchiveCommand::Check { set, deep, repair } => {
-            jobs::archive_check(set, *deep, *repair, observe)?
+        ArchiveCommand::Check { set, deep, repair, identity } => {
+            jobs::archive_check(access(set, identity), *deep, *repair, observe)?
         }
         ArchiveCommand::Expire { set, keep_full, dry_run } => {
             jobs::archive_expire(set, *keep_full, *dry_run)?
         }
-        ArchiveCommand::Extract { set, to } => jobs::archive_extract(set, to, observe)?,
-        ArchiveCommand::Salvage { set, to, backup } => {
-            jobs::archive_salvage(set, backup.as_deref(), to, observe)?
+        ArchiveCommand::Extract { set, to, identity } => {
+            jobs::archive_extract(access(set, identity), to, observe)?
         }
-        ArchiveCommand::Drill { set, scratch } => jobs::archive_drill(set, scratch, observe)?,
+        ArchiveCommand::Salvage { set, to, backup, identity } => {
+            jobs::archive_salvage(access(set, identity), backup.as_deref(), to, observe)?
+        }
+        ArchiveCommand::Drill { set, scratch, identity } => {
+            jobs::archive_drill(access(set, identity), scratch, observe)?
+        }
     };
     view.end();
     answer(json, &report, &report.to_string())?;

@@ -128,7 +128,9 @@ impl RealDisk {
         let path = self.path(name);
         let opened = match mode {
             OpenMode::ReadOnce => options.read(true).open(path).map(Direct::Reads),
-            OpenMode::CreateDirect => options.write(true).open(path).map(Direct::Writes),
+            OpenMode::CreateDirect | OpenMode::WriteDirect => {
+                options.write(true).open(path).map(Direct::Writes)
+            }
             OpenMode::Read | OpenMode::ReadWrite | OpenMode::CreateNew => Ok(Direct::Nothing),
         };
         opened.unwrap_or(Direct::Nothing)
@@ -192,7 +194,7 @@ impl Disk for RealDisk {
         options.read(true);
         match mode {
             OpenMode::Read | OpenMode::ReadOnce => {}
-            OpenMode::ReadWrite => _ = options.write(true),
+            OpenMode::ReadWrite | OpenMode::WriteDirect => _ = options.write(true),
             OpenMode::CreateNew | OpenMode::CreateDirect => {
                 _ = options.write(true).create_new(true);
             }

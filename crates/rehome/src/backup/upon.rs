@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use rehome_archive::{
-    ArchiveError, Backup, BackupKind, Base, BaseReference, MailboxOutline, Set, Target,
+    ArchiveError, Backup, BackupInfo, BackupKind, Base, BaseReference, MailboxOutline, Set, Target,
 };
 use rehome_store::{ContentId, MailboxName, Modseq};
 
-use super::At;
+use super::{At, BackupRequest};
 use crate::error::Error;
 
 /// Bytes of an index for each content: reading it costs that much.
@@ -26,8 +26,10 @@ impl Upon {
     ///
     /// # Errors
     ///
-    /// [`Error::BadInput`] if it needs a base and there is none.
-    pub(super) fn of(target: &Arc<dyn Target>, kind: BackupKind) -> Result<Upon, Error> {
+    /// [`Error::BadInput`] if it needs a base and there is none, or one that is encrypted as it
+    /// would not be.
+    pub(super) fn of(target: &Arc<dyn Target>, request: &BackupRequest) -> Result<Upon, Error> {
+        let kind = request.options.kind;
         if !matches!(kind, BackupKind::Differential | BackupKind::Incremental) {
             return Ok(Upon { base: None, backups: Vec::new() });
         }
@@ -39,7 +41,14 @@ impl Upon {
             opened => opened.map_err(Error::chain)?,
         };
         let base = set.base_for(kind).map_err(Error::refused)?;
-        let ids = base.chain.iter().map(|info| info.id);
+        let sealed =
+            |info: &BackupInfo| info.manifest.as_ref().is_some_and(|one| one.envelope.is_some());
+        let is_sealed = base.chain.iter().any(sealed);
+        if is_sealed && request.encryption.is_none() {
+            return Err(Error::refused(ArchiveError::MustEncrypt));
+        }
+        // Who cannot read the base knows from its cursors alone what it has.
+        let ids = base.chain.iter().map(|info| info.id).filter(|_| !is_sealed);
         let backups = set.open_all(ids).map_err(Error::chain)?;
         Ok(Upon { base: Some(base), backups })
     }

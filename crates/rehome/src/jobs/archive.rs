@@ -10,6 +10,7 @@ use rehome_archive::{
 use rehome_log::{Clock as _, Lsn, SystemClock};
 use rehome_store::{LocalSource, LogPolicy};
 
+use super::keys::{SetAccess, encryption};
 use super::open;
 use crate::backup::{self, BackupOptions, BackupRequest};
 use crate::error::Error;
@@ -22,7 +23,8 @@ use crate::summary::bytes;
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if there is no store, or nothing that a backup of changes could build upon;
+/// [`Error::BadInput`] if there is no store, nothing that a backup of changes could build upon, a
+/// recipient that is none, or none at all for a set that is encrypted;
 /// [`Error::Interrupted`] if `observe` says so.
 pub fn backup(
     store: &Path,
@@ -41,6 +43,7 @@ pub(super) fn back_up_store(
     options: &BackupOptions,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
+    let encryption = encryption(&options.recipients)?;
     let open = open(store)?;
     let names = open.mailboxes().map_err(Error::chain)?;
     let names: Vec<_> = names.into_iter().map(|mailbox| mailbox.name).collect();
@@ -52,6 +55,7 @@ pub(super) fn back_up_store(
         account: account(),
         directory: None,
         options: options.clone(),
+        encryption,
         clock: Arc::new(SystemClock),
     };
     let mut source = LocalSource::new(open.clone());
@@ -143,7 +147,14 @@ fn backup_line(one: &BackupInfo) -> String {
     });
     let upon = base_of(one).map_or_else(String::new, |base| format!(" upon {base}"));
     let follows = if one.log_follows().is_some() { ", log can follow" } else { "" };
-    format!("{} {}{upon} at {}: {state} {holds}{follows}", one.id, one.kind.word(), one.lsn_end)
+    let sealed = one.manifest.as_ref().is_some_and(|manifest| manifest.envelope.is_some());
+    let sealed = if sealed { ", encrypted" } else { "" };
+    format!(
+        "{} {}{upon} at {}: {state} {holds}{follows}{sealed}",
+        one.id,
+        one.kind.word(),
+        one.lsn_end
+    )
 }
 
 /// Checks every complete backup of a set and its archived log; `repair` first writes volumes anew
@@ -152,13 +163,13 @@ fn backup_line(one: &BackupInfo) -> String {
 /// # Errors
 ///
 /// [`Error::BadInput`] if there is no set. Damage is the report's problem.
-pub fn archive_check(
-    set: &Path,
+pub fn archive_check<'a>(
+    set: impl Into<SetAccess<'a>>,
     deep: bool,
     repair: bool,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
-    let opened = open_set(set)?;
+    let opened = set.into().open()?;
     let (mut lines, mut problems, mut begun) = (Vec::new(), Vec::new(), Vec::new());
     let listed = opened.list().map_err(Error::chain)?;
     let complete = |one: &BackupInfo| one.state != BackupState::Incomplete;
@@ -181,8 +192,9 @@ pub fn archive_check(
                 Err(error) => lines.push(format!("{}: not repaired: {error}", one.id)),
             }
         }
-        match backup::check(set, &one.id.to_string(), deep, observe) {
+        match backup::check_in(&opened, &one.id.to_string(), deep, observe) {
             Ok(text) => lines.push(format!("{}: {text}", one.id)),
+            Err(error @ Error::BadInput { .. }) => return Err(error),
             Err(error) => {
                 lines.push(format!("{}: {error}", one.id));
                 problems.push(one.id.to_string());

@@ -10,7 +10,7 @@ use rehome_store::{
     TransferError,
 };
 
-use super::archive::open_set;
+use super::keys::SetAccess;
 use super::restore::{beside, lay_down, point, write_files};
 use super::{ExportFormat, expect_free};
 use crate::error::Error;
@@ -18,7 +18,7 @@ use crate::event::Observe;
 use crate::fate::fate_line;
 use crate::outline::OutlineBuilder;
 use crate::report::JobReport;
-use crate::restore::{Chosen, Selection, Source};
+use crate::restore::{Chosen, Selection, Source, unreadable};
 use crate::summary::bytes;
 
 /// Restores the newest state of a set into a scratch store in folder `scratch`, compares the store
@@ -29,13 +29,17 @@ use crate::summary::bytes;
 /// [`Error::BadInput`] if there is no set or the scratch folder is not empty;
 /// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if the backup cannot be
 /// restored. A difference is the report's problem.
-pub fn archive_drill(set: &Path, scratch: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
-    let opened = open_set(set)?;
+pub fn archive_drill<'a>(
+    set: impl Into<SetAccess<'a>>,
+    scratch: &Path,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
+    let opened = set.into().open()?;
     let plan = opened.plan_restore(Until::Latest).map_err(Error::refused)?;
     expect_free(scratch, "a drill touches nothing that is there")?;
     let latest = opened.latest().map_err(Error::chain)?;
     let id = latest.ok_or_else(|| Error::needs_human("a plan without a backup"))?.id;
-    let state = opened.state(id, None).map_err(Error::chain)?;
+    let state = opened.state(id, None).map_err(unreadable)?;
     let chosen = Chosen::of(&state, &Selection::default())?;
     let amount = chosen.amount();
     let store = beside(scratch, "drill")?;
@@ -168,13 +172,13 @@ fn difference(expected: &MailboxOutline, found: &MailboxOutline) -> String {
 /// [`Error::BadInput`] if there is no such set or backup, or the folder is not empty;
 /// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if nothing can be read.
 /// Losses are the report's problem.
-pub fn archive_salvage(
-    set: &Path,
+pub fn archive_salvage<'a>(
+    set: impl Into<SetAccess<'a>>,
     backup: Option<&str>,
     to: &Path,
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
-    let opened = open_set(set)?;
+    let opened = set.into().open()?;
     let id = match backup {
         Some(id) => id.parse().map_err(Error::bad_input)?,
         None => newest(&opened)?.id,

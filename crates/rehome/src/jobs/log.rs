@@ -8,6 +8,7 @@ use rehome_log::SystemClock;
 use rehome_store::{LogHold, LogPolicy, LogStatus, Store};
 
 use super::archive::account;
+use super::keys::encryption;
 use super::open;
 use crate::error::Error;
 use crate::event::Observe;
@@ -59,16 +60,23 @@ pub fn store_log(path: &Path, change: Option<LogChange>) -> Result<JobReport, Er
     JobReport::good(&serde_json::json!({ "store": path, "log": status }), text)
 }
 
-/// Archives a store's log up to now into a set; see [`LogArchiveReport`].
+/// Archives a store's log up to now into a set, encrypted for age recipients if there are any; see
+/// [`LogArchiveReport`].
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if there is no store, or the set is of another one or of another history of
-/// this one; [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if store or set
+/// [`Error::BadInput`] if there is no store, the set is of another one or of another history of
+/// this one, or encrypted, or a recipient is none; [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if store or set
 /// fails. The same call goes on behind what is in the set.
-pub fn archive_log(path: &Path, set: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+pub fn archive_log(
+    path: &Path,
+    set: &Path,
+    recipients: &[String],
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
+    let encryption = encryption(recipients)?;
     let store = open(path)?;
-    let job = LogJob { account: account(), clock: Arc::new(SystemClock) };
+    let job = LogJob { account: account(), encryption, clock: Arc::new(SystemClock) };
     let report = log_archive::archive_log(&store, &crate::place::target(set)?, &job, observe);
     store.close().map_err(Error::chain)?;
     let report: LogArchiveReport = report?;

@@ -10,6 +10,7 @@ use rehome_archive::{
 
 use super::archive::back_up_store;
 use super::expect_free;
+use super::keys::identities;
 use super::restore::{RestoreRequest, amount_text, make};
 use crate::backup::BackupOptions;
 use crate::error::Error;
@@ -139,7 +140,9 @@ pub fn restore_from_pipe(
     }
     let place = request.to.place();
     expect_free(place, "a restore replaces nothing")?;
-    let mut reader = PipeReader::open(source).map_err(Error::refused)?;
+    let identities = identities(request.identity.as_deref())?;
+    let reader = PipeReader::open(source).map_err(Error::refused)?;
+    let mut reader = reader.with_identities(identities);
     let id = reader.id().to_string();
     if request.backup.as_ref().is_some_and(|wanted| *wanted != id) {
         let text = format!("the pipe carries backup {id}, so nothing was restored");

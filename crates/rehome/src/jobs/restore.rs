@@ -9,16 +9,18 @@ use rehome_archive::{ArchiveError, BackupId, LogStep, RestorePlan, Set, State, U
 use rehome_log::{Clock as _, Lsn, SystemClock};
 use rehome_store::{OpenOptions, RestoreMarker, Store};
 
-use super::archive::{account, open_set};
+use super::archive::account;
+use super::keys::SetAccess;
 use super::{ExportFormat, expect_free};
 use crate::error::Error;
-use crate::event::Observe;
+use crate::event::{Flow, Observe};
 use crate::report::JobReport;
-use crate::restore::{self as restoring, Amount, Chosen, Selection, Source};
+use crate::restore::{self as restoring, Amount, Chosen, Selection, Source, unreadable};
 use crate::summary::bytes;
 
-/// A restore keeps retention away for a day at most; then it has been killed, or is too slow.
-const LEASE_US: i64 = 24 * 3600 * 1_000_000;
+/// A restore keeps retention away for so long after it was killed; while it works it says again and
+/// again that it does.
+const LEASE_US: i64 = 1800 * 1_000_000;
 
 /// Where a restore puts what it restores.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct RestoreRequest {
     pub until: Option<String>,
     /// This backup, in place of a moment.
     pub backup: Option<String>,
+    /// A file with age keys, if the set is encrypted.
+    pub identity: Option<PathBuf>,
     /// Say what would be restored and touch nothing.
     pub dry_run: bool,
 }
@@ -71,6 +75,7 @@ impl RestoreRequest {
             message: None,
             until: None,
             backup: None,
+            identity: None,
             dry_run: false,
         }
     }
@@ -95,7 +100,7 @@ impl RestoreRequest {
 /// same call begins again; [`Error::NeedsHuman`] if something of the set cannot be read.
 pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobReport, Error> {
     let place = request.to.place();
-    let set = open_set(&request.set)?;
+    let set = SetAccess { set: &request.set, identity: request.identity.as_deref() }.open()?;
     let until = until(request.until.as_deref(), request.backup.as_deref())?;
     let plan = set.plan_restore(until).map_err(refused)?;
     expect_free(place, "a restore replaces nothing")?;
@@ -106,22 +111,44 @@ pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobRepo
     if let Some(message) = missing {
         return Err(Error::BadInput { message });
     }
-    let now_us = SystemClock.wall_us();
-    let until_us = now_us.saturating_add(LEASE_US);
-    let lease = set.lease(&account(), now_us, until_us).map_err(Error::refused)?;
-    let made = if needs_point(&plan, request) {
-        point::restore(&set, &plan, request, observe)
-    } else {
-        choose(&set, &plan, request).and_then(|(state, chosen)| {
-            let amount = chosen.amount();
-            make(Source::of(&state, &chosen), chosen, request, observe)?;
-            Ok((amount, plan.reaches))
-        })
-    };
-    lease.release().map_err(Error::chain)?;
-    let (amount, reached) = made?;
+    let (amount, reached) = keeping(&set, observe, |observe| {
+        if needs_point(&plan, request) {
+            return point::restore(&set, &plan, request, observe);
+        }
+        let (state, chosen) = choose(&set, &plan, request)?;
+        let amount = chosen.amount();
+        make(Source::of(&state, &chosen), chosen, request, observe)?;
+        Ok((amount, plan.reaches))
+    })?;
     let document = document(&plan, Some(amount), Some(reached));
     JobReport::good(&document, format!("restored {}", describe(&plan, Some(amount), place)))
+}
+
+/// Does `work` while retention is kept away from the set.
+fn keeping<T>(
+    set: &Set,
+    observe: Observe<'_>,
+    work: impl FnOnce(Observe<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let now_us = SystemClock.wall_us();
+    let until_us = now_us.saturating_add(LEASE_US);
+    let mut lease = set.lease(&account(), now_us, until_us).map_err(Error::refused)?;
+    let mut failed = None;
+    let done = work(&mut |event| {
+        let now_us = SystemClock.wall_us();
+        if lease.until_us().saturating_sub(now_us) < LEASE_US / 2
+            && let Err(error) = lease.renew(now_us, now_us.saturating_add(LEASE_US))
+        {
+            failed = Some(error);
+            return Flow::Stop;
+        }
+        observe(event)
+    });
+    let released = lease.release();
+    match failed {
+        Some(error) => Err(Error::chain(error)),
+        None => done.and_then(|done| released.map(|()| done).map_err(Error::chain)),
+    }
 }
 
 /// Says what would be restored, and what is missing for it.
@@ -226,13 +253,13 @@ fn choose(
     let selection = request.selection();
     let whole_needed = selection.mailbox.is_none();
     if !whole_needed {
-        let state = set.state(id, selection.mailbox.as_deref()).map_err(Error::chain)?;
+        let state = set.state(id, selection.mailbox.as_deref()).map_err(unreadable)?;
         if !state.mailboxes().is_empty() {
             let chosen = Chosen::of(&state, &selection)?;
             return Ok((state, chosen));
         }
     }
-    let state = set.state(id, None).map_err(Error::chain)?;
+    let state = set.state(id, None).map_err(unreadable)?;
     let chosen = Chosen::of(&state, &selection)?;
     Ok((state, chosen))
 }
@@ -399,9 +426,15 @@ fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
 /// # Errors
 ///
 /// As [`restore`].
-pub fn archive_extract(set: &Path, to: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
+pub fn archive_extract<'a>(
+    set: impl Into<SetAccess<'a>>,
+    to: &Path,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
+    let SetAccess { set, identity } = set.into();
     let files = RestoreTo::Files(to.to_owned(), ExportFormat::Maildir);
-    restore(&RestoreRequest::whole(set.to_owned(), files), observe)
+    let whole = RestoreRequest::whole(set.to_owned(), files);
+    restore(&RestoreRequest { identity: identity.map(Path::to_owned), ..whole }, observe)
 }
 
 #[cfg(test)]

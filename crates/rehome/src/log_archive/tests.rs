@@ -67,7 +67,7 @@ impl Scene {
 
     fn archive_into(&self, set: &Arc<SimDisk>) -> Result<LogArchiveReport, Error> {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let job = LogJob { account: "tester".to_owned(), clock };
+        let job = LogJob { account: "tester".to_owned(), encryption: None, clock };
         archive_log(&self.store, &target(set), &job, &mut quiet)
     }
 

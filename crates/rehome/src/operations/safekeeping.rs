@@ -77,6 +77,7 @@ impl World<'_> {
                 _ => rehome_archive::BackupKind::Full,
             }
             .into(),
+            encryption: None,
             clock: Arc::clone(&self.session.clock),
         };
         let report = if self.answers(server)? {
@@ -117,7 +118,11 @@ impl World<'_> {
         let directory = self.directory(server)?;
         let set = self.set_name(server);
         let target = crate::place::target(&self.work.backups().join(&set)).map_err(from_error)?;
-        let job = LogJob { account: account.clone(), clock: Arc::clone(&self.session.clock) };
+        let job = LogJob {
+            account: account.clone(),
+            encryption: None,
+            clock: Arc::clone(&self.session.clock),
+        };
         let store = self.open_store_of(server)?;
         let archived = log_archive::archive_log(&store, &target, &job, &mut pass(tell));
         store.close().map_err(|error| failed(server, error, "see its disk"))?;

@@ -3,24 +3,32 @@
 use std::path::Path;
 
 use rehome_site::Directory;
-use rehome_store::{LocalSource, OpenOptions, RestoreMarker, Store, StoreError, compare_mailbox};
+use rehome_store::{
+    Flags, LocalSource, OpenOptions, RestoreMarker, Store, StoreError, compare_mailbox,
+};
 
 use super::{directory, store};
 use crate::backup::{BackupRequest, back_up, check as check_backup};
 use crate::error::Error;
-use crate::testing::{image, mailbox, quiet, rich_store, stop};
+use crate::testing::{append, image, letter, mailbox, quiet, rich_store, stop};
 
-/// Backs a rich store up, with a directory if there is one; the store and the backup's name.
-fn backed_up(root: &Path, directory: Option<Directory>) -> (Store, String) {
-    let original = rich_store(&root.join("store"));
-    let request = BackupRequest {
+/// How the backups of these tests are made.
+fn request_of(root: &Path, directory: Option<Directory>) -> BackupRequest {
+    BackupRequest {
         catalog: false,
         set: root.join("set"),
         account: "EXAMPLE\\operator".to_owned(),
         directory,
         options: rehome_archive::BackupKind::Full.into(),
+        encryption: None,
         clock: std::sync::Arc::new(rehome_log::ManualClock::new(1_700_000_000_000_000)),
-    };
+    }
+}
+
+/// Backs a rich store up, with a directory if there is one; the store and the backup's name.
+fn backed_up(root: &Path, directory: Option<Directory>) -> (Store, String) {
+    let original = rich_store(&root.join("store"));
+    let request = request_of(root, directory);
     let mut source = LocalSource::new(original.clone());
     let names = [mailbox("alice"), mailbox("bob")];
     let report = back_up(&mut source, &names, &request, &mut quiet).expect("room for a set");
@@ -66,6 +74,33 @@ fn a_restored_store_opens_with_its_own_marker_only_and_is_the_same_store() {
     }
     restored.close().expect("durable");
     open(&first, None).expect("the restore has ended");
+}
+
+#[test]
+fn mailboxes_above_the_bound_of_an_offer_are_backed_up_whole() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let root = scratch.path();
+    let original = rich_store(&root.join("store"));
+    let mut source = LocalSource::new(original.clone()).with_offered_rows_max(1);
+    let names = [mailbox("alice"), mailbox("bob")];
+    let request = request_of(root, None);
+    let full = back_up(&mut source, &names, &request, &mut quiet).expect("room for a set");
+    assert_eq!((full.mailboxes, full.messages, full.contents), (2, 6, 4));
+    let alice = original.mailbox(&names[0]).expect("readable").expect("there").id;
+    for number in 0..5 {
+        let letter = letter(&format!("after the backup {number}"));
+        append(&original, (alice, "INBOX"), &letter, Flags::NONE);
+    }
+    let options = rehome_archive::BackupKind::Incremental.into();
+    let request = BackupRequest { options, ..request };
+    let changes = back_up(&mut source, &names, &request, &mut quiet).expect("room for a set");
+    assert_eq!((changes.messages, changes.contents), (5, 5));
+    let (target, marker) = (root.join("target"), root.join("marker"));
+    store(&root.join("set"), &changes.id, &target, &marker, &mut quiet).expect("an intact set");
+    let restored = open(&target, Some(&marker)).expect("its own marker");
+    for name in ["alice", "bob"] {
+        assert_eq!(image(&restored, name), image(&original, name));
+    }
 }
 
 #[test]

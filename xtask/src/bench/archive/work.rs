@@ -95,7 +95,7 @@ impl ArchiveWork {
             }
             ArchiveWork::Backup { store, set, changes, parity } => {
                 let kind = if *changes { BackupKind::Incremental } else { BackupKind::Full };
-                let options = BackupOptions { kind, parity: *parity };
+                let options = BackupOptions { parity: *parity, ..kind.into() };
                 jobs::backup(store, set, options, go_on).map_err(told)?.document
             }
             ArchiveWork::Check { set } => {

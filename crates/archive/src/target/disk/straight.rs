@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 
-use rehome_log::AlignedBuf;
+use rehome_log::{AlignedBuf, BufPool};
 
 use super::Open;
 use crate::target::SourceFile;
@@ -16,8 +16,14 @@ const BLOCK_SIZE: u64 = 1 << 20;
 
 /// A file whose reads are answered from blocks: large ones, at offsets that a direct read takes.
 pub(super) struct Straight {
-    file: Arc<Open>,
+    file: Arc<File>,
     blocks: Mutex<Blocks>,
+}
+
+/// The file, and memory that blocks were in before.
+struct File {
+    open: Open,
+    pool: Arc<BufPool>,
 }
 
 /// A block that was read, and where it begins.
@@ -36,7 +42,8 @@ struct Blocks {
 impl Straight {
     pub(super) fn new(file: Open) -> Straight {
         let blocks = Blocks { begin: 0, bytes: AlignedBuf::zeroed(0), ahead: None, asked: None };
-        Straight { file: Arc::new(file), blocks: Mutex::new(blocks) }
+        let file = Arc::new(File { open: file, pool: Arc::default() });
+        Straight { file, blocks: Mutex::new(blocks) }
     }
 
     /// Makes the block that holds `offset` the present one.
@@ -53,7 +60,7 @@ impl Straight {
         };
         blocks.begin = begin;
         let next = begin + BLOCK_SIZE;
-        if goes_on && next < self.file.size_bytes() {
+        if goes_on && next < self.file.open.size_bytes() {
             blocks.ask(&self.file, next);
         }
         Ok(())
@@ -69,7 +76,7 @@ impl Blocks {
     }
 
     /// Has the thread read the block at `begin`.
-    fn ask(&mut self, file: &Arc<Open>, begin: u64) {
+    fn ask(&mut self, file: &Arc<File>, begin: u64) {
         if self.ahead.is_none() {
             let ((ask, asked), (hand_over, arriving)) = (channel(), channel());
             let file = Arc::clone(file);
@@ -89,16 +96,16 @@ impl Blocks {
 }
 
 /// Reads the block at `begin`.
-fn load(file: &Open, begin: u64) -> io::Result<AlignedBuf> {
-    let len = file.size_bytes().saturating_sub(begin).min(BLOCK_SIZE);
-    let mut bytes = AlignedBuf::zeroed(usize::try_from(len).map_err(io::Error::other)?);
-    file.read_at(begin, bytes.as_mut_slice())?;
+fn load(file: &File, begin: u64) -> io::Result<AlignedBuf> {
+    let len = file.open.size_bytes().saturating_sub(begin).min(BLOCK_SIZE);
+    let mut bytes = file.pool.take(usize::try_from(len).map_err(io::Error::other)?);
+    file.open.read_at(begin, bytes.as_mut_slice())?;
     Ok(bytes)
 }
 
 impl SourceFile for Straight {
     fn size_bytes(&self) -> u64 {
-        self.file.size_bytes()
+        self.file.open.size_bytes()
     }
 
     fn read_at(&self, mut offset: u64, buf: &mut [u8]) -> io::Result<()> {
@@ -111,7 +118,7 @@ impl SourceFile for Straight {
         while !rest.is_empty() {
             if self.turn_to(&mut blocks, offset).is_err() {
                 // What cannot be read of the block may lie elsewhere in it.
-                return self.file.read_at(offset, rest);
+                return self.file.open.read_at(offset, rest);
             }
             let from = usize::try_from(offset - blocks.begin).map_err(io::Error::other)?;
             let have = &blocks.bytes.as_slice()[from..];

@@ -119,6 +119,7 @@ fn base(scene: &Scene) {
         directory: None,
         options: rehome_archive::BackupKind::Full.into(),
         catalog: true,
+        encryption: None,
         clock: scene.clock.clone(),
     };
     let names = scene.store.mailboxes().expect("readable");

@@ -62,6 +62,13 @@ impl LocalSource {
     pub fn with_lanes(self, lanes: usize) -> Self {
         Self { lanes: Some(lanes.max(1)), ..self }
     }
+
+    /// Offers at most so many changes of one mailbox at once, in place of 250,000; an offer of all
+    /// has no bound.
+    #[must_use]
+    pub fn with_offered_rows_max(self, offered_rows_max: u64) -> Self {
+        Self { offered_rows_max, ..self }
+    }
 }
 
 impl LocalSource {
@@ -88,14 +95,6 @@ impl LocalSource {
         let (lsn, base_lsn) = (snapshot.lsn(), snapshot.base_lsn());
         self.offered = Some(Offered { snapshot, mailboxes, until, parts, lost });
         Ok(Offer { lsn, base_lsn, mailboxes: since.to_vec(), contents, rows, bytes })
-    }
-}
-
-#[cfg(test)]
-impl LocalSource {
-    /// Offers at most so many changes of one mailbox at once.
-    pub(crate) fn with_offered_rows_max(self, offered_rows_max: u64) -> Self {
-        Self { offered_rows_max, ..self }
     }
 }
 

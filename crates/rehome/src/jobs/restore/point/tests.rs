@@ -35,7 +35,7 @@ fn change(root: &Path, change: impl FnOnce(&Store)) -> Moment {
 }
 
 fn archive(root: &Path) {
-    archive_log(&root.join("store"), &root.join("set"), &mut quiet).expect("room");
+    archive_log(&root.join("store"), &root.join("set"), &[], &mut quiet).expect("room");
 }
 
 /// A set with a base and three moments after it, in a segment each.
@@ -103,7 +103,8 @@ fn a_store_comes_back_at_an_lsn_a_time_and_the_end() {
     );
     assert!(matches!(refused, Err(Error::BadInput { .. })), "it is not empty");
     check(&path, &moments[2].seen);
-    let refused = archive_log(&path, &root.join("set"), &mut quiet).expect_err("another store");
+    let refused =
+        archive_log(&path, &root.join("set"), &[], &mut quiet).expect_err("another store");
     assert!(refused.to_string().contains("a set of its own"), "{refused}");
     let late = request(root, "2040-01-01T00:00:00Z", RestoreTo::Store(root.join("late")));
     let report = restore(&late, &mut quiet).expect("the log as far as it goes");
