@@ -26,8 +26,8 @@ pub use configuration::{
     Timing,
 };
 pub use coordinator::{
-    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Heartbeat, KeyContent, Owner,
-    Ownership, Release,
+    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Entrance, Heartbeat, KeyContent,
+    Owner, Ownership, Release, Shared, Wake,
 };
 pub use ids::{BadName, CheckpointKey, GroupName, NAME_BYTES_MAX, NodeName, ResourceName};
 pub use journal::LogEntry;

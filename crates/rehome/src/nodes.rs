@@ -63,7 +63,7 @@ pub fn run(
         ),
     })?;
     Node::run(NodeOptions {
-        quorum_dir: quorum.to_owned(),
+        coordinator: cluster.coordinator().clone(),
         name: node,
         state_dir: config.state_dir.clone(),
         clock: session.clock.clone(),

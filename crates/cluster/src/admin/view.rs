@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Cluster, ClusterError};
 use crate::configuration::{Configuration, GroupConfig};
-use crate::coordinator::Coordinator;
 use crate::ids::{NodeName, ResourceName};
 use crate::observe::Observer;
 use crate::status::{
@@ -42,14 +41,14 @@ impl Cluster {
             watch.observer = Observer::default();
         }
         loop {
+            let start_ms = self.clock.monotonic_ms();
+            let shared = self.coordinator.look(Some(configuration))?;
+            let end_ms = self.clock.monotonic_ms();
             for node in &configuration.nodes {
-                let start_ms = self.clock.monotonic_ms();
-                let heartbeat = self.quorum.heartbeat(&node.name)?;
-                let end_ms = self.clock.monotonic_ms();
-                let timing = &configuration.timing;
-                watch.observer.observe(start_ms, end_ms, &node.name, heartbeat.as_ref(), timing);
-                watch.last_ms = end_ms;
+                let (heartbeat, timing) = (shared.heartbeats.get(&node.name), &configuration.timing);
+                watch.observer.observe(start_ms, end_ms, &node.name, heartbeat, timing);
             }
+            watch.last_ms = end_ms;
             let views: Option<BTreeMap<NodeName, NodeView>> = configuration
                 .nodes
                 .iter()
@@ -79,7 +78,7 @@ impl Cluster {
         group: &GroupConfig,
         nodes: &BTreeMap<NodeName, NodeView>,
     ) -> Result<GroupView, ClusterError> {
-        let ownership = self.quorum.ownership(&group.name)?;
+        let ownership = self.coordinator.ownership(&group.name)?;
         let epoch = ownership.as_ref().map_or(0, |ownership| ownership.claim.epoch);
         let reason = ownership.as_ref().map_or_else(
             || "nobody has owned it yet".to_owned(),
@@ -97,7 +96,7 @@ impl Cluster {
         });
         let published = match &owner {
             Some(owner) => self
-                .quorum
+                .coordinator
                 .status(&owner.node)?
                 .filter(|status| status.incarnation == owner.incarnation),
             None => None,

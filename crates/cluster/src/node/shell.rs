@@ -13,11 +13,10 @@ use super::worker::{Outlet, Remarks, Task, Worker};
 use crate::configuration::Configuration;
 use crate::coordinator::{Coordinator, CoordinatorError, Owner};
 use crate::ids::{GroupName, ResourceName};
-use crate::journal::{Journal, LogEntry};
+use crate::journal::LogEntry;
 use crate::lease::{Gate, Lease};
 use crate::metrics::Metrics;
 use crate::policy::{Command, Event, Order, Policy, Report};
-use crate::quorum::QuorumFolder;
 use crate::registry::REGISTRY_DIR;
 use crate::resources::{Context, placeholder_values};
 use crate::status::NodeStatus;
@@ -37,16 +36,17 @@ pub(super) enum Message {
     Report { resource: ResourceName, run: u64, report: Report },
     /// Look at the lease and the flags.
     Wake,
+    /// Something that is shared has changed: look at it at once.
+    Look,
 }
 
 /// What the loop was given.
 pub(super) struct Parts {
     pub(super) me: Owner,
-    pub(super) quorum: QuorumFolder,
+    pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) state_dir: std::path::PathBuf,
     pub(super) program: std::path::PathBuf,
-    pub(super) journal: Arc<Journal>,
     pub(super) metrics: Metrics,
     pub(super) lease: Arc<Lease>,
     pub(super) gate: Arc<Gate>,
@@ -138,8 +138,12 @@ impl Shell {
         let mut next = self.parts.messages.recv_timeout(Duration::from_millis(wait_ms)).ok();
         while let Some(message) = next {
             self.look_at_lease();
-            if let Message::Report { resource, run, report } = message {
-                self.feed(Event::Resource { resource, run, report });
+            match message {
+                Message::Report { resource, run, report } => {
+                    self.feed(Event::Resource { resource, run, report });
+                }
+                Message::Look => self.polled_ms = None,
+                Message::Wake => {}
             }
             next = self.parts.messages.try_recv().ok();
         }
@@ -177,27 +181,27 @@ impl Shell {
         if trouble != self.trouble {
             match &trouble {
                 Some(trouble) => self.log(None, None, "trouble", trouble),
-                None => self.log(None, None, "trouble is over", "the quorum folder answers again"),
+                None => self.log(None, None, "trouble is over", "what is shared answers again"),
             }
             self.trouble = trouble;
         }
     }
 
     fn read_shared(&mut self) -> Result<(), CoordinatorError> {
-        let revision = self.configuration.as_ref().map_or(0, |known| known.revision);
-        if let Some(next) = self.parts.quorum.configuration(revision)? {
+        let start_ms = self.now_ms();
+        let mut shared = self.parts.coordinator.look(self.configuration.as_deref())?;
+        if let Some(next) = shared.configuration.take() {
             let next = Arc::new(next);
             self.configuration = Some(next.clone());
             self.feed(Event::Configured(next));
         }
         let Some(configuration) = self.configuration.clone() else { return Ok(()) };
         for node in &configuration.nodes {
-            let start_ms = self.now_ms();
-            let heartbeat = self.parts.quorum.heartbeat(&node.name)?;
+            let heartbeat = shared.heartbeats.remove(&node.name);
             self.feed(Event::Heartbeat { node: node.name.clone(), start_ms, heartbeat });
         }
         for group in &configuration.groups {
-            let ownership = self.parts.quorum.ownership(&group.name)?;
+            let ownership = shared.ownerships.remove(&group.name);
             self.feed(Event::Ownership { group: group.name.clone(), ownership });
         }
         Ok(())
@@ -232,7 +236,7 @@ impl Shell {
         match (order, resource) {
             (Order::Claim(claim), _) => {
                 let attempt = claim.attempt;
-                let outcome = self.parts.quorum.claim(&group, &claim).ok();
+                let outcome = self.parts.coordinator.claim(&group, &claim).ok();
                 // Losing the lease while the claim was on its way makes the claim void.
                 let lost = self.parts.lease.lost() && !self.lost_told;
                 self.lost_told |= lost;
@@ -242,7 +246,7 @@ impl Shell {
                 events
             }
             (Order::Release { epoch, release }, _) => {
-                let done = self.parts.quorum.release(&group, epoch, &release).is_ok();
+                let done = self.parts.coordinator.release(&group, epoch, &release).is_ok();
                 vec![Event::Released { group, epoch, done }]
             }
             (Order::Online { run, epoch }, Some(resource)) => {
@@ -285,7 +289,7 @@ impl Shell {
             generation: self.parts.gate.generation(),
             values: placeholder_values(all, config, resource_config),
         };
-        let context = Box::new(context.with_place(self.parts.quorum.root()));
+        let context = Box::new(context.with_place(self.parts.coordinator.place()));
         let held_wait_ms = 2 * all.timing.lease_ms;
         self.tell(resource, run, Task::Online { run, context, held_wait_ms })
     }
@@ -346,7 +350,7 @@ impl Shell {
     ) -> std::io::Result<()> {
         let parts = &self.parts;
         let keys = Keys::new(
-            Arc::new(parts.quorum.clone()),
+            parts.coordinator.clone(),
             parts.state_dir.join(REGISTRY_DIR),
             parts.me.node.clone(),
             resource.clone(),
@@ -356,10 +360,10 @@ impl Shell {
         let outlet: Outlet = Arc::new(move |run, report| {
             drop(sender.send(Message::Report { resource: name.clone(), run, report }));
         });
-        let (journal, clock) = (parts.journal.clone(), parts.clock.clone());
+        let (journal, clock) = (parts.coordinator.clone(), parts.clock.clone());
         let (node, in_group, name) = (parts.me.node.clone(), group.clone(), resource.clone());
         let remarks: Remarks = Arc::new(move |action, reason| {
-            journal.write(&LogEntry {
+            journal.write_log(&LogEntry {
                 wall_us: clock.wall_us(),
                 node: node.clone(),
                 group: Some(in_group.clone()),
@@ -410,7 +414,7 @@ impl Shell {
         let lease_left_ms = self.parts.lease.until_ms().saturating_sub(now_ms);
         self.parts.metrics.tell(&status, lease_left_ms);
         // Observers miss a status that cannot be written; the next one says the same and more.
-        if self.parts.quorum.publish(&status).is_ok() {
+        if self.parts.coordinator.publish(&status).is_ok() {
             self.published = Some((now_ms, bare));
         }
     }
@@ -422,7 +426,7 @@ impl Shell {
         action: &str,
         reason: &str,
     ) {
-        self.parts.journal.write(&LogEntry {
+        self.parts.coordinator.write_log(&LogEntry {
             wall_us: self.parts.clock.wall_us(),
             node: self.parts.me.node.clone(),
             group: group.cloned(),
