@@ -8,7 +8,7 @@ use rehome_cluster::{
     NodeConfig, NodeName, ResourceConfig, ResourceName, Target,
 };
 
-use super::{ClusterReport, kind, table};
+use super::{ClusterReport, kind, place, table};
 use crate::error::Error;
 use crate::names;
 use crate::session::Session;
@@ -121,7 +121,7 @@ pub fn create(quorum: &Path, new: &NewCluster) -> Result<String, Error> {
     let account = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     let mut config = ClusterConfig::new(&new.name, &account, nodes);
     config.lease_ms = new.lease_ms.unwrap_or(config.lease_ms);
-    Cluster::create(quorum, config).map_err(Error::bad_input)?;
+    place::create(quorum, config)?;
     Ok(format!(
         "cluster {} was made in {} with {} nodes; start each with rehome cluster node",
         new.name,
@@ -137,7 +137,7 @@ pub fn create(quorum: &Path, new: &NewCluster) -> Result<String, Error> {
 /// [`Error::BadInput`] if there is one of that name; nothing is changed then.
 pub fn join(quorum: &Path, node: &str, state_dir: &Path) -> Result<String, Error> {
     let name = names::node(node).map_err(Error::bad_input)?;
-    open(quorum)?.add_node(NodeConfig::new(name, state_dir)).map_err(Error::bad_input)?;
+    place::open(quorum)?.add_node(NodeConfig::new(name, state_dir)).map_err(place::refused)?;
     Ok(format!("node {node} is configured; start it with rehome cluster node"))
 }
 
@@ -147,12 +147,12 @@ pub fn join(quorum: &Path, node: &str, state_dir: &Path) -> Result<String, Error
 ///
 /// [`Error::BadInput`] says what is wrong; nothing is changed then.
 pub fn order(quorum: &Path, order: &Order) -> Result<String, Error> {
-    let cluster = open(quorum)?;
+    let cluster = place::open(quorum)?;
     match order {
         Order::Move { group, node } => {
             let name = names::group(group).map_err(Error::bad_input)?;
             let to = names::node(node).map_err(Error::bad_input)?;
-            cluster.move_group(&name, &to).map_err(Error::bad_input)?;
+            cluster.move_group(&name, &to).map_err(place::refused)?;
             Ok(format!("group {group} was asked to move to {node}; see rehome cluster status"))
         }
         Order::Target { name, online } => target(&cluster, name, *online),
@@ -164,19 +164,15 @@ pub fn order(quorum: &Path, order: &Order) -> Result<String, Error> {
     }
 }
 
-fn open(quorum: &Path) -> Result<Cluster, Error> {
-    Cluster::open(quorum).map_err(Error::bad_input)
-}
-
 fn target(cluster: &Cluster, name: &str, online: bool) -> Result<String, Error> {
     let target = if online { Target::Online } else { Target::Offline };
-    let configuration = cluster.configuration().map_err(Error::bad_input)?;
+    let configuration = cluster.configuration().map_err(place::refused)?;
     let group = names::group(name).ok().filter(|name| configuration.group(name).is_some());
     let done = match group {
         Some(group) => cluster.set_group_target(&group, target),
         None => cluster.set_resource_target(&resource(name)?, target),
     };
-    done.map_err(Error::bad_input)?;
+    done.map_err(place::refused)?;
     let state = if online { "online" } else { "offline" };
     Ok(format!("{name} is to be {state}; see rehome cluster status"))
 }
@@ -193,7 +189,7 @@ fn order_node(cluster: &Cluster, node: &str, what: NodeOrder) -> Result<String, 
         NodeOrder::Drain => (cluster.drain(&name), "hands over what it has and takes nothing new"),
         NodeOrder::Evict => (cluster.evict(&name), "is not of this cluster any more"),
     };
-    done.map_err(Error::bad_input)?;
+    done.map_err(place::refused)?;
     Ok(format!("node {node} {text}"))
 }
 
@@ -208,7 +204,7 @@ fn add_resource(cluster: &Cluster, new: &NewResource) -> Result<String, Error> {
         config.possible_owners.push(names::node(name).map_err(Error::bad_input)?);
     }
     let group = names::group(&new.group).map_err(Error::bad_input)?;
-    let configuration = cluster.configuration().map_err(Error::bad_input)?;
+    let configuration = cluster.configuration().map_err(place::refused)?;
     let done = match configuration.group(&group) {
         Some(_) => cluster.add_resource(&group, config),
         None => {
@@ -217,7 +213,7 @@ fn add_resource(cluster: &Cluster, new: &NewResource) -> Result<String, Error> {
             cluster.add_group(group)
         }
     };
-    done.map_err(Error::bad_input)?;
+    done.map_err(place::refused)?;
     Ok(format!("resource {} is in group {}; see rehome cluster status", new.name, new.group))
 }
 
@@ -234,11 +230,11 @@ fn checkpoint(
     match what {
         CheckpointOrder::Add => {
             let kept = cluster.add_checkpoint(&resource, &key, from.as_ref());
-            let kept = kept.map_err(Error::bad_input)?;
+            let kept = kept.map_err(place::refused)?;
             Ok(format!("key {key} travels with {name}; it was captured on {}", kept.node))
         }
         CheckpointOrder::Remove => {
-            cluster.remove_checkpoint(&resource, &key).map_err(Error::bad_input)?;
+            cluster.remove_checkpoint(&resource, &key).map_err(place::refused)?;
             Ok(format!("key {key} does not travel with {name} any more"))
         }
     }
@@ -250,7 +246,7 @@ fn checkpoint(
 ///
 /// [`Error::BadInput`] if nothing has that name.
 pub fn explain(quorum: &Path, name: Option<&str>) -> Result<(Vec<Explanation>, String), Error> {
-    let found = open(quorum)?.explain(name).map_err(Error::bad_input)?;
+    let found = place::open(quorum)?.explain(name).map_err(place::refused)?;
     let mut text = String::new();
     for one in &found {
         text.push_str(&format!("{}\n", one.about));
@@ -274,13 +270,13 @@ pub fn log(
     node: Option<&str>,
     last: usize,
 ) -> Result<(Vec<LogEntry>, String), Error> {
-    let cluster = open(quorum)?;
+    let cluster = place::open(quorum)?;
     let mut entries = match node {
         Some(node) => {
             let name = known_node(&cluster, node)?;
-            cluster.log(&name).map_err(Error::bad_input)?
+            cluster.log(&name).map_err(place::refused)?
         }
-        None => cluster.whole_log().map_err(Error::bad_input)?,
+        None => cluster.whole_log().map_err(place::refused)?,
     };
     entries.drain(..entries.len().saturating_sub(last));
     let text = entries.iter().map(line).collect();
@@ -289,7 +285,7 @@ pub fn log(
 
 fn known_node(cluster: &Cluster, node: &str) -> Result<NodeName, Error> {
     let name = names::node(node).map_err(Error::bad_input)?;
-    let configuration = cluster.configuration().map_err(Error::bad_input)?;
+    let configuration = cluster.configuration().map_err(place::refused)?;
     if configuration.node(&name).is_some() {
         return Ok(name);
     }
@@ -319,10 +315,10 @@ pub fn watch(
     quorum: &Path,
     mut show: impl FnMut(&ClusterReport),
 ) -> Result<(), Error> {
-    let cluster = open(quorum)?;
+    let cluster = place::open(quorum)?;
     let mut shown = None;
     while !session.stopping() {
-        let document = cluster.status().map_err(Error::bad_input)?;
+        let document = cluster.status().map_err(place::refused)?;
         let mut timeless = document.clone();
         let groups = timeless.groups.values_mut();
         groups.flat_map(|group| group.resources.values_mut()).for_each(|one| one.for_ms = 0);
