@@ -59,7 +59,7 @@ fn result_count(line: &str, word: &str) -> Option<u64> {
 }
 
 /// Writes a line for the next program.
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     // A closed pipe is no reason to stop testing.
     let _told = writeln!(std::io::stdout().lock(), "{line}");
 }
@@ -87,6 +87,19 @@ pub(crate) fn program() -> Result<PathBuf, String> {
         return Ok(program.into());
     }
     cargo(&["build", "--release", "--package", "rehome-cli", "--quiet"], &[])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))
+}
+
+/// As [`program`], built with one of its features; `REHOME_PROGRAM_ETCD` and the like name one that
+/// is built already.
+pub(crate) fn program_with(feature: &str) -> Result<PathBuf, String> {
+    let given = std::env::var_os(format!("REHOME_PROGRAM_{}", feature.to_uppercase()));
+    if let Some(program) = given {
+        return Ok(program.into());
+    }
+    let build = ["build", "--release", "--package", "rehome-cli", "--features", feature, "--quiet"];
+    cargo(&build, &[])?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))
 }

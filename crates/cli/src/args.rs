@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use cluster::{
-    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, SimulateArgs,
+    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, LimitArgs, SimulateArgs,
 };
 
 /// Takes the mailboxes of a standalone mail server into a failover cluster and loses nothing.

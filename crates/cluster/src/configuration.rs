@@ -122,6 +122,13 @@ pub enum ResourceKind {
         /// The port where the claim listens and says who it is.
         port: u16,
     },
+    /// An IPv4 address that goes where the group goes: given to an interface and announced.
+    FloatingAddress {
+        /// The address with the length of its network, as in `192.0.2.7/24`.
+        address: String,
+        /// The interface; it has the same name on every node.
+        device: String,
+    },
     /// A server name in a registry folder.
     NetworkName {
         /// The name; upper and lower case are the same name.
@@ -210,7 +217,10 @@ impl ResourceKind {
             }
             Self::Script { args, .. } => args.iter().map(String::as_str).collect(),
             Self::Ocf { parameters, .. } => parameters.values().map(String::as_str).collect(),
-            Self::Folder { .. } | Self::IpAddress { .. } | Self::NetworkName { .. } => Vec::new(),
+            Self::Folder { .. }
+            | Self::IpAddress { .. }
+            | Self::FloatingAddress { .. }
+            | Self::NetworkName { .. } => Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod admin;
 mod configuration;
 mod coordinator;
+mod floating;
 mod ids;
 mod journal;
 mod lease;
@@ -29,6 +30,7 @@ pub use coordinator::{
     Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Entrance, Heartbeat, KeyContent,
     Owner, Ownership, Release, Shared, Wake,
 };
+pub use floating::{FloatingAddress, FloatingError, hold_address};
 pub use ids::{BadName, CheckpointKey, GroupName, NAME_BYTES_MAX, NodeName, ResourceName};
 pub use journal::LogEntry;
 pub use names::{NameClaim, NameError, NameRecord, is_server_name, register, resolve, unregister};

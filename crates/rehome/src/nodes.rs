@@ -11,7 +11,7 @@ use std::path::Path;
 use rehome_cluster::{ClusterStatus, Node, NodeError, NodeOptions};
 
 pub use admin::{
-    CheckpointOrder, NewCluster, NewResource, NodeOrder, Order, create, explain, join, log, order,
+    CheckpointOrder, Limits, NewCluster, NewResource, NodeOrder, Order, create, explain, join, log, order,
     watch,
 };
 
@@ -77,4 +77,17 @@ pub fn run(
         NodeError::Coordinator { source, .. } => place::refused(source.into()),
         other => Error::needs_human(other),
     })
+}
+
+/// Holds a floating address until standard input ends, says `quit`, or its lease is over: what a
+/// node starts for a resource of that kind.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if the address is none; [`Error::NeedsHuman`] if the system refuses it.
+pub fn hold_address(address: &str, device: &str) -> Result<(), Error> {
+    let address = address.parse().map_err(Error::bad_input)?;
+    let input = std::io::BufReader::new(std::io::stdin());
+    rehome_cluster::hold_address(address, device, &mut std::io::stdout(), input)
+        .map_err(Error::needs_human)
 }

@@ -77,6 +77,16 @@ pub(crate) enum ClusterCommand {
     },
     /// Simulate clusters under faults, and look for two owners, lost writes and nobody at home.
     Simulate(SimulateArgs),
+    /// Hold a floating address until standard input ends: what a node starts for such a resource.
+    #[command(hide = true)]
+    HoldAddress {
+        /// The address with the length of its network, such as 192.0.2.7/24.
+        #[arg(long)]
+        address: String,
+        /// The interface.
+        #[arg(long)]
+        device: String,
+    },
     /// Run this computer's node until it is told to stop.
     Node {
         /// The quorum folder.
@@ -138,7 +148,7 @@ pub(crate) struct AddResourceArgs {
     /// The resource's name.
     #[arg(long)]
     pub(crate) name: String,
-    /// folder, address, name, process, script, or ocf:PROVIDER:AGENT.
+    /// folder, address, ip, name, process, script, or ocf:PROVIDER:AGENT.
     #[arg(long)]
     pub(crate) kind: String,
     /// What is set of it, such as path=/srv/mail; may be given several times.
@@ -153,6 +163,30 @@ pub(crate) struct AddResourceArgs {
     /// Bring it online.
     #[arg(long)]
     pub(crate) online: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// Restarts within the period; then the group moves.
+    #[arg(long)]
+    pub(crate) restarts: Option<u32>,
+    /// The period of the restarts, in milliseconds.
+    #[arg(long)]
+    pub(crate) restart_period_ms: Option<u64>,
+    /// How long it may be pending without a sign of progress, in milliseconds.
+    #[arg(long)]
+    pub(crate) pending_timeout_ms: Option<u64>,
+    /// How long going offline may take before it is ended by force, in milliseconds.
+    #[arg(long)]
+    pub(crate) grace_ms: Option<u64>,
+    /// Time between two cheap checks, in milliseconds.
+    #[arg(long)]
+    pub(crate) looks_alive_ms: Option<u64>,
+    /// Time between two thorough checks, in milliseconds.
+    #[arg(long)]
+    pub(crate) is_alive_ms: Option<u64>,
 }
 
 #[derive(Debug, Args)]

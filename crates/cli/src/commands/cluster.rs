@@ -1,13 +1,13 @@
 //! The verbs of a cluster.
 
-use rehome::nodes::{self, CheckpointOrder, NewCluster, NewResource, NodeOrder, Order};
+use rehome::nodes::{self, CheckpointOrder, Limits, NewCluster, NewResource, NodeOrder, Order};
 use rehome::parts::cluster::Layer;
 use rehome::simulate::SimulateOptions;
 use rehome::{Error, Session};
 
 use super::answer;
 use crate::args::{
-    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, SimulateArgs,
+    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, LimitArgs, SimulateArgs,
 };
 use crate::view::{View, print, print_json};
 
@@ -41,6 +41,7 @@ pub(crate) fn cluster(
         ClusterCommand::Node { quorum, name, while_stdin, metrics } => {
             nodes::run(session, quorum, name, *while_stdin, *metrics)
         }
+        ClusterCommand::HoldAddress { address, device } => nodes::hold_address(address, device),
         other => tell(order(other)?),
     }
 }
@@ -90,6 +91,18 @@ fn resource(args: &AddResourceArgs) -> NewResource {
         depends_on: args.depends_on.clone(),
         possible_owners: args.possible_owner.clone(),
         online: args.online,
+        limits: limits(&args.limits),
+    }
+}
+
+fn limits(args: &LimitArgs) -> Limits {
+    Limits {
+        restarts: args.restarts,
+        restart_period_ms: args.restart_period_ms,
+        pending_timeout_ms: args.pending_timeout_ms,
+        grace_ms: args.grace_ms,
+        looks_alive_ms: args.looks_alive_ms,
+        is_alive_ms: args.is_alive_ms,
     }
 }
 

@@ -44,6 +44,37 @@ pub struct NewResource {
     pub possible_owners: Vec<String>,
     /// Whether it is to be online.
     pub online: bool,
+    /// Times and budgets that are not the usual ones.
+    pub limits: Limits,
+}
+
+/// Times and budgets of a resource; `None` is the usual.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Restarts within the period.
+    pub restarts: Option<u32>,
+    /// The period of the restarts, in milliseconds.
+    pub restart_period_ms: Option<u64>,
+    /// How long it may be pending without a sign of progress, in milliseconds.
+    pub pending_timeout_ms: Option<u64>,
+    /// How long going offline may take before it is ended by force, in milliseconds.
+    pub grace_ms: Option<u64>,
+    /// Time between two cheap checks, in milliseconds.
+    pub looks_alive_ms: Option<u64>,
+    /// Time between two thorough checks, in milliseconds.
+    pub is_alive_ms: Option<u64>,
+}
+
+impl Limits {
+    fn apply(&self, config: &mut ResourceConfig) {
+        let set = |field: &mut u64, value: Option<u64>| *field = value.unwrap_or(*field);
+        config.restart_threshold = self.restarts.unwrap_or(config.restart_threshold);
+        set(&mut config.restart_period_ms, self.restart_period_ms);
+        set(&mut config.pending_timeout_ms, self.pending_timeout_ms);
+        set(&mut config.offline_grace_ms, self.grace_ms);
+        set(&mut config.looks_alive_ms, self.looks_alive_ms);
+        set(&mut config.is_alive_ms, self.is_alive_ms);
+    }
 }
 
 /// What is to become of a node.
@@ -197,6 +228,7 @@ fn add_resource(cluster: &Cluster, new: &NewResource) -> Result<String, Error> {
     let set = new.set.iter().cloned().collect();
     let mut config = ResourceConfig::new(resource(&new.name)?, kind::parse(&new.kind, set)?);
     config.target = if new.online { Target::Online } else { Target::Offline };
+    new.limits.apply(&mut config);
     for name in &new.depends_on {
         config.depends_on.push(resource(name)?);
     }
