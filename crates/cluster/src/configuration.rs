@@ -31,7 +31,8 @@ pub struct ClusterConfig {
     pub lease_ms: u64,
     /// How often a node renews; `None` is a sixth of the lease.
     pub heartbeat_ms: Option<u64>,
-    /// What an observer waits beyond the lease; `None` is a tenth of the lease, at least 20 ms.
+    /// What an observer waits beyond the lease; `None` is a twentieth of the lease, at least
+    /// 20 ms.
     pub margin_ms: Option<u64>,
 }
 

@@ -1,6 +1,7 @@
 //! The node: the program that runs what the policy decides.
 
 mod keys;
+mod publisher;
 mod shell;
 mod worker;
 

@@ -202,7 +202,13 @@ impl Gateway {
                 | ureq::Error::ConnectionFailed
                 | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
         ) && kind != io::ErrorKind::ConnectionRefused;
-        let error = self.unreachable(io::Error::new(kind, format!("{endpoint}: {error}")));
+        let dropped = matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
+        // A server that does not want a certificate may close before it has said so.
+        let hint = match dropped && endpoint.starts_with("https:") {
+            true => " (the server may not accept our certificate, or want one)",
+            false => "",
+        };
+        let error = self.unreachable(io::Error::new(kind, format!("{endpoint}: {error}{hint}")));
         if sent { Failed::Unknown(error) } else { Failed::NotSent(error) }
     }
 }

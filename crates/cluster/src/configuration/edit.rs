@@ -133,7 +133,7 @@ impl Configuration {
             timing: Timing {
                 lease_ms,
                 heartbeat_ms: config.heartbeat_ms.unwrap_or((lease_ms / 6).max(1)),
-                margin_ms: config.margin_ms.unwrap_or((lease_ms / 10).max(20)),
+                margin_ms: config.margin_ms.unwrap_or((lease_ms / 20).max(20)),
             },
             nodes: config.nodes,
             groups: Vec::new(),

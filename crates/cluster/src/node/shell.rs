@@ -9,6 +9,7 @@ use std::time::Duration;
 use rehome_log::Clock;
 
 use super::keys::Keys;
+use super::publisher::Publisher;
 use super::worker::{Outlet, Remarks, Task, Worker};
 use crate::configuration::Configuration;
 use crate::coordinator::{Coordinator, CoordinatorError, Owner};
@@ -72,6 +73,7 @@ pub(super) struct Shell {
     lost_told: bool,
     renewed_until_ms: u64,
     polled_ms: Option<u64>,
+    publisher: Publisher,
     published: Option<(u64, NodeStatus)>,
     trouble: Option<String>,
 }
@@ -79,6 +81,7 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(parts: Parts) -> Self {
         let policy = Policy::new(parts.me.clone());
+        let publisher = Publisher::start(parts.coordinator.clone());
         Self {
             parts,
             policy,
@@ -88,6 +91,7 @@ impl Shell {
             lost_told: false,
             renewed_until_ms: 0,
             polled_ms: None,
+            publisher,
             published: None,
             trouble: None,
         }
@@ -413,10 +417,8 @@ impl Shell {
         }
         let lease_left_ms = self.parts.lease.until_ms().saturating_sub(now_ms);
         self.parts.metrics.tell(&status, lease_left_ms);
-        // Observers miss a status that cannot be written; the next one says the same and more.
-        if self.parts.coordinator.publish(&status).is_ok() {
-            self.published = Some((now_ms, bare));
-        }
+        self.publisher.publish(status);
+        self.published = Some((now_ms, bare));
     }
 
     fn log(
