@@ -7,6 +7,7 @@
 mod evidence;
 mod hosts;
 mod network;
+mod pacemaker;
 mod probe;
 
 use std::path::PathBuf;
@@ -65,6 +66,9 @@ pub(crate) struct LabArgs {
     /// The lease, in milliseconds.
     #[arg(long, default_value_t = 2_000)]
     lease_ms: u64,
+    /// Under Pacemaker and Corosync instead, with this token timeout in milliseconds.
+    #[arg(long, value_name = "TOKEN_MS")]
+    pacemaker: Option<u64>,
     /// The seed of the moments.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -79,7 +83,8 @@ pub(crate) struct LabArgs {
 impl LabArgs {
     /// The run that continuous integration can afford.
     pub(crate) fn short() -> Self {
-        Self { runs: 1, fault: None, lease_ms: 2_000, seed: 1, json: true, keep: None }
+        let (fault, pacemaker, keep) = (None, None, None);
+        Self { runs: 1, fault, lease_ms: 2_000, pacemaker, seed: 1, json: true, keep }
     }
 }
 
@@ -92,23 +97,29 @@ pub(crate) fn impossible() -> Option<String> {
 }
 
 pub(crate) fn run(args: &LabArgs) -> Result<(), String> {
-    if let Some(why) = impossible() {
+    let other = args.pacemaker.and_then(|_| pacemaker::impossible());
+    if let Some(why) = impossible().or(other) {
         return Err(format!("the lab cannot be set up here: {why}"));
     }
     let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let folder = args.keep.clone().unwrap_or_else(|| scratch.path().to_owned());
     say(&format!("seed {}, lease {} ms, files in {}", args.seed, args.lease_ms, folder.display()));
-    let mut hosts = Hosts::set_up(&folder, args.lease_ms)?;
+    let mut hosts = Hosts::set_up(&folder, args.lease_ms, args.pacemaker)?;
     let mut random = SplitMix64::new(args.seed);
     let mut failures = Vec::new();
-    let faults = Fault::ALL.into_iter().filter(|fault| args.fault.is_none_or(|one| one == *fault));
+    let wanted = |fault: &Fault| args.fault.is_none_or(|one| one == *fault);
+    // A move in order is a matter of constraints there.
+    let there = |fault: &Fault| args.pacemaker.is_none() || *fault != Fault::Move;
+    let faults = Fault::ALL.into_iter().filter(|fault| wanted(fault) && there(fault));
     for fault in faults {
         let mut verdicts = Vec::new();
         for number in 1..=args.runs {
             let verdict = one(&mut hosts, fault, args, &mut random)
                 .map_err(|error| format!("{} run {number}: {error}", fault.name()))?;
             show(args, fault, number, &verdict);
-            failures.extend(verdict.wrong().map(|why| format!("{} {number}: {why}", fault.name())));
+            // What another manager does wrong is told, and no failure of ours.
+            let wrong = verdict.wrong().filter(|_| args.pacemaker.is_none());
+            failures.extend(wrong.map(|why| format!("{} {number}: {why}", fault.name())));
             verdicts.push(verdict);
         }
         say(&format!("{}: {}", fault.name(), summary(&verdicts)));
@@ -131,7 +142,7 @@ fn one(
     let owner = evidence.owner()?;
     let leader = hosts.etcd_leader();
     std::thread::sleep(Duration::from_millis(300 + random.below(1_000)));
-    let at_us = inflict(hosts, fault, owner, args, random)?;
+    let at_us = inflict(hosts, fault, owner, random)?;
     let same_epoch = fault == Fault::Service;
     let seen = evidence.wait_for_service(at_us, same_epoch);
     std::thread::sleep(Duration::from_millis(500));
@@ -153,7 +164,6 @@ fn inflict(
     hosts: &mut Hosts,
     fault: Fault,
     owner: usize,
-    args: &LabArgs,
     random: &mut SplitMix64,
 ) -> Result<u64, String> {
     match fault {
@@ -169,12 +179,16 @@ fn inflict(
             return Ok(at_us);
         }
     }
-    let _lease = args.lease_ms;
     Ok(evidence::now_us())
 }
 
 fn show(args: &LabArgs, fault: Fault, number: u32, verdict: &Verdict) {
-    let mut line = json!({ "fault": fault.name(), "run": number, "lease_ms": args.lease_ms });
+    let mut line = match args.pacemaker {
+        Some(token_ms) => json!({ "manager": "pacemaker", "token_ms": token_ms }),
+        None => json!({ "manager": "rehome", "lease_ms": args.lease_ms }),
+    };
+    line["fault"] = json!(fault.name());
+    line["run"] = json!(number);
     if let (Value::Object(line), Value::Object(more)) = (&mut line, verdict.document()) {
         line.extend(more);
     }

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::network::Network;
+use super::pacemaker::Pacemaker;
 use super::{Fault, PATIENCE};
 use crate::commands::program_with;
 
@@ -21,7 +22,7 @@ pub(super) const FLOATING: &str = "10.77.0.50";
 /// The port of the store.
 pub(super) const PORT: u16 = 7403;
 /// Names of the nodes.
-const NAMES: [&str; COUNT] = ["a", "b", "c"];
+pub(super) const NAMES: [&str; COUNT] = ["a", "b", "c"];
 /// Timing of etcd, in milliseconds: as its documentation has it for one room, and a faster election.
 const ETCD_HEARTBEAT: &str = "100";
 const ETCD_ELECTION: &str = "500";
@@ -45,8 +46,10 @@ pub(super) struct Hosts {
     hosts: Vec<Host>,
     folder: PathBuf,
     program: PathBuf,
-    /// `ip netns del` needs them gone: dropped last.
+    /// Where the cluster is, seen from the client.
     clients: String,
+    /// What runs the cluster, if it is not our own.
+    pacemaker: Option<Pacemaker>,
 }
 
 /// What is missing on this machine, if anything.
@@ -57,24 +60,74 @@ pub(super) fn impossible() -> Option<String> {
 
 impl Hosts {
     /// Sets everything up and waits until the group is served.
-    pub(super) fn set_up(folder: &Path, lease_ms: u64) -> Result<Self, String> {
+    pub(super) fn set_up(
+        folder: &Path,
+        lease_ms: u64,
+        token_ms: Option<u64>,
+    ) -> Result<Self, String> {
         let program = program_with("etcd")?;
         fs::create_dir_all(folder.join("shared")).map_err(|error| error.to_string())?;
         let network = Network::set_up(COUNT)?;
         let endpoints: Vec<String> = (1..=COUNT).map(|i| format!("10.77.0.{i}:2379")).collect();
         let clients = format!("etcd://{}/lab", endpoints.join(","));
         let hosts = (0..COUNT).map(|_| Host::default()).collect();
-        let mut hosts = Self { network, hosts, folder: folder.to_owned(), program, clients };
+        let pacemaker = token_ms.map(|token_ms| Pacemaker::new(folder, token_ms)).transpose()?;
+        let folder = folder.to_owned();
+        let mut hosts = Self { network, hosts, folder, program, clients, pacemaker };
         hosts.make_store()?;
-        for host in 0..COUNT {
-            hosts.start_etcd(host)?;
+        if hosts.pacemaker.is_none() {
+            for host in 0..COUNT {
+                hosts.start_etcd(host)?;
+            }
+            hosts.configure(lease_ms)?;
         }
-        hosts.configure(lease_ms)?;
         for host in 0..COUNT {
             hosts.start_node(host)?;
         }
+        hosts.configure_pacemaker()?;
         hosts.wait_healthy()?;
         Ok(hosts)
+    }
+
+    /// Gives Pacemaker its configuration, once it takes one.
+    fn configure_pacemaker(&self) -> Result<(), String> {
+        let Some(pacemaker) = &self.pacemaker else { return Ok(()) };
+        let text = pacemaker.configuration(&self.program, &self.folder.join("shared"));
+        let file = self.folder.join("pacemaker.crm");
+        fs::write(&file, text).map_err(|error| error.to_string())?;
+        let started = Instant::now();
+        let file = file.display().to_string();
+        loop {
+            // The cluster has its parts when its three nodes are there.
+            let online = self.inside(0, &["crm_mon", "-1"]).is_ok_and(|said| {
+                said.lines().any(|line| line.contains("Online:") && line.contains(" a b c "))
+            });
+            match online.then(|| self.inside(0, &["crm", "configure", "load", "replace", &file])) {
+                Some(Ok(_)) => return Ok(()),
+                Some(Err(error)) if started.elapsed() > PATIENCE => return Err(error),
+                None if started.elapsed() > PATIENCE => return Err("no three nodes".to_owned()),
+                _ => thread::sleep(Duration::from_millis(500)),
+            }
+        }
+    }
+
+    /// Runs a program as if on the host, beside what is its first process.
+    fn inside(&self, host: usize, args: &[&str]) -> Result<String, String> {
+        let first = self.hosts[host].node.as_ref().map(Child::id);
+        let first = first.and_then(first_child).ok_or("the host does not run")?;
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &first.to_string(), "-a", "--"]).args(args).stdin(Stdio::null());
+        let output = command.output().map_err(|error| format!("nsenter: {error}"))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        match output.status.success() {
+            true => Ok(text),
+            false => Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        }
+    }
+
+    /// A host that runs.
+    fn any_running(&self) -> Option<usize> {
+        (0..COUNT).find(|host| self.hosts[*host].node.is_some())
     }
 
     fn make_store(&self) -> Result<(), String> {
@@ -136,6 +189,22 @@ impl Hosts {
     }
 
     fn start_node(&mut self, host: usize) -> Result<(), String> {
+        let command = match &self.pacemaker {
+            Some(pacemaker) => {
+                let shared = self.folder.join("shared");
+                let pair = |lock| [self.own_lock(host, lock), shared.join(lock)];
+                let locks: Vec<PathBuf> = LOCKS.into_iter().flat_map(pair).collect();
+                pacemaker.host(self.network.command(&self.network.host(host)), host, &locks)
+            }
+            None => self.node_command(host),
+        };
+        let mut command = command;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.log(host, "node")?);
+        self.hosts[host].node = Some(command.spawn().map_err(|error| format!("node: {error}"))?);
+        Ok(())
+    }
+
+    fn node_command(&self, host: usize) -> Command {
         let mut script = String::new();
         for lock in LOCKS {
             let (own, shared) = (self.own_lock(host, lock), self.folder.join("shared").join(lock));
@@ -145,9 +214,7 @@ impl Hosts {
         let mut command = self.network.command(&self.network.host(host));
         command.args(["sh", "-c", &script, "sh"]).arg(&self.program);
         command.args(["cluster", "node", "--quorum", &self.place(host), "--name", NAMES[host]]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.log(host, "node")?);
-        self.hosts[host].node = Some(command.spawn().map_err(|error| format!("node: {error}"))?);
-        Ok(())
+        command
     }
 
     /// Runs the program in the client's namespace and returns what it says.
@@ -228,19 +295,36 @@ impl Hosts {
     pub(super) fn wait_healthy(&self) -> Result<(), String> {
         let started = Instant::now();
         loop {
-            let status = self.status();
-            let healthy = status.as_ref().is_ok_and(|status| {
-                let alive = NAMES.iter().all(|node| status["nodes"][node]["liveness"] == "alive");
-                alive && status["groups"]["mail"]["state"] == "online"
-            });
+            let (healthy, seen) = match &self.pacemaker {
+                Some(_) => self.pacemaker_health(),
+                None => self.health(),
+            };
             match healthy {
                 true => return Ok(()),
                 false if started.elapsed() > PATIENCE => {
-                    let seen = status.map_or_else(|error| error, |status| status.to_string());
                     return Err(format!("the cluster did not become healthy; last seen: {seen}"));
                 }
                 false => thread::sleep(Duration::from_millis(100)),
             }
+        }
+    }
+
+    /// Whether all is well, and what was seen.
+    fn health(&self) -> (bool, String) {
+        let status = match self.status() {
+            Ok(status) => status,
+            Err(error) => return (false, error),
+        };
+        let alive = NAMES.iter().all(|node| status["nodes"][node]["liveness"] == "alive");
+        let online = status["groups"]["mail"]["state"] == "online";
+        (alive && online, status.to_string())
+    }
+
+    fn pacemaker_health(&self) -> (bool, String) {
+        let said = self.any_running().map(|host| self.inside(host, &["crm_mon", "-1"]));
+        match said.unwrap_or_else(|| Err("no host runs".to_owned())) {
+            Ok(said) => (Pacemaker::is_healthy(&said), said),
+            Err(error) => (false, error),
         }
     }
 
@@ -250,7 +334,8 @@ impl Hosts {
 
     /// The host whose member leads etcd.
     pub(super) fn etcd_leader(&self) -> Option<usize> {
-        (0..COUNT).find(|host| {
+        let own = self.pacemaker.is_none().then_some(0..COUNT);
+        own.into_iter().flatten().find(|host| {
             let mut command = self.network.command(&self.network.host(*host));
             command.env("ETCDCTL_API", "3").args(["etcdctl", "endpoint", "status"]);
             let output = command.args(["--write-out", "json"]).output();
@@ -263,6 +348,9 @@ impl Hosts {
 
     /// When another node than `owner` claimed the group after `at_us`, by its own log.
     pub(super) fn claimed_us(&self, owner: usize, at_us: u64) -> Option<u64> {
+        if self.pacemaker.is_some() {
+            return None;
+        }
         let said = self.rehome(&["--json", "cluster", "log", &self.clients]).ok()?;
         let entries: Vec<Value> = serde_json::from_str(&said).ok()?;
         let claims = entries.iter().filter(|entry| {
@@ -288,7 +376,17 @@ impl Hosts {
         Ok(())
     }
 
+    /// Kills the node's program; of Pacemaker, what says who is a member.
     pub(super) fn kill_daemon(&mut self, host: usize) -> Result<(), String> {
+        if self.pacemaker.is_some() {
+            let is_it = |pid: &u32| {
+                let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+                name.is_ok_and(|name| name.trim() == "corosync")
+            };
+            let found = self.of_node(host).into_iter().find(is_it);
+            signal(found.ok_or("the owner runs no corosync")?, Signal::KILL);
+            return Ok(());
+        }
         let mut node = self.hosts[host].node.take().ok_or("the owner has no node")?;
         node.kill().and_then(|()| node.wait()).map(drop).map_err(|error| error.to_string())
     }
@@ -333,15 +431,30 @@ impl Hosts {
 
     /// Gives the host back what the fault took.
     pub(super) fn restore(&mut self, fault: Fault, host: usize) -> Result<(), String> {
+        if self.pacemaker.is_some() && fault == Fault::Daemon {
+            // What is left of it is of no use: the host is started anew, as its power button does.
+            self.power_off(host)?;
+        }
         self.network.wire(host, true, true)?;
-        if fault == Fault::Power {
+        if fault == Fault::Power && self.pacemaker.is_none() {
             self.start_etcd(host)?;
         }
         if matches!(fault, Fault::Power | Fault::Daemon) {
             self.start_node(host)?;
         }
+        if self.pacemaker.is_some() {
+            let live = self.any_running().ok_or("no host runs")?;
+            // Failures that are forgotten too early are only told again.
+            let _told = self.inside(live, &["crm_resource", "-C", "-r", "mail"]);
+        }
         Ok(())
     }
+}
+
+/// The only child of a process that waits for it.
+fn first_child(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
 }
 
 fn signal(pid: u32, signal: Signal) {
