@@ -18,7 +18,7 @@ use rehome::parts::log::SplitMix64;
 use serde_json::{Value, json};
 
 use crate::commands::{say, tell};
-use evidence::{Evidence, Verdict, spread};
+use evidence::{After, Evidence, Verdict, spread};
 use hosts::Hosts;
 pub(crate) use probe::{ProbeArgs, run as run_probe};
 
@@ -145,6 +145,7 @@ fn one(
     let at_us = inflict(hosts, fault, owner, random)?;
     let same_epoch = fault == Fault::Service;
     let seen = evidence.wait_for_service(at_us, same_epoch);
+    let holders = hosts.address_holders();
     std::thread::sleep(Duration::from_millis(500));
     if fault == Fault::Pause {
         // It wakes up while another one serves.
@@ -156,7 +157,8 @@ fn one(
     seen?;
     hosts.wait_healthy()?;
     let claimed_us = hosts.claimed_us(owner, at_us);
-    evidence.end()?.verdict(at_us, same_epoch, owner, claimed_us, leader == Some(owner))
+    let after = After { claimed_us, holders, led_etcd: leader == Some(owner) };
+    evidence.end()?.verdict(at_us, same_epoch, owner, &after)
 }
 
 /// Does it, and says when it was done.

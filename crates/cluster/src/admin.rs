@@ -1,5 +1,6 @@
 //! The admin's handle on a cluster: it works on what nodes share, not on nodes.
 
+mod care;
 mod checkpoints;
 mod explain;
 mod update;
@@ -17,6 +18,7 @@ use crate::configuration::{
     Target,
 };
 use crate::coordinator::{Coordinator, CoordinatorError};
+use crate::fence::FenceError;
 use crate::ids::{GroupName, NodeName, ResourceName};
 use crate::journal::LogEntry;
 use crate::observe::Observer;
@@ -87,6 +89,9 @@ pub enum ClusterError {
     /// What a resource needs is not here.
     #[error(transparent)]
     Agent(#[from] AgentError),
+    /// A node cannot be fenced like that.
+    #[error(transparent)]
+    Fence(#[from] FenceError),
     /// A node's folder cannot be used from here.
     #[error("node {node:?}: {place}: {source}; make the folder reachable from this machine")]
     NodeFolder {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rehome_log::Clock;
+use rehome_log::{Clock, boot_ms};
 
 use crate::configuration::Timing;
 use crate::coordinator::{Coordinator, Heartbeat};
@@ -29,13 +29,6 @@ pub(crate) fn line_deadline(line: &str) -> Option<Instant> {
     let (left_ms, until_ms) = (number()?, number());
     let left_ms = until_ms.map_or(left_ms, |until_ms| until_ms.saturating_sub(boot_ms()));
     Some(Instant::now() + Duration::from_millis(left_ms))
-}
-
-/// Milliseconds since the machine was started, sleep counted.
-fn boot_ms() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let (seconds, ns) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
-    seconds.saturating_mul(1_000).saturating_add(ns / 1_000_000)
 }
 
 /// Something that runs and can be ended at once.
@@ -144,6 +137,8 @@ pub(crate) struct Lease {
 struct State {
     term: Term,
     ended: bool,
+    /// It is to be renewed no more.
+    given_up: bool,
 }
 
 impl Lease {
@@ -184,6 +179,11 @@ impl Lease {
         self.state().term.acknowledge();
         gate.open();
         self.changed.notify_all();
+    }
+
+    /// Has it renewed no more; whether it was renewed until now.
+    pub(crate) fn give_up(&self) -> bool {
+        !std::mem::replace(&mut self.state().given_up, true)
     }
 
     pub(crate) fn loop_came_round(&self) {
@@ -280,7 +280,7 @@ fn renew(
     loop {
         let start_ms = lease.clock.monotonic_ms();
         heartbeat.counter += 1;
-        if !lease.loop_hangs() && coordinator.beat(&heartbeat).is_ok() {
+        if !lease.state().given_up && !lease.loop_hangs() && coordinator.beat(&heartbeat).is_ok() {
             lease.renewed(start_ms, gate);
             gate.tell_lease();
             wake();

@@ -4,6 +4,7 @@
 mod admin;
 mod configuration;
 mod coordinator;
+mod fence;
 mod floating;
 mod ids;
 mod journal;
@@ -23,13 +24,14 @@ mod template;
 pub use admin::{Cluster, ClusterError, Explanation, SOFTWARE_KEY, UpdateReport};
 pub use configuration::{
     CONFIGURATION_FORMAT, CheckpointConfig, ClusterConfig, Configuration, ConfigurationError,
-    GroupConfig, MoveRequest, NodeConfig, ResourceConfig, ResourceKind, RestartAction, Target,
-    Timing,
+    Failback, FenceConfig, GroupConfig, MoveRequest, NodeConfig, ResourceConfig, ResourceKind,
+    RestartAction, Target, Timing, Window,
 };
 pub use coordinator::{
     Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Entrance, Heartbeat, KeyContent,
     Owner, Ownership, Release, Shared, Wake,
 };
+pub use fence::FenceError;
 pub use floating::{FloatingAddress, FloatingError, hold_address};
 pub use ids::{BadName, CheckpointKey, GroupName, NAME_BYTES_MAX, NodeName, ResourceName};
 pub use journal::LogEntry;

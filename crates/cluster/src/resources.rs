@@ -2,7 +2,7 @@
 
 mod address;
 mod agent;
-mod call;
+pub(crate) mod call;
 mod floating;
 mod folder;
 mod name;
@@ -21,7 +21,7 @@ use crate::policy::Report;
 use crate::registry::REGISTRY_DIR;
 use crate::template::{Template, TemplateError};
 pub use agent::AgentError;
-pub(crate) use agent::check_agent;
+pub(crate) use agent::{check_agent, required};
 
 /// What a resource says about itself while no one asks.
 pub(crate) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;

@@ -177,6 +177,17 @@ fn outage_us(acks: &[Ack], at_us: u64) -> u64 {
     gaps.max().unwrap_or(0)
 }
 
+/// What was seen of the hosts themselves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct After {
+    /// When another node claimed the group.
+    pub(super) claimed_us: Option<u64>,
+    /// Hosts that had the floating address when clients were served again.
+    pub(super) holders: usize,
+    /// Whether the owner's member led etcd.
+    pub(super) led_etcd: bool,
+}
+
 /// What one run showed.
 #[derive(Debug, Clone)]
 pub(super) struct Verdict {
@@ -189,6 +200,7 @@ pub(super) struct Verdict {
     pub(super) lost: u64,
     pub(super) doubled: u64,
     pub(super) two_owners: u64,
+    holders: usize,
     led_etcd: bool,
 }
 
@@ -198,8 +210,7 @@ impl Seen {
         at_us: u64,
         same_epoch: bool,
         owner: usize,
-        claimed_us: Option<u64>,
-        led_etcd: bool,
+        after: &After,
     ) -> Result<Verdict, String> {
         let restored = restored(&self.acks, at_us, same_epoch).ok_or("clients were not served")?;
         let seconds = |us: u64| Duration::from_micros(us).as_secs_f64();
@@ -209,7 +220,7 @@ impl Seen {
             let failed = self.failures.iter().filter(|one| one.via == owner + 1);
             failed.map(|one| one.failed_us).find(|us| *us >= last_us).unwrap_or(last_us)
         });
-        let margin = stopped_us.zip(claimed_us).filter(|_| !same_epoch);
+        let margin = stopped_us.zip(after.claimed_us).filter(|_| !same_epoch);
         let margin_seconds = margin.map(|(stopped_us, claimed_us)| {
             seconds(claimed_us.saturating_sub(stopped_us))
                 - seconds(stopped_us.saturating_sub(claimed_us))
@@ -222,7 +233,8 @@ impl Seen {
             lost: self.lost.ok_or("the probe did not look for its deliveries")?,
             doubled: self.doubled,
             two_owners: two_owners(&self.acks),
-            led_etcd,
+            holders: after.holders,
+            led_etcd: after.led_etcd,
         })
     }
 }
@@ -244,6 +256,7 @@ impl Verdict {
             "lost": self.lost,
             "doubled": self.doubled,
             "two_owners": self.two_owners,
+            "address_holders": self.holders,
             "led_etcd": self.led_etcd,
         })
     }

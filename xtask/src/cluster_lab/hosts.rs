@@ -111,6 +111,16 @@ impl Hosts {
         }
     }
 
+    /// How many hosts have the floating address at this moment.
+    pub(super) fn address_holders(&self) -> usize {
+        let has = |host: &usize| {
+            let name = self.network.host(*host);
+            let shown = super::network::ip(&["-n", &name, "-4", "addr", "show", "dev", "eth0"]);
+            shown.is_ok_and(|shown| shown.contains(&format!(" {FLOATING}/")))
+        };
+        (0..COUNT).filter(has).count()
+    }
+
     /// Runs a program as if on the host, beside what is its first process.
     fn inside(&self, host: usize, args: &[&str]) -> Result<String, String> {
         let first = self.hosts[host].node.as_ref().map(Child::id);

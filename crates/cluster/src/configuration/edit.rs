@@ -85,6 +85,12 @@ pub enum ConfigurationError {
         /// Margin.
         margin_ms: u64,
     },
+    /// A part of a day cannot be understood.
+    #[error("{text:?} is no part of a day; write it as 22:00-06:00, in UTC; nothing was changed")]
+    BadWindow {
+        /// The text.
+        text: String,
+    },
     /// A node cannot own the group.
     #[error(
         "node {node:?} is not a possible owner of every resource of group {group:?}; update the \
@@ -137,6 +143,7 @@ impl Configuration {
             },
             nodes: config.nodes,
             groups: Vec::new(),
+            maintenance: false,
             last_serial: 0,
         };
         configuration.check()?;
@@ -186,7 +193,7 @@ impl Configuration {
         Ok(())
     }
 
-    fn known_node(&self, name: &NodeName) -> Result<(), ConfigurationError> {
+    pub(super) fn known_node(&self, name: &NodeName) -> Result<(), ConfigurationError> {
         if self.node(name).is_some() {
             return Ok(());
         }

@@ -13,6 +13,7 @@ use super::publisher::Publisher;
 use super::worker::{Outlet, Remarks, Task, Worker};
 use crate::configuration::Configuration;
 use crate::coordinator::{Coordinator, CoordinatorError, Owner};
+use crate::fence::switch_off;
 use crate::ids::{GroupName, ResourceName};
 use crate::journal::LogEntry;
 use crate::lease::{Gate, Lease};
@@ -35,6 +36,8 @@ const STUCK_WAIT_MS: u64 = 15_000;
 pub(super) enum Message {
     /// A worker reports.
     Report { resource: ResourceName, run: u64, report: Report },
+    /// A fence agent has answered.
+    Fenced { group: GroupName, owner: Owner, result: Result<(), String> },
     /// Look at the lease and the flags.
     Wake,
     /// Something that is shared has changed: look at it at once.
@@ -73,6 +76,7 @@ pub(super) struct Shell {
     lost_told: bool,
     renewed_until_ms: u64,
     polled_ms: Option<u64>,
+    minute: Option<u16>,
     publisher: Publisher,
     published: Option<(u64, NodeStatus)>,
     trouble: Option<String>,
@@ -91,6 +95,7 @@ impl Shell {
             lost_told: false,
             renewed_until_ms: 0,
             polled_ms: None,
+            minute: None,
             publisher,
             published: None,
             trouble: None,
@@ -109,7 +114,9 @@ impl Shell {
                 self.feed(Event::Stop);
             }
             self.poll();
+            self.look_at_the_hour();
             self.feed(Event::Tick);
+            self.look_at_stuck();
             self.publish();
             if let Some(since_ms) = stopping_since_ms {
                 let stuck = self.policy.stuck();
@@ -145,6 +152,9 @@ impl Shell {
             match message {
                 Message::Report { resource, run, report } => {
                     self.feed(Event::Resource { resource, run, report });
+                }
+                Message::Fenced { group, owner, result } => {
+                    self.feed(Event::Fenced { group, owner, result });
                 }
                 Message::Look => self.polled_ms = None,
                 Message::Wake => {}
@@ -232,6 +242,7 @@ impl Shell {
             Order::Offline { .. } => "offline",
             Order::Terminate { .. } => "terminate",
             Order::Note { what } => what,
+            Order::Fence { .. } => "fence",
             Order::Check { .. } => "",
         };
         if !action.is_empty() {
@@ -249,6 +260,7 @@ impl Shell {
                 events.push(claimed);
                 events
             }
+            (Order::Fence { owner }, _) => self.fence(group, owner),
             (Order::Release { epoch, release }, _) => {
                 let done = self.parts.coordinator.release(&group, epoch, &release).is_ok();
                 vec![Event::Released { group, epoch, done }]
@@ -266,6 +278,54 @@ impl Shell {
                 self.tell(resource, run, Task::Check { run, thorough })
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// Has a thread of its own call the agent: the loop does not wait for it.
+    fn fence(&mut self, group: GroupName, owner: Owner) -> Vec<Event> {
+        let configuration = self.configuration.as_ref();
+        let node = configuration.and_then(|all| all.node(&owner.node));
+        let Some(fence) = node.and_then(|node| node.fence.clone()) else {
+            let result = Err("it has no fence agent any more".to_owned());
+            return vec![Event::Fenced { group, owner, result }];
+        };
+        let (sender, whose, of) = (self.parts.sender.clone(), owner.clone(), group.clone());
+        let call = move || {
+            let result = switch_off(&fence);
+            drop(sender.send(Message::Fenced { group: of, owner: whose, result }));
+        };
+        match std::thread::Builder::new().name("fence".to_owned()).spawn(call) {
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                let result = Err(format!("no thread for it: {error}"));
+                vec![Event::Fenced { group, owner, result }]
+            }
+        }
+    }
+
+    /// A node with something that will not stop, and whose power can be switched off, renews its
+    /// lease no more: others then switch it off and take what it has.
+    fn look_at_stuck(&mut self) {
+        let stuck = self.policy.stuck();
+        let Some(first) = stuck.first() else { return };
+        let me = &self.parts.me.node;
+        let configuration = self.configuration.as_ref();
+        let fenced = configuration.and_then(|all| all.node(me)?.fence.as_ref()).is_some();
+        let others = configuration.is_some_and(|all| all.nodes.len() > 1);
+        if fenced && others && self.parts.lease.give_up() {
+            let reason = "it does not stop, not even by force: this node renews its lease no more, \
+                          so that another one switches its power off";
+            self.log(None, Some(first), "gives up", reason);
+        }
+    }
+
+    /// Tells the policy the minute of the day, for what is to happen at some hours only.
+    fn look_at_the_hour(&mut self) {
+        let minutes = self.parts.clock.wall_us().div_euclid(60_000_000);
+        let minute = u16::try_from(minutes.rem_euclid(24 * 60)).unwrap_or(0);
+        if self.minute != Some(minute) {
+            self.minute = Some(minute);
+            self.feed(Event::Minute(minute));
         }
     }
 
