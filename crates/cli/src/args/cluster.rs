@@ -46,6 +46,18 @@ pub(crate) enum ClusterCommand {
     Pause(PauseArgs),
     /// Let a node hand over what it has and take nothing new; --end lets it take part again.
     Drain(PauseArgs),
+    /// Have nodes start, stop and move nothing; --end lets them look after their groups again.
+    Maintenance {
+        /// The quorum folder.
+        quorum: PathBuf,
+        /// End it.
+        #[arg(long)]
+        end: bool,
+    },
+    /// Say which nodes a group prefers, and when it goes back to them.
+    Failback(FailbackArgs),
+    /// Say how the power of a node is switched off before others take what it had.
+    Fence(FenceArgs),
     /// Take a node out that does not run any more.
     Evict {
         /// The quorum folder.
@@ -187,6 +199,47 @@ pub(crate) struct LimitArgs {
     /// Time between two thorough checks, in milliseconds.
     #[arg(long)]
     pub(crate) is_alive_ms: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FailbackArgs {
+    /// The quorum folder.
+    pub(crate) quorum: PathBuf,
+    /// The group.
+    pub(crate) group: String,
+    /// A node that it prefers; may be given several times, the best first.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) prefer: Vec<String>,
+    /// A part of the day in which it goes back, in UTC, such as 22:00-06:00; may be given several
+    /// times. Default: always.
+    #[arg(long, value_name = "FROM-TO")]
+    pub(crate) window: Vec<String>,
+    /// How long the node must have been there without a gap, in milliseconds.
+    #[arg(long, default_value_t = 60_000)]
+    pub(crate) after_ms: u64,
+    /// It does not go back.
+    #[arg(long, conflicts_with_all = ["window", "after_ms"])]
+    pub(crate) never: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FenceArgs {
+    /// The quorum folder.
+    pub(crate) quorum: PathBuf,
+    /// The node.
+    pub(crate) node: String,
+    /// The fence agent, such as fence_ipmilan; it is asked whether it reaches its device.
+    #[arg(long, required_unless_present = "none")]
+    pub(crate) agent: Option<PathBuf>,
+    /// What it is told, such as ip=192.0.2.8; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// How long it may take, in milliseconds.
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) timeout_ms: u64,
+    /// The node is fenced no more.
+    #[arg(long, conflicts_with_all = ["agent", "set"])]
+    pub(crate) none: bool,
 }
 
 #[derive(Debug, Args)]

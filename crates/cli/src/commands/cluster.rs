@@ -7,7 +7,8 @@ use rehome::{Error, Session};
 
 use super::answer;
 use crate::args::{
-    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, LimitArgs, SimulateArgs,
+    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, FailbackArgs, FenceArgs, LayerArg,
+    LimitArgs, SimulateArgs,
 };
 use crate::view::{View, print, print_json};
 
@@ -75,6 +76,11 @@ fn order(command: &ClusterCommand) -> Result<String, Error> {
         ClusterCommand::Evict { quorum, node } => {
             (quorum, Order::Node { node: node.clone(), what: NodeOrder::Evict })
         }
+        ClusterCommand::Maintenance { quorum, end } => {
+            (quorum, Order::Maintenance { ends: *end })
+        }
+        ClusterCommand::Failback(args) => (&args.quorum, failback(args)),
+        ClusterCommand::Fence(args) => (&args.quorum, fence(args)),
         ClusterCommand::AddResource(args) => (&args.quorum, Order::Add(resource(args))),
         ClusterCommand::Checkpoint(args) => (&args.quorum, checkpoint(args)),
         _ => return Ok(String::new()),
@@ -92,6 +98,24 @@ fn resource(args: &AddResourceArgs) -> NewResource {
         possible_owners: args.possible_owner.clone(),
         online: args.online,
         limits: limits(&args.limits),
+    }
+}
+
+fn failback(args: &FailbackArgs) -> Order {
+    Order::Failback {
+        group: args.group.clone(),
+        preferred: args.prefer.clone(),
+        windows: args.window.clone(),
+        after_ms: (!args.never).then_some(args.after_ms),
+    }
+}
+
+fn fence(args: &FenceArgs) -> Order {
+    Order::Fence {
+        node: args.node.clone(),
+        agent: args.agent.clone(),
+        set: args.set.clone(),
+        timeout_ms: args.timeout_ms,
     }
 }
 

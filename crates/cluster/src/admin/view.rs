@@ -26,8 +26,8 @@ impl Cluster {
         for group in &configuration.groups {
             groups.insert(group.name.clone(), self.group_view(group, &nodes)?);
         }
-        let name = configuration.name.clone();
-        Ok(ClusterStatus { name, revision: configuration.revision, nodes, groups })
+        let Configuration { revision, maintenance, .. } = configuration;
+        Ok(ClusterStatus { name: configuration.name, revision, maintenance, nodes, groups })
     }
 
     fn node_views(

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rehome_cluster::{
-    CheckpointKey, Cluster, ClusterConfig, ConfigurationError, Explanation, GroupConfig, LogEntry,
-    NodeConfig, NodeName, ResourceConfig, ResourceName, Target,
+    CheckpointKey, Cluster, ClusterConfig, ConfigurationError, Explanation, Failback, FenceConfig,
+    GroupConfig, LogEntry, NodeConfig, NodeName, ResourceConfig, ResourceName, Target, Window,
 };
 
 use super::{ClusterReport, kind, place, table};
@@ -125,6 +125,33 @@ pub enum Order {
     },
     /// Add a resource.
     Add(NewResource),
+    /// Start, stop and move nothing, or end that.
+    Maintenance {
+        /// Whether it ends.
+        ends: bool,
+    },
+    /// Say which nodes a group prefers, and when it goes back to them.
+    Failback {
+        /// The group.
+        group: String,
+        /// The nodes, the best first.
+        preferred: Vec<String>,
+        /// Parts of the day in which it goes back, such as `22:00-06:00`; none is always.
+        windows: Vec<String>,
+        /// How long the node must have been there, in milliseconds; `None` never goes back.
+        after_ms: Option<u64>,
+    },
+    /// Say how the power of a node is switched off.
+    Fence {
+        /// The node.
+        node: String,
+        /// The agent; `None` is none any more.
+        agent: Option<PathBuf>,
+        /// What it is told.
+        set: Vec<(String, String)>,
+        /// How long it may take, in milliseconds.
+        timeout_ms: u64,
+    },
     /// Something about a key of a resource.
     Checkpoint {
         /// The resource.
@@ -189,6 +216,17 @@ pub fn order(quorum: &Path, order: &Order) -> Result<String, Error> {
         Order::Target { name, online } => target(&cluster, name, *online),
         Order::Node { node, what } => order_node(&cluster, node, *what),
         Order::Add(new) => add_resource(&cluster, new),
+        Order::Maintenance { ends } => {
+            cluster.set_maintenance(!ends).map_err(place::refused)?;
+            let text = if *ends { "looks after its groups again" } else { "is in maintenance" };
+            Ok(format!("the cluster {text}"))
+        }
+        Order::Failback { group, preferred, windows, after_ms } => {
+            failback(&cluster, group, preferred, windows, *after_ms)
+        }
+        Order::Fence { node, agent, set, timeout_ms } => {
+            fence(&cluster, node, agent.as_deref(), set, *timeout_ms)
+        }
         Order::Checkpoint { resource, key, what, from } => {
             checkpoint(&cluster, resource, key, *what, from.as_deref())
         }
@@ -222,6 +260,43 @@ fn order_node(cluster: &Cluster, node: &str, what: NodeOrder) -> Result<String, 
     };
     done.map_err(place::refused)?;
     Ok(format!("node {node} {text}"))
+}
+
+fn failback(
+    cluster: &Cluster,
+    group: &str,
+    preferred: &[String],
+    windows: &[String],
+    after_ms: Option<u64>,
+) -> Result<String, Error> {
+    let name = names::group(group).map_err(Error::bad_input)?;
+    let nodes: Result<Vec<_>, _> = preferred.iter().map(|node| names::node(node)).collect();
+    let nodes = nodes.map_err(Error::bad_input)?;
+    let windows: Result<Vec<Window>, _> = windows.iter().map(|text| text.parse()).collect();
+    let windows = windows.map_err(Error::bad_input)?;
+    let failback = after_ms.map(|after_ms| Failback { windows, after_ms });
+    cluster.set_failback(&name, &nodes, failback.as_ref()).map_err(place::refused)?;
+    Ok(match failback {
+        Some(_) => format!("group {group} goes back to {}", preferred.join(", ")),
+        None => format!("group {group} stays where it is"),
+    })
+}
+
+fn fence(
+    cluster: &Cluster,
+    node: &str,
+    agent: Option<&Path>,
+    set: &[(String, String)],
+    timeout_ms: u64,
+) -> Result<String, Error> {
+    let name = names::node(node).map_err(Error::bad_input)?;
+    let parameters = set.iter().cloned().collect();
+    let fence = agent.map(|agent| FenceConfig { agent: agent.to_owned(), parameters, timeout_ms });
+    cluster.set_fence(&name, fence).map_err(place::refused)?;
+    Ok(match agent {
+        Some(agent) => format!("node {node} is fenced by {} before it is followed", agent.display()),
+        None => format!("node {node} is not fenced"),
+    })
 }
 
 fn add_resource(cluster: &Cluster, new: &NewResource) -> Result<String, Error> {
