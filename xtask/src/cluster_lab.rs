@@ -140,6 +140,7 @@ fn one(
     hosts.wait_healthy()?;
     let mut evidence = Evidence::begin(hosts)?;
     let owner = evidence.owner()?;
+    hosts.lead_etcd(usize::try_from(random.below(3)).unwrap_or(0));
     let leader = hosts.etcd_leader();
     std::thread::sleep(Duration::from_millis(300 + random.below(1_000)));
     let at_us = inflict(hosts, fault, owner, random)?;

@@ -201,7 +201,12 @@ impl Gateway {
             ureq::Error::HostNotFound
                 | ureq::Error::ConnectionFailed
                 | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
-        ) && kind != io::ErrorKind::ConnectionRefused;
+        ) && !matches!(
+            kind,
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+        );
         let dropped = matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
         // A server that does not want a certificate may close before it has said so.
         let hint = match dropped && endpoint.starts_with("https:") {

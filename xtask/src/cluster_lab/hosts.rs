@@ -26,6 +26,8 @@ pub(super) const NAMES: [&str; COUNT] = ["a", "b", "c"];
 /// Timing of etcd, in milliseconds: as its documentation has it for one room, and a faster election.
 const ETCD_HEARTBEAT: &str = "100";
 const ETCD_ELECTION: &str = "500";
+/// With this exit code a node ends that does not reach etcd when it starts.
+const ETCD_IS_NOT_THERE: i32 = 3;
 /// Files that hold locks on the shared disk. Each host has its own, as on storage whose locks do
 /// not reach other hosts: what is left against two owners is the lease and the epoch.
 const LOCKS: [&str; 2] = [".owner", "store/lock"];
@@ -302,9 +304,10 @@ impl Hosts {
     }
 
     /// Waits until every node is alive and the group is online.
-    pub(super) fn wait_healthy(&self) -> Result<(), String> {
+    pub(super) fn wait_healthy(&mut self) -> Result<(), String> {
         let started = Instant::now();
         loop {
+            self.start_again()?;
             let (healthy, seen) = match &self.pacemaker {
                 Some(_) => self.pacemaker_health(),
                 None => self.health(),
@@ -317,6 +320,18 @@ impl Hosts {
                 false => thread::sleep(Duration::from_millis(100)),
             }
         }
+    }
+
+    /// Starts nodes that ended because etcd was not there yet, as the system's service manager does.
+    fn start_again(&mut self) -> Result<(), String> {
+        for host in 0..COUNT {
+            let node = self.hosts[host].node.as_mut();
+            let ended = node.and_then(|node| node.try_wait().ok().flatten());
+            if ended.is_some_and(|status| status.code() == Some(ETCD_IS_NOT_THERE)) {
+                self.start_node(host)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether all is well, and what was seen.
@@ -342,18 +357,33 @@ impl Hosts {
         &self.network
     }
 
+    /// What a member of etcd says of itself, in JSON.
+    fn etcd_status(&self, host: usize) -> Value {
+        let mut command = self.network.command(&self.network.host(host));
+        command.env("ETCDCTL_API", "3").args(["etcdctl", "endpoint", "status"]);
+        let output = command.args(["--write-out", "json"]).stderr(Stdio::null()).output();
+        let output = output.map(|output| output.stdout).unwrap_or_default();
+        let status: Value = serde_json::from_slice(&output).unwrap_or_default();
+        status[0]["Status"].clone()
+    }
+
     /// The host whose member leads etcd.
     pub(super) fn etcd_leader(&self) -> Option<usize> {
         let own = self.pacemaker.is_none().then_some(0..COUNT);
         own.into_iter().flatten().find(|host| {
-            let mut command = self.network.command(&self.network.host(*host));
-            command.env("ETCDCTL_API", "3").args(["etcdctl", "endpoint", "status"]);
-            let output = command.args(["--write-out", "json"]).output();
-            let output = output.map(|output| output.stdout).unwrap_or_default();
-            let status: Value = serde_json::from_slice(&output).unwrap_or_default();
-            let status = &status[0]["Status"];
+            let status = self.etcd_status(*host);
             !status["leader"].is_null() && status["leader"] == status["header"]["member_id"]
         })
+    }
+
+    /// Has the member of a host lead etcd, as far as etcd goes along.
+    pub(super) fn lead_etcd(&self, host: usize) {
+        let Some(leader) = self.etcd_leader().filter(|leader| *leader != host) else { return };
+        let Some(id) = self.etcd_status(host)["header"]["member_id"].as_u64() else { return };
+        let mut command = self.network.command(&self.network.host(leader));
+        command.env("ETCDCTL_API", "3").args(["etcdctl", "move-leader", &format!("{id:x}")]);
+        // Who leads is looked at again, and shown.
+        let _asked = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 
     /// When another node than `owner` claimed the group after `at_us`, by its own log.
