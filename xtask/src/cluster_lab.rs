@@ -202,9 +202,8 @@ fn show(args: &LabArgs, fault: Fault, number: u32, verdict: &Verdict) {
 }
 
 fn summary(verdicts: &[Verdict]) -> String {
-    let seconds = |pick: fn(&Verdict) -> Option<f64>| {
-        spread(verdicts.iter().filter_map(pick).collect())
-    };
+    let seconds =
+        |pick: fn(&Verdict) -> Option<f64>| spread(verdicts.iter().filter_map(pick).collect());
     let sum = |pick: fn(&Verdict) -> u64| verdicts.iter().map(pick).sum::<u64>();
     format!(
         "{} runs; service again after {}; outage {}; margin {}; acknowledged {}, lost {}, moments \

@@ -80,17 +80,15 @@ fn ask(fence: &FenceConfig, action: &str) -> std::io::Result<Answer> {
 /// Makes sure that an agent is there, is told what it requires, and reaches its device.
 pub(crate) fn check_fence(node: &NodeName, fence: &FenceConfig) -> Result<(), FenceError> {
     let agent = program(&fence.agent);
-    let missing = |cause: String| {
-        FenceError::Missing { node: node.clone(), agent: agent.clone(), cause }
-    };
+    let missing =
+        |cause: String| FenceError::Missing { node: node.clone(), agent: agent.clone(), cause };
     let described = ask(fence, "metadata").map_err(|error| missing(error.to_string()))?;
     if described.code != Some(0) || !described.said.contains("<action name=\"off\"") {
         let how = described.how(fence.timeout_ms);
         return Err(missing(format!("it does not describe an action `off`, and {how}")));
     }
-    let given = |name: &String| {
-        fence.parameters.contains_key(name) || OURS.contains(&name.as_str())
-    };
+    let given =
+        |name: &String| fence.parameters.contains_key(name) || OURS.contains(&name.as_str());
     if let Some(parameter) = required(&described.said).into_iter().find(|name| !given(name)) {
         return Err(FenceError::Parameter { node: node.clone(), agent, parameter });
     }

@@ -47,7 +47,9 @@ pub enum FloatingError {
         source: std::io::Error,
     },
     /// The system refuses.
-    #[error("{address} cannot be {action} {device}: {source}; it takes the right to change addresses")]
+    #[error(
+        "{address} cannot be {action} {device}: {source}; it takes the right to change addresses"
+    )]
     System {
         /// The address.
         address: Ipv4Addr,

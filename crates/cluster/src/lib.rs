@@ -28,8 +28,8 @@ pub use configuration::{
     RestartAction, Target, Timing, Window,
 };
 pub use coordinator::{
-    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Entrance, Heartbeat, KeyContent,
-    Owner, Ownership, Release, Shared, Wake,
+    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Entrance, Heartbeat,
+    KeyContent, Owner, Ownership, Release, Shared, Wake,
 };
 pub use fence::FenceError;
 pub use floating::{FloatingAddress, FloatingError, hold_address};

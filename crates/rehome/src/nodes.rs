@@ -11,8 +11,8 @@ use std::path::Path;
 use rehome_cluster::{ClusterStatus, Node, NodeError, NodeOptions};
 
 pub use admin::{
-    CheckpointOrder, Limits, NewCluster, NewResource, NodeOrder, Order, create, explain, join, log, order,
-    watch,
+    CheckpointOrder, Limits, NewCluster, NewResource, NodeOrder, Order, create, explain, join, log,
+    order, watch,
 };
 
 use crate::error::Error;

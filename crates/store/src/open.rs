@@ -91,8 +91,7 @@ pub(crate) fn begin(
     }
     let owner = &options.owner;
     let least = least_epoch(&**disk)?;
-    let ownership =
-        Ownership::acquire_above(Arc::clone(disk), owner, options.epoch_token, least)?;
+    let ownership = Ownership::acquire_above(Arc::clone(disk), owner, options.epoch_token, least)?;
     let id = options.store_id.unwrap_or_else(|| fresh(clock));
     write_json(&**disk, &unborn_name(), &Identity::new(id))?;
     clear(&**disk)?;
@@ -210,8 +209,7 @@ pub(crate) fn open(
     let Settled { disk, options, notes } = settle(disk, options, has_settings);
     let store_id = identity.id()?;
     let (least, token) = (least_epoch(&*disk)?, options.epoch_token);
-    let ownership =
-        Ownership::acquire_above(Arc::clone(&disk), &options.owner, token, least)?;
+    let ownership = Ownership::acquire_above(Arc::clone(&disk), &options.owner, token, least)?;
     let log_policy = keeping::read(&*disk, &identity)?;
     let restore = read_json::<Restore>(&*disk, &restore_name())?;
     let shape = Shape { store_id, epoch: ownership.epoch() };

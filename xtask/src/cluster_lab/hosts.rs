@@ -182,7 +182,9 @@ impl Hosts {
         let data = self.host_folder(host).join("etcd");
         let clients = format!("{},http://127.0.0.1:2379", own(2379));
         let mut command = self.network.command(&self.network.host(host));
-        command.args(["etcd", "--name", NAMES[host], "--log-level", "warn", "--data-dir"]).arg(data);
+        command
+            .args(["etcd", "--name", NAMES[host], "--log-level", "warn", "--data-dir"])
+            .arg(data);
         command.args(["--listen-peer-urls", &own(2380), "--listen-client-urls", &clients]);
         command.args(["--initial-advertise-peer-urls", &own(2380)]);
         command.args(["--advertise-client-urls", &own(2379)]);

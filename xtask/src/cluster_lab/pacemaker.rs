@@ -80,6 +80,8 @@ mod tests {
                     (ocf:x:anything):\t Started a\n";
         assert!(Pacemaker::is_healthy(said));
         assert!(!Pacemaker::is_healthy(&said.replace("a b c", "a b")));
-        assert!(!Pacemaker::is_healthy(&said.replace("anything):\t Started", "anything):\t Stopped")));
+        assert!(!Pacemaker::is_healthy(
+            &said.replace("anything):\t Started", "anything):\t Stopped")
+        ));
     }
 }

@@ -76,9 +76,7 @@ fn order(command: &ClusterCommand) -> Result<String, Error> {
         ClusterCommand::Evict { quorum, node } => {
             (quorum, Order::Node { node: node.clone(), what: NodeOrder::Evict })
         }
-        ClusterCommand::Maintenance { quorum, end } => {
-            (quorum, Order::Maintenance { ends: *end })
-        }
+        ClusterCommand::Maintenance { quorum, end } => (quorum, Order::Maintenance { ends: *end }),
         ClusterCommand::Failback(args) => (&args.quorum, failback(args)),
         ClusterCommand::Fence(args) => (&args.quorum, fence(args)),
         ClusterCommand::AddResource(args) => (&args.quorum, Order::Add(resource(args))),

@@ -45,7 +45,8 @@ impl Cluster {
             let shared = self.coordinator.look(Some(configuration))?;
             let end_ms = self.clock.monotonic_ms();
             for node in &configuration.nodes {
-                let (heartbeat, timing) = (shared.heartbeats.get(&node.name), &configuration.timing);
+                let (heartbeat, timing) =
+                    (shared.heartbeats.get(&node.name), &configuration.timing);
                 watch.observer.observe(start_ms, end_ms, &node.name, heartbeat, timing);
             }
             watch.last_ms = end_ms;

@@ -299,7 +299,8 @@ impl Group {
         if self.must_read || self.plan_own_again(view, name, out) {
             return;
         }
-        let (Some(config), false) = (config, view.stopping || view.configuration.maintenance) else {
+        let (Some(config), false) = (config, view.stopping || view.configuration.maintenance)
+        else {
             return;
         };
         let Some(reason) = self.why_free(view) else {

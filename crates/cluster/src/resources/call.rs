@@ -61,11 +61,7 @@ pub(super) fn call(command: &mut Command, timeout_ms: u64) -> io::Result<Answer>
 }
 
 /// As [`call`], with what it reads from standard input; short enough for a pipe to hold.
-pub(crate) fn call_with(
-    command: &mut Command,
-    input: &str,
-    timeout_ms: u64,
-) -> io::Result<Answer> {
+pub(crate) fn call_with(command: &mut Command, input: &str, timeout_ms: u64) -> io::Result<Answer> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {

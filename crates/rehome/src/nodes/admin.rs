@@ -294,7 +294,9 @@ fn fence(
     let fence = agent.map(|agent| FenceConfig { agent: agent.to_owned(), parameters, timeout_ms });
     cluster.set_fence(&name, fence).map_err(place::refused)?;
     Ok(match agent {
-        Some(agent) => format!("node {node} is fenced by {} before it is followed", agent.display()),
+        Some(agent) => {
+            format!("node {node} is fenced by {} before it is followed", agent.display())
+        }
         None => format!("node {node} is not fenced"),
     })
 }

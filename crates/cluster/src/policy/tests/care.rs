@@ -45,7 +45,12 @@ fn in_maintenance_a_lost_lease_ends_everything_and_a_node_that_stops_takes_its_o
     bench.check(&UP);
     bench.reconfigure(|next| next.maintenance = true);
     bench.feed(Event::LeaseLost);
-    bench.check(&["terminate store", "terminate directory", "terminate disk", "release 1 to anybody"]);
+    bench.check(&[
+        "terminate store",
+        "terminate directory",
+        "terminate disk",
+        "release 1 to anybody",
+    ]);
     bench.pass(5_000);
     bench.check(&[]);
     bench.reconfigure(|next| next.maintenance = false);
@@ -102,7 +107,8 @@ fn followed(fence: bool) -> Bench {
     let mut bench = Bench::new(|next| {
         next.maintenance = true;
         let agent = "/usr/sbin/fence_test".into();
-        let fence = fence.then(|| FenceConfig { agent, parameters: BTreeMap::new(), timeout_ms: 9 });
+        let fence =
+            fence.then(|| FenceConfig { agent, parameters: BTreeMap::new(), timeout_ms: 9 });
         next.set_fence(&node("b"), fence).unwrap();
     });
     let (owner, reason) = (owner("b"), "a test".to_owned());
