@@ -5,7 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::torture;
+use crate::{cluster_lab, torture};
 
 /// Writes a line for the person at the terminal.
 pub(crate) fn say(line: &str) {
@@ -31,11 +31,17 @@ fn cargo<S: AsRef<OsStr>>(args: &[S], env: &[(&str, &str)]) -> Result<(), String
 /// The package that brings an HTTP client and a server: built for itself.
 const S3_TESTS: &str = "rehome-s3-tests";
 
+/// The coordinator over etcd, with an HTTP client: its tests need the server.
+const ETCD: &str = "rehome-etcd";
+
+/// What is left out where everything that needs nothing but Rust is built or tested.
+const MOST: [&str; 5] = ["--workspace", "--exclude", S3_TESTS, "--exclude", ETCD];
+
 /// Runs every test, shows what they say, and closes with how many passed and failed.
 pub(crate) fn test() -> Result<(), String> {
-    say(&format!("$ cargo test --workspace --exclude {S3_TESTS} --no-fail-fast"));
+    say(&format!("$ cargo test {} --no-fail-fast", MOST.join(" ")));
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["test", "--workspace", "--exclude", S3_TESTS, "--no-fail-fast"]);
+    command.arg("test").args(MOST).arg("--no-fail-fast");
     command.current_dir(root());
     command.stdout(std::process::Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("cargo does not start: {error}"))?;
@@ -59,24 +65,23 @@ fn result_count(line: &str, word: &str) -> Option<u64> {
 }
 
 /// Writes a line for the next program.
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     // A closed pipe is no reason to stop testing.
     let _told = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 pub(crate) fn check() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    let most = ["--workspace", "--exclude", S3_TESTS];
     let lint = ["--all-targets", "--quiet", "--", "--deny", "warnings"];
-    cargo(&[&["clippy"][..], &most, &lint].concat(), &[])?;
+    cargo(&[&["clippy"][..], &MOST, &lint].concat(), &[])?;
     let document = ["--no-deps", "--quiet"];
-    cargo(&[&["doc"][..], &most, &document].concat(), &[("RUSTDOCFLAGS", "--deny warnings")])
+    cargo(&[&["doc"][..], &MOST, &document].concat(), &[("RUSTDOCFLAGS", "--deny warnings")])
 }
 
 pub(crate) fn fix() -> Result<(), String> {
     cargo(&["fmt", "--all"], &[])?;
-    let fix = ["clippy", "--workspace", "--exclude", S3_TESTS, "--all-targets", "--fix"];
-    cargo(&[&fix[..], &["--allow-dirty"]].concat(), &[])?;
+    let fix = ["--all-targets", "--fix", "--allow-dirty"];
+    cargo(&[&["clippy"][..], &MOST, &fix].concat(), &[])?;
     cargo(&["fmt", "--all"], &[])
 }
 
@@ -87,6 +92,19 @@ pub(crate) fn program() -> Result<PathBuf, String> {
         return Ok(program.into());
     }
     cargo(&["build", "--release", "--package", "rehome-cli", "--quiet"], &[])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))
+}
+
+/// As [`program`], built with one of its features; `REHOME_PROGRAM_ETCD` and the like name one that
+/// is built already.
+pub(crate) fn program_with(feature: &str) -> Result<PathBuf, String> {
+    let given = std::env::var_os(format!("REHOME_PROGRAM_{}", feature.to_uppercase()));
+    if let Some(program) = given {
+        return Ok(program.into());
+    }
+    let build = ["build", "--release", "--package", "rehome-cli", "--features", feature, "--quiet"];
+    cargo(&build, &[])?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))
 }
@@ -112,9 +130,12 @@ pub(crate) fn rehome(args: &[&OsStr], expected: i32) -> Result<Vec<u8>, String> 
 }
 
 pub(crate) fn servers() -> Result<(), String> {
-    let lint = ["clippy", "--package", S3_TESTS, "--profile", "s3", "--all-targets", "--quiet"];
-    cargo(&[&lint[..], &["--", "--deny", "warnings"]].concat(), &[])?;
-    cargo(&["test", "--package", S3_TESTS, "--profile", "s3", "--quiet"], &[])?;
+    for package in [S3_TESTS, ETCD] {
+        let lint = ["clippy", "--package", package, "--profile", "s3", "--all-targets", "--quiet"];
+        cargo(&[&lint[..], &["--", "--deny", "warnings"]].concat(), &[])?;
+        cargo(&["test", "--package", package, "--profile", "s3", "--quiet"], &[])?;
+    }
+    lab()?;
     for route in ["move-users", "disaster-recovery"] {
         let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
         let dir = scratch.path().join("demo");
@@ -126,6 +147,16 @@ pub(crate) fn servers() -> Result<(), String> {
     torture::run(&torture::Torture::short_migrate())?;
     torture::run(&torture::Torture::short_failover())?;
     torture::run(&torture::Torture::short_archive())
+}
+
+/// Three hosts, if this machine lets them be; otherwise it is said so, and nothing is wrong.
+fn lab() -> Result<(), String> {
+    if let Some(why) = cluster_lab::impossible() {
+        say("!!! THE CLUSTER LAB WAS NOT RUN: fail-over between hosts is not tested here");
+        say(&format!("!!! {why}"));
+        return Ok(());
+    }
+    cluster_lab::run(&cluster_lab::LabArgs::short())
 }
 
 /// Simulated clusters: whole ones, and ones that miss a layer of protection, which must be seen.

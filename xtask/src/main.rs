@@ -1,7 +1,8 @@
 //! Developer commands: `cargo xtask test | check | fix | servers | plan | bench | fuzz |
-//! torture`.
+//! torture | cluster-lab`.
 
 mod bench;
+mod cluster_lab;
 mod commands;
 mod fuzz;
 mod torture;
@@ -43,6 +44,11 @@ enum Command {
     Bench(bench::Bench),
     /// Hand made-up bytes to everything that reads bytes.
     Fuzz(fuzz::FuzzArgs),
+    /// Three hosts as network namespaces: kill, cut and pause the owner, and measure from outside.
+    ClusterLab(cluster_lab::LabArgs),
+    /// What the lab starts to deliver and to look.
+    #[command(hide = true)]
+    LabProbe(cluster_lab::ProbeArgs),
     /// Kill the real program at random moments and look whether anything is lost.
     #[command(subcommand)]
     Torture(torture::Torture),
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
         Command::Plan { site } => commands::plan(&site),
         Command::Bench(bench) => bench::run(&bench),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::ClusterLab(args) => cluster_lab::run(&args),
+        Command::LabProbe(args) => cluster_lab::run_probe(&args),
         Command::Torture(torture) => torture::run(&torture),
     };
     match result {

@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crates/store", &["rehome-log"]),
     ("crates/archive", &["rehome-log"]),
     ("crates/cluster", &["rehome-log"]),
+    ("crates/etcd", &["rehome-cluster"]),
     ("crates/planner", &["rehome-site"]),
     ("crates/executor", &["rehome-log", "rehome-planner", "rehome-site"]),
     ("crates/server", &["rehome-log", "rehome-site", "rehome-store"]),
@@ -22,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "rehome-archive",
             "rehome-cluster",
+            "rehome-etcd",
             "rehome-executor",
             "rehome-log",
             "rehome-planner",

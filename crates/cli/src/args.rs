@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use cluster::{
-    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, SimulateArgs,
+    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, FailbackArgs, FenceArgs, LayerArg,
+    LimitArgs, SimulateArgs,
 };
 
 /// Takes the mailboxes of a standalone mail server into a failover cluster and loses nothing.

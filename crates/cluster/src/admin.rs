@@ -1,5 +1,6 @@
-//! The admin's handle on a cluster: it works on the quorum folder, not on nodes.
+//! The admin's handle on a cluster: it works on what nodes share, not on nodes.
 
+mod care;
 mod checkpoints;
 mod explain;
 mod update;
@@ -17,8 +18,9 @@ use crate::configuration::{
     Target,
 };
 use crate::coordinator::{Coordinator, CoordinatorError};
+use crate::fence::FenceError;
 use crate::ids::{GroupName, NodeName, ResourceName};
-use crate::journal::{LogEntry, read_log};
+use crate::journal::LogEntry;
 use crate::observe::Observer;
 use crate::quorum::QuorumFolder;
 use crate::resources::{AgentError, check_agent};
@@ -87,6 +89,9 @@ pub enum ClusterError {
     /// What a resource needs is not here.
     #[error(transparent)]
     Agent(#[from] AgentError),
+    /// A node cannot be fenced like that.
+    #[error(transparent)]
+    Fence(#[from] FenceError),
     /// A node's folder cannot be used from here.
     #[error("node {node:?}: {place}: {source}; make the folder reachable from this machine")]
     NodeFolder {
@@ -101,7 +106,7 @@ pub enum ClusterError {
 
 /// A cluster, as an administrator holds it.
 pub struct Cluster {
-    quorum: QuorumFolder,
+    coordinator: Arc<dyn Coordinator>,
     clock: Arc<dyn Clock>,
     watch: Mutex<Watch>,
 }
@@ -126,7 +131,7 @@ impl Cluster {
         for node in &first.nodes {
             make_state_dir(node)?;
         }
-        Ok(Self::with(quorum))
+        Ok(Self::through(Arc::new(quorum)))
     }
 
     /// Opens the cluster in `dir`.
@@ -135,17 +140,25 @@ impl Cluster {
     ///
     /// [`CoordinatorError::Missing`] if there is none.
     pub fn open(dir: &Path) -> Result<Self, ClusterError> {
-        Ok(Self::with(QuorumFolder::open(dir)?))
+        Ok(Self::through(Arc::new(QuorumFolder::open(dir)?)))
     }
 
-    fn with(quorum: QuorumFolder) -> Self {
-        Self { quorum, clock: Arc::new(SystemClock), watch: Mutex::default() }
+    /// The cluster whose nodes agree through `coordinator`.
+    #[must_use]
+    pub fn through(coordinator: Arc<dyn Coordinator>) -> Self {
+        Self { coordinator, clock: Arc::new(SystemClock), watch: Mutex::default() }
     }
 
-    /// The quorum folder.
+    /// What its nodes agree through.
+    #[must_use]
+    pub fn coordinator(&self) -> &Arc<dyn Coordinator> {
+        &self.coordinator
+    }
+
+    /// Where what its nodes share is, a quorum folder for instance.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        self.quorum.root()
+        self.coordinator.place()
     }
 
     /// The newest configuration.
@@ -155,7 +168,7 @@ impl Cluster {
     /// [`ClusterError::Coordinator`] if it cannot be read.
     pub fn configuration(&self) -> Result<Configuration, ClusterError> {
         let missing = || CoordinatorError::Missing { place: self.dir().to_owned() };
-        Ok(self.quorum.configuration(0)?.ok_or_else(missing)?)
+        Ok(self.coordinator.configuration(0)?.ok_or_else(missing)?)
     }
 
     /// Changes the configuration by compare-and-swap: `change` is tried on the newest revision
@@ -173,7 +186,7 @@ impl Cluster {
             let mut next = self.configuration()?;
             let result = change(&mut next)?;
             next.revision += 1;
-            match self.quorum.put_configuration(&next) {
+            match self.coordinator.put_configuration(&next) {
                 Ok(()) => return Ok(result),
                 Err(error @ CoordinatorError::Conflict { .. }) => conflict = Some(error),
                 Err(error) => return Err(error.into()),
@@ -269,7 +282,7 @@ impl Cluster {
     pub fn remove_resource(&self, name: &ResourceName) -> Result<(), ClusterError> {
         let removed = self.edit(|next| next.remove_resource(name))?;
         for checkpoint in &removed.checkpoints {
-            self.quorum.remove_checkpoint(name, &checkpoint.key)?;
+            self.coordinator.remove_checkpoint(name, &checkpoint.key)?;
         }
         Ok(())
     }
@@ -304,7 +317,7 @@ impl Cluster {
     ///
     /// [`ConfigurationError::NotPossible`] if `to` is no possible owner of every resource.
     pub fn move_group(&self, name: &GroupName, to: &NodeName) -> Result<(), ClusterError> {
-        let from_epoch = self.quorum.ownership(name)?.map_or(0, |owned| owned.claim.epoch);
+        let from_epoch = self.coordinator.ownership(name)?.map_or(0, |owned| owned.claim.epoch);
         self.edit(|next| next.request_move(name, to, from_epoch))
     }
 
@@ -356,9 +369,7 @@ impl Cluster {
     ///
     /// [`ClusterError::Coordinator`] if the file cannot be read.
     pub fn log(&self, node: &NodeName) -> Result<Vec<LogEntry>, ClusterError> {
-        let path = self.quorum.log_path(node);
-        read_log(&path)
-            .map_err(|source| CoordinatorError::Unreachable { place: path, source }.into())
+        Ok(self.coordinator.read_log(node)?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A [`Configuration`] is a value with a revision. Changing it means writing the next revision,
 //! and only one writer can; requests (bring online, move) are part of it.
 
+mod care;
 mod edit;
 mod graph;
 
@@ -31,7 +32,8 @@ pub struct ClusterConfig {
     pub lease_ms: u64,
     /// How often a node renews; `None` is a sixth of the lease.
     pub heartbeat_ms: Option<u64>,
-    /// What an observer waits beyond the lease; `None` is a tenth of the lease, at least 20 ms.
+    /// What an observer waits beyond the lease; `None` is a twentieth of the lease, at least
+    /// 20 ms.
     pub margin_ms: Option<u64>,
 }
 
@@ -74,13 +76,29 @@ pub struct NodeConfig {
     /// A drained node is paused and hands what it has to others that can take it.
     #[serde(default)]
     pub drained: bool,
+    /// How its power is switched off before others take what it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<FenceConfig>,
+}
+
+/// A fence agent, and what it is told; such as Debian's `fence-agents` has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FenceConfig {
+    /// The agent: a path, or the name of a program in `/usr/sbin`.
+    pub agent: PathBuf,
+    /// What it is told, one `name=value` for each; `action` is ours.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// How long it may take, in milliseconds; then it is ended and has failed.
+    pub timeout_ms: u64,
 }
 
 impl NodeConfig {
     /// A node that is not paused.
     #[must_use]
     pub fn new(name: NodeName, state_dir: impl Into<PathBuf>) -> Self {
-        Self { name, state_dir: state_dir.into(), paused: false, drained: false }
+        let state_dir = state_dir.into();
+        Self { name, state_dir, paused: false, drained: false, fence: None }
     }
 }
 
@@ -121,6 +139,13 @@ pub enum ResourceKind {
         address: String,
         /// The port where the claim listens and says who it is.
         port: u16,
+    },
+    /// An IPv4 address that goes where the group goes: given to an interface and announced.
+    FloatingAddress {
+        /// The address with the length of its network, as in `192.0.2.7/24`.
+        address: String,
+        /// The interface; it has the same name on every node.
+        device: String,
     },
     /// A server name in a registry folder.
     NetworkName {
@@ -210,7 +235,10 @@ impl ResourceKind {
             }
             Self::Script { args, .. } => args.iter().map(String::as_str).collect(),
             Self::Ocf { parameters, .. } => parameters.values().map(String::as_str).collect(),
-            Self::Folder { .. } | Self::IpAddress { .. } | Self::NetworkName { .. } => Vec::new(),
+            Self::Folder { .. }
+            | Self::IpAddress { .. }
+            | Self::FloatingAddress { .. }
+            | Self::NetworkName { .. } => Vec::new(),
         }
     }
 }
@@ -319,6 +347,57 @@ pub struct MoveRequest {
     pub from_epoch: u64,
 }
 
+/// When a group goes back to a node that it prefers to the one it is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failback {
+    /// When of the day; none is always.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// How long the node must have been there without a gap, in milliseconds.
+    pub after_ms: u64,
+}
+
+/// A part of each day, in minutes of UTC; over midnight if it ends before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Its first minute, 0 to 1439.
+    pub from_minute: u16,
+    /// The minute at which it is over.
+    pub to_minute: u16,
+}
+
+impl Window {
+    /// Whether a minute of the day is in it.
+    #[must_use]
+    pub fn holds(self, minute: u16) -> bool {
+        let Self { from_minute: from, to_minute: to } = self;
+        match from <= to {
+            true => (from..to).contains(&minute),
+            false => minute >= from || minute < to,
+        }
+    }
+}
+
+impl std::str::FromStr for Window {
+    type Err = ConfigurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let minute = |text: &str| {
+            let (hour, minute) = text.split_once(':')?;
+            let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
+            (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+        };
+        let parts = text.split_once('-');
+        let parts = parts.and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
+        match parts {
+            Some((from_minute, to_minute)) if from_minute != to_minute => {
+                Ok(Self { from_minute, to_minute })
+            }
+            _ => Err(ConfigurationError::BadWindow { text: text.to_owned() }),
+        }
+    }
+}
+
 /// One group, the unit of fail-over: all its resources are on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupConfig {
@@ -331,6 +410,9 @@ pub struct GroupConfig {
     pub failover_threshold: u32,
     /// Period of the fail-over budget.
     pub failover_period_ms: u64,
+    /// When it goes back to a node that it prefers; without it, never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback: Option<Failback>,
     /// A move that was asked for.
     #[serde(default)]
     pub move_request: Option<MoveRequest>,
@@ -348,6 +430,7 @@ impl GroupConfig {
             preferred_owners: Vec::new(),
             failover_threshold: 10,
             failover_period_ms: 6 * 3_600_000,
+            failback: None,
             move_request: None,
             resources: Vec::new(),
         }
@@ -377,6 +460,10 @@ pub struct Configuration {
     pub nodes: Vec<NodeConfig>,
     /// The groups.
     pub groups: Vec<GroupConfig>,
+    /// Nothing is started, stopped or moved while this is set, except what a lost lease ends and
+    /// what goes with a node that is stopped.
+    #[serde(default)]
+    pub maintenance: bool,
     /// The last serial given to a checkpoint.
     #[serde(default)]
     pub last_serial: u64,

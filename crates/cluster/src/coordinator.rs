@@ -1,12 +1,15 @@
 //! The one small thing that nodes must agree through, whatever stands behind it.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Timing};
 use crate::ids::{CheckpointKey, GroupName, NodeName, ResourceName};
+use crate::journal::LogEntry;
 use crate::status::NodeStatus;
 
 /// A sign of life. Only whether `counter` moved matters, never when it was written.
@@ -83,13 +86,21 @@ pub enum CoordinatorError {
     /// Reading or writing failed; nothing is known about the result.
     #[error(
         "{place}: {source}; what the cluster knows is not reachable, so nothing new is started; \
-         make the quorum folder readable and writable"
+         make it reachable, readable and writable from here"
     )]
     Unreachable {
         /// Where.
         place: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// What is given to prove who asks is not accepted, or the other side's is not.
+    #[error("{place}: {cause}; nothing was read or written")]
+    Refused {
+        /// Where.
+        place: PathBuf,
+        /// What is wrong, and what mends it.
+        cause: String,
     },
     /// What is there cannot be understood.
     #[error("{place} is damaged: {cause}; it is left as it is; restore or remove it by hand")]
@@ -130,11 +141,83 @@ pub enum CoordinatorError {
         /// The newer one.
         newer: u64,
     },
+    /// Another process has taken this node's name.
+    #[error(
+        "another process runs as node {node:?} ({holder}); this one renews nothing any more and \
+         stops what it runs; end one of the two"
+    )]
+    NameTaken {
+        /// The name.
+        node: NodeName,
+        /// Which run of the program has it.
+        holder: String,
+    },
 }
+
+/// What is shared at one moment, as far as a node acts on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// The newest configuration, if it is newer than the one known.
+    pub configuration: Option<Configuration>,
+    /// The last heartbeat of each node that ever wrote one.
+    pub heartbeats: BTreeMap<NodeName, Heartbeat>,
+    /// The last epoch of each group that ever had one.
+    pub ownerships: BTreeMap<GroupName, Ownership>,
+}
+
+/// What became of a process that wants to run as a node.
+pub enum Entrance {
+    /// It does, as long as this is held. Its first heartbeat is written.
+    Entered(Box<dyn Send>),
+    /// Another process does, which calls itself so.
+    Taken(String),
+}
+
+/// Called when something that is shared may have changed.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Shared state with a compare-and-swap. Every method may block; none is called by the thread
 /// that watches the lease.
+///
+/// A call that fails leaves its caller with nothing: a heartbeat that may have been written does
+/// not renew, a claim that may have been won is not used before [`Coordinator::look`] shows it.
 pub trait Coordinator: Send + Sync {
+    /// Where it is, as people write it.
+    fn place(&self) -> &Path;
+
+    /// Everything that a node acts on, read after the call began: the configuration if it is newer
+    /// than `known`, heartbeats and ownerships.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if it cannot be read: the caller then has seen nothing at all.
+    fn look(&self, known: Option<&Configuration>) -> Result<Shared, CoordinatorError>;
+
+    /// Calls `wake` soon after ownerships or the configuration change, as long as what is returned
+    /// is held. It saves time and nothing rests on it: a change that is not told is seen at the
+    /// next look. `None` if this cannot be had.
+    fn watch(&self, wake: Wake) -> Option<Box<dyn Send>> {
+        drop(wake);
+        None
+    }
+
+    /// Makes sure that one process runs as the node, and writes its first heartbeat.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if that cannot be found out.
+    fn enter(&self, first: &Heartbeat, timing: &Timing) -> Result<Entrance, CoordinatorError>;
+
+    /// Appends to a node's part of the cluster log. Losing a line never stops anything.
+    fn write_log(&self, entry: &LogEntry);
+
+    /// A node's part of the cluster log, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError`] if it cannot be read.
+    fn read_log(&self, node: &NodeName) -> Result<Vec<LogEntry>, CoordinatorError>;
+
     /// The newest configuration with a revision above `after`.
     ///
     /// # Errors
@@ -153,7 +236,8 @@ pub trait Coordinator: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`CoordinatorError`]; the lease then runs on from the last one that succeeded.
+    /// [`CoordinatorError`], whatever the cause; the lease then runs on from the last one that
+    /// succeeded, and ends by its own clock.
     fn beat(&self, heartbeat: &Heartbeat) -> Result<(), CoordinatorError>;
 
     /// The last heartbeat of a node; `None` if it never wrote one.
@@ -261,5 +345,5 @@ pub enum KeyContent {
     /// The bytes of the file.
     File(Vec<u8>),
     /// The files below the folder, by relative path with `/`, in order.
-    Folder(std::collections::BTreeMap<String, Vec<u8>>),
+    Folder(BTreeMap<String, Vec<u8>>),
 }

@@ -3,7 +3,6 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,25 +27,11 @@ pub struct LogEntry {
     pub reason: String,
 }
 
-/// Appends to a node's log file. Losing a line never stops the node.
-pub(crate) struct Journal {
-    file: Mutex<File>,
-}
-
-impl Journal {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self { file: Mutex::new(file) })
-    }
-
-    /// Writes one line with a single call, so that lines of several threads do not mix.
-    pub(crate) fn write(&self, entry: &LogEntry) {
-        let Ok(mut line) = serde_json::to_vec(entry) else { return };
-        line.push(b'\n');
-        if let Ok(mut file) = self.file.lock() {
-            drop(file.write_all(&line));
-        }
-    }
+/// Appends one line with a single call, so that lines of several threads do not mix.
+pub(crate) fn append_log(path: &Path, entry: &LogEntry) -> io::Result<()> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(&line)
 }
 
 /// Reads a log file; a last line that is only half written is left out.

@@ -8,13 +8,28 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rehome_log::Clock;
+use rehome_log::{Clock, boot_ms};
 
 use crate::configuration::Timing;
 use crate::coordinator::{Coordinator, Heartbeat};
 pub(crate) use term::Term;
+
+/// The line that tells a child its lease: how long it has, and when that is over by the clock of
+/// this machine that goes on while it sleeps. Whoever reads it late is not misled.
+pub(crate) fn line(left_ms: u64) -> String {
+    format!("lease {left_ms} {}\n", boot_ms().saturating_add(left_ms))
+}
+
+/// When the lease in such a line is over; `None` if it is no such line.
+pub(crate) fn line_deadline(line: &str) -> Option<Instant> {
+    let mut words = line.strip_prefix("lease ")?.split_whitespace();
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let (left_ms, until_ms) = (number()?, number());
+    let left_ms = until_ms.map_or(left_ms, |until_ms| until_ms.saturating_sub(boot_ms()));
+    Some(Instant::now() + Duration::from_millis(left_ms))
+}
 
 /// Something that runs and can be ended at once.
 pub(crate) trait Ends: Send + Sync {
@@ -122,6 +137,8 @@ pub(crate) struct Lease {
 struct State {
     term: Term,
     ended: bool,
+    /// It is to be renewed no more.
+    given_up: bool,
 }
 
 impl Lease {
@@ -162,6 +179,11 @@ impl Lease {
         self.state().term.acknowledge();
         gate.open();
         self.changed.notify_all();
+    }
+
+    /// Has it renewed no more; whether it was renewed until now.
+    pub(crate) fn give_up(&self) -> bool {
+        !std::mem::replace(&mut self.state().given_up, true)
     }
 
     pub(crate) fn loop_came_round(&self) {
@@ -258,7 +280,7 @@ fn renew(
     loop {
         let start_ms = lease.clock.monotonic_ms();
         heartbeat.counter += 1;
-        if !lease.loop_hangs() && coordinator.beat(&heartbeat).is_ok() {
+        if !lease.state().given_up && !lease.loop_hangs() && coordinator.beat(&heartbeat).is_ok() {
             lease.renewed(start_ms, gate);
             gate.tell_lease();
             wake();
@@ -293,6 +315,19 @@ mod tests {
         }
         assert_eq!(lease.lost(), expected_lost);
         assert_eq!(gate.enter(generation, |_| ()).is_none(), expected_lost, "the gate");
+    }
+
+    #[test]
+    fn a_lease_that_is_read_late_is_not_longer_for_it() {
+        let left_ms = |line: &str| {
+            let until = line_deadline(line)?;
+            Some(until.saturating_duration_since(Instant::now()).as_millis())
+        };
+        assert!(left_ms(&line(60_000)).is_some_and(|left_ms| left_ms > 50_000));
+        assert_eq!(left_ms("lease 60000 1"), Some(0), "it was over when the machine had started");
+        assert!(left_ms("lease 60000").is_some_and(|left_ms| left_ms > 50_000));
+        assert_eq!(left_ms("quit"), None);
+        assert_eq!(left_ms("lease soon"), None);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 mod admin;
 mod configuration;
 mod coordinator;
+mod fence;
+mod floating;
 mod ids;
 mod journal;
 mod lease;
@@ -22,13 +24,15 @@ mod template;
 pub use admin::{Cluster, ClusterError, Explanation, SOFTWARE_KEY, UpdateReport};
 pub use configuration::{
     CONFIGURATION_FORMAT, CheckpointConfig, ClusterConfig, Configuration, ConfigurationError,
-    GroupConfig, MoveRequest, NodeConfig, ResourceConfig, ResourceKind, RestartAction, Target,
-    Timing,
+    Failback, FenceConfig, GroupConfig, MoveRequest, NodeConfig, ResourceConfig, ResourceKind,
+    RestartAction, Target, Timing, Window,
 };
 pub use coordinator::{
-    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Heartbeat, KeyContent, Owner,
-    Ownership, Release,
+    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Entrance, Heartbeat,
+    KeyContent, Owner, Ownership, Release, Shared, Wake,
 };
+pub use fence::FenceError;
+pub use floating::{FloatingAddress, FloatingError, hold_address};
 pub use ids::{BadName, CheckpointKey, GroupName, NAME_BYTES_MAX, NodeName, ResourceName};
 pub use journal::LogEntry;
 pub use names::{NameClaim, NameError, NameRecord, is_server_name, register, resolve, unregister};

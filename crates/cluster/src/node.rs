@@ -1,10 +1,11 @@
 //! The node: the program that runs what the policy decides.
 
 mod keys;
+mod publisher;
 mod shell;
 mod worker;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,20 +17,17 @@ use rehome_log::Clock;
 use serde_json::json;
 
 use crate::configuration::Configuration;
-use crate::coordinator::{Coordinator, CoordinatorError, Heartbeat, Owner};
+use crate::coordinator::{Coordinator, CoordinatorError, Entrance, Heartbeat, Owner};
 use crate::ids::NodeName;
-use crate::journal::Journal;
 use crate::lease::{Gate, Keeper, Lease};
 use crate::metrics::Metrics;
-use crate::quorum::QuorumFolder;
-use crate::quorum::file::lock;
 use crate::registry::REGISTRY_DIR;
 use shell::{Message, Parts, Shell};
 
 /// What a node needs to run.
 pub struct NodeOptions {
-    /// The quorum folder.
-    pub quorum_dir: PathBuf,
+    /// What the nodes agree through.
+    pub coordinator: Arc<dyn Coordinator>,
     /// Which of the configured nodes this is.
     pub name: NodeName,
     /// Its own folder, as configured.
@@ -121,54 +119,59 @@ impl Node {
     ///
     /// [`NodeError`]; see its variants.
     pub fn run(options: NodeOptions) -> Result<(), NodeError> {
-        let NodeOptions { quorum_dir, name, state_dir, clock, .. } = &options;
+        let NodeOptions { name, state_dir, clock, .. } = &options;
+        let shared = options.coordinator.clone();
         let coordinator = |source| NodeError::Coordinator { name: name.clone(), source };
-        let quorum = QuorumFolder::open(quorum_dir).map_err(coordinator)?;
-        let configuration = quorum.configuration(0).map_err(coordinator)?;
-        let missing = || coordinator(CoordinatorError::Missing { place: quorum_dir.clone() });
+        let configuration = shared.configuration(0).map_err(coordinator)?;
+        let missing = || coordinator(CoordinatorError::Missing { place: shared.place().into() });
         let configuration = configuration.ok_or_else(missing)?;
         check_configured(name, &configuration)?;
-        let only_one = take_node(name, &quorum)?;
+        prepare_folders(name, state_dir)?;
         let metrics = Metrics::default();
         if let Some(at) = options.metrics {
             let failed = |source| NodeError::Metrics { name: name.clone(), at, source };
             metrics.serve(at).map_err(failed)?;
         }
-        let journal = prepare_folders(name, state_dir, &quorum)?;
         let incarnation = format!("{:x}-{:x}", clock.wall_us(), std::process::id());
         let me = Owner { node: name.clone(), incarnation };
+        let first = first_heartbeat(&me);
+        let only_one = match shared.enter(&first, &configuration.timing).map_err(coordinator)? {
+            Entrance::Entered(held) => held,
+            Entrance::Taken(holder) => {
+                return Err(NodeError::AlreadyRunning { name: name.clone(), holder });
+            }
+        };
         let (sender, messages) = channel();
         let lease = Arc::new(Lease::new(clock.clone(), configuration.timing));
         let gate = Arc::new(Gate::new(lease.clone()));
         let parts = Parts {
             me: me.clone(),
-            quorum: quorum.clone(),
+            coordinator: shared.clone(),
             clock: clock.clone(),
             state_dir: state_dir.clone(),
             program: options.program.clone(),
-            journal: Arc::new(journal),
             metrics,
             lease: lease.clone(),
             gate: gate.clone(),
             messages,
             sender: sender.clone(),
         };
-        let first = first_heartbeat(&me);
-        quorum.beat(&first).map_err(coordinator)?;
-        let keeper = start_keeper(name, &lease, &gate, &quorum, first.clone(), sender.clone())?;
+        let woken = sender.clone();
+        let watch = shared.watch(Arc::new(move || drop(woken.send(Message::Look))));
+        let keeper = start_keeper(name, &lease, &gate, &shared, first.clone(), sender.clone())?;
         let stop = options.stop.clone();
         if options.while_stdin {
             watch_stdin(stop.clone(), sender);
         }
         say_ready(options.ready_out, &me);
         let stuck = Shell::new(parts).run(&stop);
-        drop(keeper);
+        drop((keeper, watch));
         if !stuck.is_empty() {
             let resources: Vec<&str> = stuck.iter().map(|resource| resource.as_str()).collect();
             return Err(NodeError::NotStopped { name: me.node, resources: resources.join(", ") });
         }
         // A word to the others that nothing is left to wait for; without it they wait the lease.
-        drop(quorum.beat(&Heartbeat { counter: u64::MAX, leaving: true, ..first }));
+        drop(shared.beat(&Heartbeat { counter: u64::MAX, leaving: true, ..first }));
         drop(only_one);
         Ok(())
     }
@@ -182,29 +185,13 @@ fn check_configured(name: &NodeName, configuration: &Configuration) -> Result<()
     Err(NodeError::NotConfigured { name: name.clone(), known: known.join(", ") })
 }
 
-/// Makes sure that this machine runs the node once.
-fn take_node(name: &NodeName, quorum: &QuorumFolder) -> Result<File, NodeError> {
-    let place = quorum.node_lock_path(name);
-    match lock(&place, &format!("process {}", std::process::id())) {
-        Ok(Ok(file)) => Ok(file),
-        Ok(Err(holder)) => Err(NodeError::AlreadyRunning { name: name.clone(), holder }),
-        Err(source) => Err(NodeError::Local { name: name.clone(), place, source }),
-    }
-}
-
-fn prepare_folders(
-    name: &NodeName,
-    state_dir: &Path,
-    quorum: &QuorumFolder,
-) -> Result<Journal, NodeError> {
-    let local = |place: PathBuf| {
-        let name = name.clone();
-        move |source| NodeError::Local { name, place, source }
-    };
+fn prepare_folders(name: &NodeName, state_dir: &Path) -> Result<(), NodeError> {
     let registry = state_dir.join(REGISTRY_DIR);
-    fs::create_dir_all(&registry).map_err(local(registry.clone()))?;
-    let log = quorum.log_path(name);
-    Journal::open(&log).map_err(local(log))
+    fs::create_dir_all(&registry).map_err(|source| NodeError::Local {
+        name: name.clone(),
+        place: registry,
+        source,
+    })
 }
 
 fn first_heartbeat(me: &Owner) -> Heartbeat {
@@ -221,13 +208,12 @@ fn start_keeper(
     name: &NodeName,
     lease: &Arc<Lease>,
     gate: &Arc<Gate>,
-    quorum: &QuorumFolder,
+    shared: &Arc<dyn Coordinator>,
     first: Heartbeat,
     sender: Sender<Message>,
 ) -> Result<Keeper, NodeError> {
     let wake = Arc::new(move || drop(sender.send(Message::Wake)));
-    let quorum: Arc<dyn Coordinator> = Arc::new(quorum.clone());
-    let keeper = Keeper::start(lease.clone(), gate.clone(), quorum, first, wake);
+    let keeper = Keeper::start(lease.clone(), gate.clone(), shared.clone(), first, wake);
     keeper.map_err(|source| NodeError::Local {
         name: name.clone(),
         place: PathBuf::from("a thread for the lease"),

@@ -3,6 +3,7 @@
 //! Every node runs its own policy over what it reads through the [`crate::Coordinator`]. Nothing
 //! here waits, reads a clock or touches a file: time is an argument, orders are the result.
 
+mod fencing;
 mod group;
 mod members;
 mod resource;
@@ -76,6 +77,17 @@ pub enum Event {
         /// What.
         report: Report,
     },
+    /// The answer to [`Order::Fence`].
+    Fenced {
+        /// Which group it was for.
+        group: GroupName,
+        /// Whose power was to be switched off.
+        owner: Owner,
+        /// What went wrong, if anything.
+        result: Result<(), String>,
+    },
+    /// The minute of the day in UTC; told when it changes.
+    Minute(u16),
     /// The node is to stop in order.
     Stop,
     /// Time has passed.
@@ -161,6 +173,11 @@ pub enum Order {
         /// Whether to look thoroughly.
         thorough: bool,
     },
+    /// Switch the power of a node off by its fence agent; answered by [`Event::Fenced`].
+    Fence {
+        /// The run of the node's program that must not go on.
+        owner: Owner,
+    },
     /// Nothing to do: a change of state for the log.
     Note {
         /// The state or happening, in a word.
@@ -175,6 +192,7 @@ struct View<'a> {
     configuration: &'a Configuration,
     observer: &'a Observer,
     lease_until_ms: u64,
+    minute: Option<u16>,
     stopping: bool,
 }
 
@@ -205,6 +223,8 @@ pub struct Policy {
     configuration: Option<Arc<Configuration>>,
     observer: Observer,
     lease_until_ms: u64,
+    /// The minute of the day in UTC, if it was told.
+    minute: Option<u16>,
     stopping: bool,
     last_run: u64,
     groups: BTreeMap<GroupName, Group>,
@@ -225,6 +245,7 @@ impl Policy {
             configuration: None,
             observer: Observer::default(),
             lease_until_ms: 0,
+            minute: None,
             stopping: false,
             last_run: 0,
             groups: BTreeMap::new(),
@@ -248,6 +269,7 @@ impl Policy {
             configuration: &configuration,
             observer: &self.observer,
             lease_until_ms: self.lease_until_ms,
+            minute: self.minute,
             stopping: self.stopping,
         };
         let due = due(&self.agenda, now_ms);
@@ -345,6 +367,16 @@ impl Policy {
             }
             Event::Resource { resource, run, report } => {
                 return self.hear(now_ms, &resource, run, &report, commands);
+            }
+            Event::Fenced { group: name, owner, result } => {
+                if let Some(group) = self.groups.get_mut(&name) {
+                    group.fenced(now_ms, &name, owner, result, commands);
+                }
+                return Scope::One(name);
+            }
+            Event::Minute(minute) => {
+                self.minute = Some(minute);
+                return Scope::All;
             }
             Event::Stop => {
                 self.stopping = true;

@@ -4,6 +4,7 @@
 mod codec;
 pub(crate) mod file;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -11,16 +12,18 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Timing};
 use crate::coordinator::{
-    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Heartbeat, Ownership, Release,
+    Checkpoint, Claim, ClaimOutcome, Coordinator, CoordinatorError, Entrance, Heartbeat, Ownership,
+    Release, Shared,
 };
 use crate::ids::{CheckpointKey, GroupName, NodeName, ResourceName};
+use crate::journal::{LogEntry, append_log, read_log};
 use crate::status::NodeStatus;
 use codec::{
     HEARTBEAT_BYTES, decode_checkpoint, decode_heartbeat, encode_checkpoint, encode_heartbeat,
 };
-use file::{create_exclusive, damaged, read, read_sealed, replace, seal, unreachable};
+use file::{create_exclusive, damaged, lock, read, read_sealed, replace, seal, unreachable};
 
 /// The folders of a quorum folder.
 const FOLDERS: [&str; 7] = ["config", "nodes", "own", "status", "checkpoints", "log", "tmp"];
@@ -82,20 +85,13 @@ impl QuorumFolder {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// The folder.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The log file of a node.
-    #[must_use]
-    pub fn log_path(&self, node: &NodeName) -> PathBuf {
+    fn log_path(&self, node: &NodeName) -> PathBuf {
         self.root.join("log").join(format!("{node}.jsonl"))
     }
 
     /// The file whose lock says that a node's program runs on this machine.
-    pub(crate) fn node_lock_path(&self, node: &NodeName) -> PathBuf {
+    fn node_lock_path(&self, node: &NodeName) -> PathBuf {
         self.root.join("nodes").join(format!("{node}.lock"))
     }
 
@@ -159,7 +155,82 @@ fn numbers(dir: &Path, number: impl Fn(&str) -> Option<u64>) -> Result<Vec<u64>,
     Ok(found)
 }
 
+impl QuorumFolder {
+    /// The epochs that were claimed, of all groups.
+    fn epochs(&self) -> Result<BTreeMap<GroupName, u64>, CoordinatorError> {
+        let dir = self.root.join("own");
+        let mut newest = BTreeMap::new();
+        for entry in fs::read_dir(&dir).map_err(unreachable(&dir))? {
+            let name = entry.map_err(unreachable(&dir))?.file_name();
+            let claim = name.to_str().and_then(|name| name.rsplit_once('.'));
+            let claim = claim.and_then(|(group, epoch)| {
+                Some((GroupName::new(group).ok()?, epoch.parse::<u64>().ok()?))
+            });
+            if let Some((group, epoch)) = claim {
+                let known = newest.entry(group).or_insert(epoch);
+                *known = epoch.max(*known);
+            }
+        }
+        Ok(newest)
+    }
+
+    fn read_ownership(&self, group: &GroupName, epoch: u64) -> Result<Ownership, CoordinatorError> {
+        let path = self.claim_path(group, epoch);
+        let claim: Claim =
+            read_sealed(&path)?.ok_or_else(|| damaged(&path, "it has gone again"))?;
+        if claim.epoch != epoch {
+            return Err(damaged(&path, format!("it says epoch {}", claim.epoch)));
+        }
+        let release = read_sealed(&self.release_path(group, epoch))?;
+        Ok(Ownership { claim, release })
+    }
+}
+
 impl Coordinator for QuorumFolder {
+    fn place(&self) -> &Path {
+        &self.root
+    }
+
+    fn look(&self, known: Option<&Configuration>) -> Result<Shared, CoordinatorError> {
+        let configuration = self.configuration(known.map_or(0, |known| known.revision))?;
+        let mut shared = Shared::default();
+        let Some(newest) = configuration.as_ref().or(known) else { return Ok(shared) };
+        for node in &newest.nodes {
+            if let Some(heartbeat) = self.heartbeat(&node.name)? {
+                shared.heartbeats.insert(node.name.clone(), heartbeat);
+            }
+        }
+        for (group, epoch) in self.epochs()? {
+            if newest.group(&group).is_some() {
+                let ownership = self.read_ownership(&group, epoch)?;
+                shared.ownerships.insert(group, ownership);
+            }
+        }
+        shared.configuration = configuration;
+        Ok(shared)
+    }
+
+    fn enter(&self, first: &Heartbeat, _: &Timing) -> Result<Entrance, CoordinatorError> {
+        let place = self.node_lock_path(&first.node);
+        match lock(&place, &format!("process {}", first.pid)).map_err(unreachable(&place))? {
+            Ok(file) => {
+                self.beat(first)?;
+                Ok(Entrance::Entered(Box::new(file)))
+            }
+            Err(holder) => Ok(Entrance::Taken(holder)),
+        }
+    }
+
+    fn write_log(&self, entry: &LogEntry) {
+        // Losing a line never stops the node.
+        let _lost = append_log(&self.log_path(&entry.node), entry);
+    }
+
+    fn read_log(&self, node: &NodeName) -> Result<Vec<LogEntry>, CoordinatorError> {
+        let path = self.log_path(node);
+        read_log(&path).map_err(unreachable(&path))
+    }
+
     fn configuration(&self, after: u64) -> Result<Option<Configuration>, CoordinatorError> {
         let newest = if after > 0 && !self.configuration_path(after + 1).exists() {
             return Ok(None);
@@ -218,18 +289,8 @@ impl Coordinator for QuorumFolder {
     }
 
     fn ownership(&self, group: &GroupName) -> Result<Option<Ownership>, CoordinatorError> {
-        let prefix = format!("{group}.");
-        let dir = self.root.join("own");
-        let epochs = numbers(&dir, |name| name.strip_prefix(&prefix)?.parse().ok())?;
-        let Some(&epoch) = epochs.last() else { return Ok(None) };
-        let path = self.claim_path(group, epoch);
-        let claim: Claim =
-            read_sealed(&path)?.ok_or_else(|| damaged(&path, "it has gone again"))?;
-        if claim.epoch != epoch {
-            return Err(damaged(&path, format!("it says epoch {}", claim.epoch)));
-        }
-        let release = read_sealed(&self.release_path(group, epoch))?;
-        Ok(Some(Ownership { claim, release }))
+        let epoch = self.epochs()?.get(group).copied();
+        epoch.map(|epoch| self.read_ownership(group, epoch)).transpose()
     }
 
     fn claim(&self, group: &GroupName, claim: &Claim) -> Result<ClaimOutcome, CoordinatorError> {

@@ -2,7 +2,8 @@
 
 mod address;
 mod agent;
-mod call;
+pub(crate) mod call;
+mod floating;
 mod folder;
 mod name;
 mod process;
@@ -20,7 +21,7 @@ use crate::policy::Report;
 use crate::registry::REGISTRY_DIR;
 use crate::template::{Template, TemplateError};
 pub use agent::AgentError;
-pub(crate) use agent::check_agent;
+pub(crate) use agent::{check_agent, required};
 
 /// What a resource says about itself while no one asks.
 pub(crate) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
@@ -112,6 +113,10 @@ pub(crate) fn placeholder_values(
                 values.entry("address").or_insert_with(|| address.clone());
                 values.entry("port").or_insert_with(|| port.to_string());
             }
+            ResourceKind::FloatingAddress { address, .. } => {
+                let bare = address.split('/').next().unwrap_or_default();
+                values.entry("address").or_insert_with(|| bare.to_owned());
+            }
             ResourceKind::NetworkName { name, registry_dir } => {
                 values.entry("name").or_insert_with(|| name.clone());
                 values.entry("names").or_insert_with(|| registry_dir.display().to_string());
@@ -143,6 +148,9 @@ pub(crate) fn make(kind: &ResourceKind) -> Box<dyn Resource> {
         ResourceKind::Folder { path } => Box::new(folder::Folder::new(path)),
         ResourceKind::IpAddress { address, port } => {
             Box::new(address::Address::new(address, *port))
+        }
+        ResourceKind::FloatingAddress { address, device } => {
+            Box::new(floating::Floating::new(address, device))
         }
         ResourceKind::NetworkName { name, registry_dir } => {
             Box::new(name::NetworkName::new(name, registry_dir))

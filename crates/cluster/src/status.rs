@@ -150,6 +150,9 @@ pub struct ClusterStatus {
     pub name: String,
     /// Revision of the configuration.
     pub revision: u64,
+    /// Nothing is started, stopped or moved for now.
+    #[serde(default)]
+    pub maintenance: bool,
     /// The nodes.
     pub nodes: BTreeMap<NodeName, NodeView>,
     /// The groups.

@@ -34,6 +34,15 @@ impl Clock for SystemClock {
     }
 }
 
+/// Milliseconds since this computer was started, its sleep counted: the same in all its processes,
+/// so that one can tell another until when.
+#[must_use]
+pub fn boot_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, ns) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+    seconds.saturating_mul(1_000).saturating_add(ns / 1_000_000)
+}
+
 /// A clock wound by hand, for tests.
 #[derive(Debug, Default)]
 pub struct ManualClock {

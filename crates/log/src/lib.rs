@@ -10,7 +10,7 @@ mod lsn;
 mod ownership;
 mod rng;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock, boot_ms};
 pub use crc::crc32c;
 pub use disk::{
     AlignedBuf, BufPool, DIRECT_ALIGNMENT, Disk, DiskCounters, Fault, FileId, FileName,

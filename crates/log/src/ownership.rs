@@ -33,6 +33,20 @@ pub enum OwnershipError {
         /// Who took it.
         owner: String,
     },
+    /// Somebody has opened it under a later token: whoever gave this one out has given out another.
+    #[error(
+        "token {token} is over: {owner:?} has opened it under token {newer}, so it is not opened \
+         and nothing was changed; let the owner of the newest token serve. If the folder has come \
+         to another cluster, whose tokens begin anew, remove the file `epoch` first"
+    )]
+    Outdated {
+        /// The token that was given.
+        token: u64,
+        /// The later one.
+        newer: u64,
+        /// Who took the newest epoch.
+        owner: String,
+    },
     /// The epoch file cannot be believed.
     #[error(
         "epoch file is damaged: {cause}; make sure that no process has the folder open, then \
@@ -74,19 +88,36 @@ impl std::fmt::Debug for Ownership {
 }
 
 impl Ownership {
-    /// Takes the lock and then a new epoch, the higher of `token` and one above the newest.
+    /// Takes the lock and then a new epoch, the higher of `token` and one above the newest. Token
+    /// 0 is none: nothing outside says who may open it.
     ///
     /// The epoch is durable and was read back when this returns. `owner` is told to those who find
     /// the folder in use; what exceeds 255 bytes of it is left out.
     ///
     /// # Errors
     ///
-    /// [`OwnershipError::Held`] if another process has the lock, [`OwnershipError::Damaged`] if the
-    /// newest epoch is unknown, and [`OwnershipError::Io`].
+    /// [`OwnershipError::Held`] if another process has the lock, [`OwnershipError::Outdated`] if it
+    /// was opened under a later token, [`OwnershipError::Damaged`] if the newest epoch is unknown,
+    /// and [`OwnershipError::Io`].
     pub fn acquire(
         disk: Arc<dyn Disk>,
         owner: &str,
         token: u64,
+    ) -> Result<Ownership, OwnershipError> {
+        Self::acquire_above(disk, owner, token, 0)
+    }
+
+    /// As [`Ownership::acquire`], with an epoch of at least `least`: what else in the folder knows
+    /// of epochs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ownership::acquire`].
+    pub fn acquire_above(
+        disk: Arc<dyn Disk>,
+        owner: &str,
+        token: u64,
+        least: u64,
     ) -> Result<Ownership, OwnershipError> {
         let lock = match disk.lock(&lock_name()) {
             Ok(lock) => lock,
@@ -98,12 +129,18 @@ impl Ownership {
         };
         // From here on a return gives up the lock.
         let mut mine = Ownership { disk, lock, epoch: 0 };
-        let stored = newest(&*mine.disk)?.map_or(0, |slot| slot.epoch);
-        let next = stored.checked_add(1).ok_or(OwnershipError::Damaged {
+        let stored = newest(&*mine.disk)?.unwrap_or_default();
+        if token > 0 && token < stored.token {
+            let (newer, owner) = (stored.token, stored.owner);
+            return Err(OwnershipError::Outdated { token, newer, owner });
+        }
+        let next = stored.epoch.checked_add(1).ok_or(OwnershipError::Damaged {
             cause: "the newest epoch is the highest number there is",
             above: 0,
         })?;
-        let slot = Slot { epoch: next.max(token), token, owner: owner.to_owned() };
+        let epoch = next.max(token).max(least);
+        // Who opens it without a token says nothing about tokens.
+        let slot = Slot { epoch, token: token.max(stored.token), owner: owner.to_owned() };
         write_slots(&*mine.disk, &slot)?;
         mine.epoch = slot.epoch;
         mine.verify()?;

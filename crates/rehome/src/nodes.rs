@@ -2,16 +2,17 @@
 
 mod admin;
 mod kind;
+mod place;
 mod table;
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-use rehome_cluster::{Cluster, ClusterStatus, Node, NodeOptions};
+use rehome_cluster::{ClusterStatus, Node, NodeError, NodeOptions};
 
 pub use admin::{
-    CheckpointOrder, NewCluster, NewResource, NodeOrder, Order, create, explain, join, log, order,
-    watch,
+    CheckpointOrder, Limits, NewCluster, NewResource, NodeOrder, Order, create, explain, join, log,
+    order, watch,
 };
 
 use crate::error::Error;
@@ -33,8 +34,7 @@ pub struct ClusterReport {
 ///
 /// [`Error::BadInput`] if there is no cluster.
 pub fn status(quorum: &Path) -> Result<ClusterReport, Error> {
-    let cluster = Cluster::open(quorum).map_err(Error::bad_input)?;
-    let document = cluster.status().map_err(Error::bad_input)?;
+    let document = place::open(quorum)?.status().map_err(place::refused)?;
     let text = table::of(&document);
     Ok(ClusterReport { document, text })
 }
@@ -52,9 +52,9 @@ pub fn run(
     while_stdin: bool,
     metrics: Option<SocketAddr>,
 ) -> Result<(), Error> {
-    let cluster = Cluster::open(quorum).map_err(Error::bad_input)?;
+    let cluster = place::open(quorum)?;
     let node = names::node(name).map_err(Error::bad_input)?;
-    let configuration = cluster.configuration().map_err(Error::bad_input)?;
+    let configuration = cluster.configuration().map_err(place::refused)?;
     let config = configuration.node(&node).ok_or_else(|| Error::BadInput {
         message: format!(
             "{}: node {name} is not one of this cluster; it has {}",
@@ -63,7 +63,7 @@ pub fn run(
         ),
     })?;
     Node::run(NodeOptions {
-        quorum_dir: quorum.to_owned(),
+        coordinator: cluster.coordinator().clone(),
         name: node,
         state_dir: config.state_dir.clone(),
         clock: session.clock.clone(),
@@ -73,5 +73,21 @@ pub fn run(
         metrics,
         ready_out: Box::new(std::io::stdout()),
     })
-    .map_err(Error::needs_human)
+    .map_err(|error| match error {
+        NodeError::Coordinator { source, .. } => place::refused(source.into()),
+        other => Error::needs_human(other),
+    })
+}
+
+/// Holds a floating address until standard input ends, says `quit`, or its lease is over: what a
+/// node starts for a resource of that kind.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if the address is none; [`Error::NeedsHuman`] if the system refuses it.
+pub fn hold_address(address: &str, device: &str) -> Result<(), Error> {
+    let address = address.parse().map_err(Error::bad_input)?;
+    let input = std::io::BufReader::new(std::io::stdin());
+    rehome_cluster::hold_address(address, device, &mut std::io::stdout(), input)
+        .map_err(Error::needs_human)
 }

@@ -353,6 +353,9 @@ impl From<OwnershipError> for StoreError {
     fn from(error: OwnershipError) -> StoreError {
         match error {
             OwnershipError::Fenced { mine, newer, .. } => StoreError::Fenced { mine, newer },
+            OwnershipError::Outdated { token, newer, .. } => {
+                StoreError::Fenced { mine: token, newer }
+            }
             OwnershipError::Held { owner, epoch } => {
                 StoreError::Locked { owner: format!("{owner}, epoch {epoch}") }
             }

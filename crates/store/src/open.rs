@@ -90,7 +90,8 @@ pub(crate) fn begin(
         return Err(taken(part));
     }
     let owner = &options.owner;
-    let ownership = Ownership::acquire(Arc::clone(disk), owner, token(&**disk, options)?)?;
+    let least = least_epoch(&**disk)?;
+    let ownership = Ownership::acquire_above(Arc::clone(disk), owner, options.epoch_token, least)?;
     let id = options.store_id.unwrap_or_else(|| fresh(clock));
     write_json(&**disk, &unborn_name(), &Identity::new(id))?;
     clear(&**disk)?;
@@ -101,9 +102,8 @@ pub(crate) fn begin(
 
 /// The least epoch to take. The log knows it too: a name in the folder whose sync once failed
 /// may be lost at any power cut, and so may the epoch file be.
-fn token(disk: &dyn Disk, options: &OpenOptions) -> Result<u64, StoreError> {
-    let known = Log::next_epoch(disk, &log_folder()).map_err(doing("listing the log"))?;
-    Ok(known.max(options.epoch_token))
+fn least_epoch(disk: &dyn Disk) -> Result<u64, StoreError> {
+    Log::next_epoch(disk, &log_folder()).map_err(doing("listing the log"))
 }
 
 fn has(entries: &[String], name: &FileName) -> bool {
@@ -208,8 +208,8 @@ pub(crate) fn open(
     let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
     let Settled { disk, options, notes } = settle(disk, options, has_settings);
     let store_id = identity.id()?;
-    let token = token(&*disk, &options)?;
-    let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, token)?;
+    let (least, token) = (least_epoch(&*disk)?, options.epoch_token);
+    let ownership = Ownership::acquire_above(Arc::clone(&disk), &options.owner, token, least)?;
     let log_policy = keeping::read(&*disk, &identity)?;
     let restore = read_json::<Restore>(&*disk, &restore_name())?;
     let shape = Shape { store_id, epoch: ownership.epoch() };

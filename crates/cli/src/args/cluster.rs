@@ -46,6 +46,18 @@ pub(crate) enum ClusterCommand {
     Pause(PauseArgs),
     /// Let a node hand over what it has and take nothing new; --end lets it take part again.
     Drain(PauseArgs),
+    /// Have nodes start, stop and move nothing; --end lets them look after their groups again.
+    Maintenance {
+        /// The quorum folder.
+        quorum: PathBuf,
+        /// End it.
+        #[arg(long)]
+        end: bool,
+    },
+    /// Say which nodes a group prefers, and when it goes back to them.
+    Failback(FailbackArgs),
+    /// Say how the power of a node is switched off before others take what it had.
+    Fence(FenceArgs),
     /// Take a node out that does not run any more.
     Evict {
         /// The quorum folder.
@@ -77,6 +89,16 @@ pub(crate) enum ClusterCommand {
     },
     /// Simulate clusters under faults, and look for two owners, lost writes and nobody at home.
     Simulate(SimulateArgs),
+    /// Hold a floating address until standard input ends: what a node starts for such a resource.
+    #[command(hide = true)]
+    HoldAddress {
+        /// The address with the length of its network, such as 192.0.2.7/24.
+        #[arg(long)]
+        address: String,
+        /// The interface.
+        #[arg(long)]
+        device: String,
+    },
     /// Run this computer's node until it is told to stop.
     Node {
         /// The quorum folder.
@@ -138,7 +160,7 @@ pub(crate) struct AddResourceArgs {
     /// The resource's name.
     #[arg(long)]
     pub(crate) name: String,
-    /// folder, address, name, process, script, or ocf:PROVIDER:AGENT.
+    /// folder, address, ip, name, process, script, or ocf:PROVIDER:AGENT.
     #[arg(long)]
     pub(crate) kind: String,
     /// What is set of it, such as path=/srv/mail; may be given several times.
@@ -153,6 +175,71 @@ pub(crate) struct AddResourceArgs {
     /// Bring it online.
     #[arg(long)]
     pub(crate) online: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// Restarts within the period; then the group moves.
+    #[arg(long)]
+    pub(crate) restarts: Option<u32>,
+    /// The period of the restarts, in milliseconds.
+    #[arg(long)]
+    pub(crate) restart_period_ms: Option<u64>,
+    /// How long it may be pending without a sign of progress, in milliseconds.
+    #[arg(long)]
+    pub(crate) pending_timeout_ms: Option<u64>,
+    /// How long going offline may take before it is ended by force, in milliseconds.
+    #[arg(long)]
+    pub(crate) grace_ms: Option<u64>,
+    /// Time between two cheap checks, in milliseconds.
+    #[arg(long)]
+    pub(crate) looks_alive_ms: Option<u64>,
+    /// Time between two thorough checks, in milliseconds.
+    #[arg(long)]
+    pub(crate) is_alive_ms: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FailbackArgs {
+    /// The quorum folder.
+    pub(crate) quorum: PathBuf,
+    /// The group.
+    pub(crate) group: String,
+    /// A node that it prefers; may be given several times, the best first.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) prefer: Vec<String>,
+    /// A part of the day in which it goes back, in UTC, such as 22:00-06:00; may be given several
+    /// times. Default: always.
+    #[arg(long, value_name = "FROM-TO")]
+    pub(crate) window: Vec<String>,
+    /// How long the node must have been there without a gap, in milliseconds.
+    #[arg(long, default_value_t = 60_000)]
+    pub(crate) after_ms: u64,
+    /// It does not go back.
+    #[arg(long, conflicts_with_all = ["window", "after_ms"])]
+    pub(crate) never: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FenceArgs {
+    /// The quorum folder.
+    pub(crate) quorum: PathBuf,
+    /// The node.
+    pub(crate) node: String,
+    /// The fence agent, such as fence_ipmilan; it is asked whether it reaches its device.
+    #[arg(long, required_unless_present = "none")]
+    pub(crate) agent: Option<PathBuf>,
+    /// What it is told, such as ip=192.0.2.8; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// How long it may take, in milliseconds.
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) timeout_ms: u64,
+    /// The node is fenced no more.
+    #[arg(long, conflicts_with_all = ["agent", "set"])]
+    pub(crate) none: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,14 @@
 //! The verbs of a cluster.
 
-use rehome::nodes::{self, CheckpointOrder, NewCluster, NewResource, NodeOrder, Order};
+use rehome::nodes::{self, CheckpointOrder, Limits, NewCluster, NewResource, NodeOrder, Order};
 use rehome::parts::cluster::Layer;
 use rehome::simulate::SimulateOptions;
 use rehome::{Error, Session};
 
 use super::answer;
 use crate::args::{
-    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, LayerArg, SimulateArgs,
+    AddResourceArgs, CheckpointArgs, ClusterCommand, CreateArgs, FailbackArgs, FenceArgs, LayerArg,
+    LimitArgs, SimulateArgs,
 };
 use crate::view::{View, print, print_json};
 
@@ -41,6 +42,7 @@ pub(crate) fn cluster(
         ClusterCommand::Node { quorum, name, while_stdin, metrics } => {
             nodes::run(session, quorum, name, *while_stdin, *metrics)
         }
+        ClusterCommand::HoldAddress { address, device } => nodes::hold_address(address, device),
         other => tell(order(other)?),
     }
 }
@@ -74,6 +76,9 @@ fn order(command: &ClusterCommand) -> Result<String, Error> {
         ClusterCommand::Evict { quorum, node } => {
             (quorum, Order::Node { node: node.clone(), what: NodeOrder::Evict })
         }
+        ClusterCommand::Maintenance { quorum, end } => (quorum, Order::Maintenance { ends: *end }),
+        ClusterCommand::Failback(args) => (&args.quorum, failback(args)),
+        ClusterCommand::Fence(args) => (&args.quorum, fence(args)),
         ClusterCommand::AddResource(args) => (&args.quorum, Order::Add(resource(args))),
         ClusterCommand::Checkpoint(args) => (&args.quorum, checkpoint(args)),
         _ => return Ok(String::new()),
@@ -90,6 +95,36 @@ fn resource(args: &AddResourceArgs) -> NewResource {
         depends_on: args.depends_on.clone(),
         possible_owners: args.possible_owner.clone(),
         online: args.online,
+        limits: limits(&args.limits),
+    }
+}
+
+fn failback(args: &FailbackArgs) -> Order {
+    Order::Failback {
+        group: args.group.clone(),
+        preferred: args.prefer.clone(),
+        windows: args.window.clone(),
+        after_ms: (!args.never).then_some(args.after_ms),
+    }
+}
+
+fn fence(args: &FenceArgs) -> Order {
+    Order::Fence {
+        node: args.node.clone(),
+        agent: args.agent.clone(),
+        set: args.set.clone(),
+        timeout_ms: args.timeout_ms,
+    }
+}
+
+fn limits(args: &LimitArgs) -> Limits {
+    Limits {
+        restarts: args.restarts,
+        restart_period_ms: args.restart_period_ms,
+        pending_timeout_ms: args.pending_timeout_ms,
+        grace_ms: args.grace_ms,
+        looks_alive_ms: args.looks_alive_ms,
+        is_alive_ms: args.is_alive_ms,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Attaching and detaching configuration keys.
 
 use super::{Cluster, ClusterError};
-use crate::coordinator::{Checkpoint, Coordinator};
+use crate::coordinator::Checkpoint;
 use crate::ids::{CheckpointKey, NodeName, ResourceName};
 use crate::registry::{REGISTRY_DIR, read_key};
 
@@ -34,7 +34,7 @@ impl Cluster {
         if owner.is_none()
             && let (Some(node), Some(group)) = (from, &group)
         {
-            let epoch = self.quorum.ownership(group)?.map_or(0, |owned| owned.claim.epoch);
+            let epoch = self.coordinator.ownership(group)?.map_or(0, |owned| owned.claim.epoch);
             self.capture_from(node, resource, key, serial, epoch)?;
         }
         self.wait_for_capture(resource, key, serial)
@@ -51,7 +51,7 @@ impl Cluster {
         key: &CheckpointKey,
     ) -> Result<(), ClusterError> {
         self.edit(|next| next.remove_checkpoint(resource, key))?;
-        Ok(self.quorum.remove_checkpoint(resource, key)?)
+        Ok(self.coordinator.remove_checkpoint(resource, key)?)
     }
 
     /// The copy of a key that is kept, if there is one.
@@ -69,7 +69,7 @@ impl Cluster {
             .resource(resource)
             .and_then(|(_, resource)| resource.checkpoints.iter().find(|c| c.key == *key));
         match attached {
-            Some(attached) => Ok(self.quorum.checkpoint(resource, key, attached.serial)?),
+            Some(attached) => Ok(self.coordinator.checkpoint(resource, key, attached.serial)?),
             None => Ok(None),
         }
     }
@@ -88,7 +88,7 @@ impl Cluster {
             place: registry.join(key.as_str()),
             source,
         })?;
-        Ok(self.quorum.put_checkpoint(&Checkpoint {
+        Ok(self.coordinator.put_checkpoint(&Checkpoint {
             resource: resource.clone(),
             key: key.clone(),
             serial,
@@ -107,7 +107,7 @@ impl Cluster {
     ) -> Result<Checkpoint, ClusterError> {
         let start_ms = self.clock.monotonic_ms();
         loop {
-            if let Some(checkpoint) = self.quorum.checkpoint(resource, key, serial)? {
+            if let Some(checkpoint) = self.coordinator.checkpoint(resource, key, serial)? {
                 return Ok(checkpoint);
             }
             let waited_ms = self.clock.monotonic_ms().saturating_sub(start_ms);

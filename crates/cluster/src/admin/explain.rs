@@ -133,6 +133,9 @@ fn about_group(
         Some(owner) => format!("{owner} owns it under epoch {}: {}", view.epoch, view.reason),
         None => format!("no living node owns it: {}", view.reason),
     }];
+    if configuration.maintenance {
+        because.push("the cluster is in maintenance: nothing is started, stopped or moved".into());
+    }
     for node in &configuration.nodes {
         let name = &node.name;
         let alive = status.alive(name);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Cluster, ClusterError};
 use crate::configuration::{Configuration, GroupConfig};
-use crate::coordinator::Coordinator;
 use crate::ids::{NodeName, ResourceName};
 use crate::observe::Observer;
 use crate::status::{
@@ -27,8 +26,8 @@ impl Cluster {
         for group in &configuration.groups {
             groups.insert(group.name.clone(), self.group_view(group, &nodes)?);
         }
-        let name = configuration.name.clone();
-        Ok(ClusterStatus { name, revision: configuration.revision, nodes, groups })
+        let Configuration { revision, maintenance, .. } = configuration;
+        Ok(ClusterStatus { name: configuration.name, revision, maintenance, nodes, groups })
     }
 
     fn node_views(
@@ -42,14 +41,15 @@ impl Cluster {
             watch.observer = Observer::default();
         }
         loop {
+            let start_ms = self.clock.monotonic_ms();
+            let shared = self.coordinator.look(Some(configuration))?;
+            let end_ms = self.clock.monotonic_ms();
             for node in &configuration.nodes {
-                let start_ms = self.clock.monotonic_ms();
-                let heartbeat = self.quorum.heartbeat(&node.name)?;
-                let end_ms = self.clock.monotonic_ms();
-                let timing = &configuration.timing;
-                watch.observer.observe(start_ms, end_ms, &node.name, heartbeat.as_ref(), timing);
-                watch.last_ms = end_ms;
+                let (heartbeat, timing) =
+                    (shared.heartbeats.get(&node.name), &configuration.timing);
+                watch.observer.observe(start_ms, end_ms, &node.name, heartbeat, timing);
             }
+            watch.last_ms = end_ms;
             let views: Option<BTreeMap<NodeName, NodeView>> = configuration
                 .nodes
                 .iter()
@@ -79,7 +79,7 @@ impl Cluster {
         group: &GroupConfig,
         nodes: &BTreeMap<NodeName, NodeView>,
     ) -> Result<GroupView, ClusterError> {
-        let ownership = self.quorum.ownership(&group.name)?;
+        let ownership = self.coordinator.ownership(&group.name)?;
         let epoch = ownership.as_ref().map_or(0, |ownership| ownership.claim.epoch);
         let reason = ownership.as_ref().map_or_else(
             || "nobody has owned it yet".to_owned(),
@@ -97,7 +97,7 @@ impl Cluster {
         });
         let published = match &owner {
             Some(owner) => self
-                .quorum
+                .coordinator
                 .status(&owner.node)?
                 .filter(|status| status.incarnation == owner.incarnation),
             None => None,

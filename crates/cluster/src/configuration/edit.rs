@@ -85,6 +85,12 @@ pub enum ConfigurationError {
         /// Margin.
         margin_ms: u64,
     },
+    /// A part of a day cannot be understood.
+    #[error("{text:?} is no part of a day; write it as 22:00-06:00, in UTC; nothing was changed")]
+    BadWindow {
+        /// The text.
+        text: String,
+    },
     /// A node cannot own the group.
     #[error(
         "node {node:?} is not a possible owner of every resource of group {group:?}; update the \
@@ -133,10 +139,11 @@ impl Configuration {
             timing: Timing {
                 lease_ms,
                 heartbeat_ms: config.heartbeat_ms.unwrap_or((lease_ms / 6).max(1)),
-                margin_ms: config.margin_ms.unwrap_or((lease_ms / 10).max(20)),
+                margin_ms: config.margin_ms.unwrap_or((lease_ms / 20).max(20)),
             },
             nodes: config.nodes,
             groups: Vec::new(),
+            maintenance: false,
             last_serial: 0,
         };
         configuration.check()?;
@@ -186,7 +193,7 @@ impl Configuration {
         Ok(())
     }
 
-    fn known_node(&self, name: &NodeName) -> Result<(), ConfigurationError> {
+    pub(super) fn known_node(&self, name: &NodeName) -> Result<(), ConfigurationError> {
         if self.node(name).is_some() {
             return Ok(());
         }

@@ -9,15 +9,16 @@ use std::time::Duration;
 use rehome_log::Clock;
 
 use super::keys::Keys;
+use super::publisher::Publisher;
 use super::worker::{Outlet, Remarks, Task, Worker};
 use crate::configuration::Configuration;
 use crate::coordinator::{Coordinator, CoordinatorError, Owner};
+use crate::fence::switch_off;
 use crate::ids::{GroupName, ResourceName};
-use crate::journal::{Journal, LogEntry};
+use crate::journal::LogEntry;
 use crate::lease::{Gate, Lease};
 use crate::metrics::Metrics;
 use crate::policy::{Command, Event, Order, Policy, Report};
-use crate::quorum::QuorumFolder;
 use crate::registry::REGISTRY_DIR;
 use crate::resources::{Context, placeholder_values};
 use crate::status::NodeStatus;
@@ -35,18 +36,21 @@ const STUCK_WAIT_MS: u64 = 15_000;
 pub(super) enum Message {
     /// A worker reports.
     Report { resource: ResourceName, run: u64, report: Report },
+    /// A fence agent has answered.
+    Fenced { group: GroupName, owner: Owner, result: Result<(), String> },
     /// Look at the lease and the flags.
     Wake,
+    /// Something that is shared has changed: look at it at once.
+    Look,
 }
 
 /// What the loop was given.
 pub(super) struct Parts {
     pub(super) me: Owner,
-    pub(super) quorum: QuorumFolder,
+    pub(super) coordinator: Arc<dyn Coordinator>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) state_dir: std::path::PathBuf,
     pub(super) program: std::path::PathBuf,
-    pub(super) journal: Arc<Journal>,
     pub(super) metrics: Metrics,
     pub(super) lease: Arc<Lease>,
     pub(super) gate: Arc<Gate>,
@@ -72,6 +76,8 @@ pub(super) struct Shell {
     lost_told: bool,
     renewed_until_ms: u64,
     polled_ms: Option<u64>,
+    minute: Option<u16>,
+    publisher: Publisher,
     published: Option<(u64, NodeStatus)>,
     trouble: Option<String>,
 }
@@ -79,6 +85,7 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(parts: Parts) -> Self {
         let policy = Policy::new(parts.me.clone());
+        let publisher = Publisher::start(parts.coordinator.clone());
         Self {
             parts,
             policy,
@@ -88,6 +95,8 @@ impl Shell {
             lost_told: false,
             renewed_until_ms: 0,
             polled_ms: None,
+            minute: None,
+            publisher,
             published: None,
             trouble: None,
         }
@@ -105,7 +114,9 @@ impl Shell {
                 self.feed(Event::Stop);
             }
             self.poll();
+            self.look_at_the_hour();
             self.feed(Event::Tick);
+            self.look_at_stuck();
             self.publish();
             if let Some(since_ms) = stopping_since_ms {
                 let stuck = self.policy.stuck();
@@ -138,8 +149,15 @@ impl Shell {
         let mut next = self.parts.messages.recv_timeout(Duration::from_millis(wait_ms)).ok();
         while let Some(message) = next {
             self.look_at_lease();
-            if let Message::Report { resource, run, report } = message {
-                self.feed(Event::Resource { resource, run, report });
+            match message {
+                Message::Report { resource, run, report } => {
+                    self.feed(Event::Resource { resource, run, report });
+                }
+                Message::Fenced { group, owner, result } => {
+                    self.feed(Event::Fenced { group, owner, result });
+                }
+                Message::Look => self.polled_ms = None,
+                Message::Wake => {}
             }
             next = self.parts.messages.try_recv().ok();
         }
@@ -177,27 +195,27 @@ impl Shell {
         if trouble != self.trouble {
             match &trouble {
                 Some(trouble) => self.log(None, None, "trouble", trouble),
-                None => self.log(None, None, "trouble is over", "the quorum folder answers again"),
+                None => self.log(None, None, "trouble is over", "what is shared answers again"),
             }
             self.trouble = trouble;
         }
     }
 
     fn read_shared(&mut self) -> Result<(), CoordinatorError> {
-        let revision = self.configuration.as_ref().map_or(0, |known| known.revision);
-        if let Some(next) = self.parts.quorum.configuration(revision)? {
+        let start_ms = self.now_ms();
+        let mut shared = self.parts.coordinator.look(self.configuration.as_deref())?;
+        if let Some(next) = shared.configuration.take() {
             let next = Arc::new(next);
             self.configuration = Some(next.clone());
             self.feed(Event::Configured(next));
         }
         let Some(configuration) = self.configuration.clone() else { return Ok(()) };
         for node in &configuration.nodes {
-            let start_ms = self.now_ms();
-            let heartbeat = self.parts.quorum.heartbeat(&node.name)?;
+            let heartbeat = shared.heartbeats.remove(&node.name);
             self.feed(Event::Heartbeat { node: node.name.clone(), start_ms, heartbeat });
         }
         for group in &configuration.groups {
-            let ownership = self.parts.quorum.ownership(&group.name)?;
+            let ownership = shared.ownerships.remove(&group.name);
             self.feed(Event::Ownership { group: group.name.clone(), ownership });
         }
         Ok(())
@@ -224,6 +242,7 @@ impl Shell {
             Order::Offline { .. } => "offline",
             Order::Terminate { .. } => "terminate",
             Order::Note { what } => what,
+            Order::Fence { .. } => "fence",
             Order::Check { .. } => "",
         };
         if !action.is_empty() {
@@ -232,7 +251,7 @@ impl Shell {
         match (order, resource) {
             (Order::Claim(claim), _) => {
                 let attempt = claim.attempt;
-                let outcome = self.parts.quorum.claim(&group, &claim).ok();
+                let outcome = self.parts.coordinator.claim(&group, &claim).ok();
                 // Losing the lease while the claim was on its way makes the claim void.
                 let lost = self.parts.lease.lost() && !self.lost_told;
                 self.lost_told |= lost;
@@ -241,8 +260,9 @@ impl Shell {
                 events.push(claimed);
                 events
             }
+            (Order::Fence { owner }, _) => self.fence(group, owner),
             (Order::Release { epoch, release }, _) => {
-                let done = self.parts.quorum.release(&group, epoch, &release).is_ok();
+                let done = self.parts.coordinator.release(&group, epoch, &release).is_ok();
                 vec![Event::Released { group, epoch, done }]
             }
             (Order::Online { run, epoch }, Some(resource)) => {
@@ -258,6 +278,54 @@ impl Shell {
                 self.tell(resource, run, Task::Check { run, thorough })
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// Has a thread of its own call the agent: the loop does not wait for it.
+    fn fence(&mut self, group: GroupName, owner: Owner) -> Vec<Event> {
+        let configuration = self.configuration.as_ref();
+        let node = configuration.and_then(|all| all.node(&owner.node));
+        let Some(fence) = node.and_then(|node| node.fence.clone()) else {
+            let result = Err("it has no fence agent any more".to_owned());
+            return vec![Event::Fenced { group, owner, result }];
+        };
+        let (sender, whose, of) = (self.parts.sender.clone(), owner.clone(), group.clone());
+        let call = move || {
+            let result = switch_off(&fence);
+            drop(sender.send(Message::Fenced { group: of, owner: whose, result }));
+        };
+        match std::thread::Builder::new().name("fence".to_owned()).spawn(call) {
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                let result = Err(format!("no thread for it: {error}"));
+                vec![Event::Fenced { group, owner, result }]
+            }
+        }
+    }
+
+    /// A node with something that will not stop, and whose power can be switched off, renews its
+    /// lease no more: others then switch it off and take what it has.
+    fn look_at_stuck(&mut self) {
+        let stuck = self.policy.stuck();
+        let Some(first) = stuck.first() else { return };
+        let me = &self.parts.me.node;
+        let configuration = self.configuration.as_ref();
+        let fenced = configuration.and_then(|all| all.node(me)?.fence.as_ref()).is_some();
+        let others = configuration.is_some_and(|all| all.nodes.len() > 1);
+        if fenced && others && self.parts.lease.give_up() {
+            let reason = "it does not stop, not even by force: this node renews its lease no more, \
+                          so that another one switches its power off";
+            self.log(None, Some(first), "gives up", reason);
+        }
+    }
+
+    /// Tells the policy the minute of the day, for what is to happen at some hours only.
+    fn look_at_the_hour(&mut self) {
+        let minutes = self.parts.clock.wall_us().div_euclid(60_000_000);
+        let minute = u16::try_from(minutes.rem_euclid(24 * 60)).unwrap_or(0);
+        if self.minute != Some(minute) {
+            self.minute = Some(minute);
+            self.feed(Event::Minute(minute));
         }
     }
 
@@ -285,7 +353,7 @@ impl Shell {
             generation: self.parts.gate.generation(),
             values: placeholder_values(all, config, resource_config),
         };
-        let context = Box::new(context.with_place(self.parts.quorum.root()));
+        let context = Box::new(context.with_place(self.parts.coordinator.place()));
         let held_wait_ms = 2 * all.timing.lease_ms;
         self.tell(resource, run, Task::Online { run, context, held_wait_ms })
     }
@@ -346,7 +414,7 @@ impl Shell {
     ) -> std::io::Result<()> {
         let parts = &self.parts;
         let keys = Keys::new(
-            Arc::new(parts.quorum.clone()),
+            parts.coordinator.clone(),
             parts.state_dir.join(REGISTRY_DIR),
             parts.me.node.clone(),
             resource.clone(),
@@ -356,10 +424,10 @@ impl Shell {
         let outlet: Outlet = Arc::new(move |run, report| {
             drop(sender.send(Message::Report { resource: name.clone(), run, report }));
         });
-        let (journal, clock) = (parts.journal.clone(), parts.clock.clone());
+        let (journal, clock) = (parts.coordinator.clone(), parts.clock.clone());
         let (node, in_group, name) = (parts.me.node.clone(), group.clone(), resource.clone());
         let remarks: Remarks = Arc::new(move |action, reason| {
-            journal.write(&LogEntry {
+            journal.write_log(&LogEntry {
                 wall_us: clock.wall_us(),
                 node: node.clone(),
                 group: Some(in_group.clone()),
@@ -409,10 +477,8 @@ impl Shell {
         }
         let lease_left_ms = self.parts.lease.until_ms().saturating_sub(now_ms);
         self.parts.metrics.tell(&status, lease_left_ms);
-        // Observers miss a status that cannot be written; the next one says the same and more.
-        if self.parts.quorum.publish(&status).is_ok() {
-            self.published = Some((now_ms, bare));
-        }
+        self.publisher.publish(status);
+        self.published = Some((now_ms, bare));
     }
 
     fn log(
@@ -422,7 +488,7 @@ impl Shell {
         action: &str,
         reason: &str,
     ) {
-        self.parts.journal.write(&LogEntry {
+        self.parts.coordinator.write_log(&LogEntry {
             wall_us: self.parts.clock.wall_us(),
             node: self.parts.me.node.clone(),
             group: group.cloned(),

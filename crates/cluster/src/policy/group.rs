@@ -1,9 +1,10 @@
 //! One group as one node sees it: whose it is, and what follows.
 
+use super::fencing::{Fencing, Next};
 use super::members::{Members, Place};
 use super::{Command, Order, Report, View};
 use crate::configuration::GroupConfig;
-use crate::coordinator::{Claim, ClaimOutcome, Ownership, Release};
+use crate::coordinator::{Claim, ClaimOutcome, Owner, Ownership, Release};
 use crate::ids::{GroupName, NodeName, ResourceName};
 use crate::status::{Liveness, OwnedGroup};
 
@@ -67,6 +68,11 @@ pub(super) struct Group {
     members: Members,
     /// When it is to be planned again though nothing happens; `u64::MAX` is never.
     pub(super) due_ms: u64,
+    fencing: Fencing,
+    /// The node to go back to, and since when it could take the group.
+    better: Option<(NodeName, u64)>,
+    /// When it may go back, if that is all that is waited for.
+    failback_due_ms: Option<u64>,
     /// The epoch of a move request that could not be met and was said to be so.
     refused_move: Option<u64>,
 }
@@ -229,8 +235,10 @@ impl Group {
         let config = self.at.and_then(|at| view.configuration.groups.get(at));
         let said = out.len();
         self.due_ms = u64::MAX;
+        let untouched = view.configuration.maintenance && !view.stopping;
         match &self.hold {
             Hold::None => self.plan_free(view, name, config, out),
+            Hold::Holding { .. } if untouched => {}
             Hold::Claiming { .. } | Hold::Releasing { .. } => {}
             Hold::Holding { epoch } => {
                 let epoch = *epoch;
@@ -269,6 +277,7 @@ impl Group {
         let (now_ms, leased) = (view.now_ms, view.leased());
         let place = Place { now_ms, group: name, epoch, leased, leaving_because };
         self.due_ms = self.members.plan(&place, config, last_run, out);
+        self.due_ms = self.due_ms.min(self.failback_due_ms.unwrap_or(u64::MAX));
         if let (Hold::Holding { .. }, Some(config)) = (&self.hold, config)
             && self.members.failed_for_good(config).is_some()
         {
@@ -290,7 +299,10 @@ impl Group {
         if self.must_read || self.plan_own_again(view, name, out) {
             return;
         }
-        let (Some(config), false) = (config, view.stopping) else { return };
+        let (Some(config), false) = (config, view.stopping || view.configuration.maintenance)
+        else {
+            return;
+        };
         let Some(reason) = self.why_free(view) else {
             self.free_since_ms = None;
             return;
@@ -306,7 +318,53 @@ impl Group {
             self.due_ms = if view.leased() { due_ms } else { u64::MAX };
             return;
         }
-        self.claim(view, name, config, reason, out);
+        if self.may_follow(view, name, &reason, out) {
+            self.claim(view, name, config, reason, out);
+        }
+    }
+
+    /// Has the power of the last owner switched off first, if that is configured and it has not
+    /// given the group up by itself.
+    fn may_follow(
+        &mut self,
+        view: &View<'_>,
+        name: &GroupName,
+        reason: &str,
+        out: &mut Vec<Command>,
+    ) -> bool {
+        let silent = self.ownership.as_ref().filter(|owned| owned.release.is_none());
+        let Some(owner) = silent.map(|owned| owned.claim.owner.clone()) else { return true };
+        match self.fencing.next(view.now_ms, &owner, view.configuration) {
+            Next::Follow => return true,
+            Next::Wait { until_ms } => self.due_ms = until_ms,
+            Next::Fence => {
+                self.fencing.begin(owner.clone());
+                let reason = format!("before it is followed: {reason}");
+                out.push(command(name, Order::Fence { owner }, reason));
+            }
+        }
+        false
+    }
+
+    /// The agent has answered.
+    pub(super) fn fenced(
+        &mut self,
+        now_ms: u64,
+        name: &GroupName,
+        owner: Owner,
+        result: Result<(), String>,
+        out: &mut Vec<Command>,
+    ) {
+        let (what, reason) = match &result {
+            Ok(()) => ("fenced", format!("the power of {} is off", owner.node)),
+            Err(why) => {
+                let node = &owner.node;
+                let why = format!("{node} could not be fenced, so it is not followed: {why}");
+                ("fencing failed", why)
+            }
+        };
+        self.fencing.answered(now_ms, owner, result.is_ok());
+        out.push(command(name, Order::Note { what }, reason));
     }
 
     /// Takes up or releases an epoch that the records give to this very run of the program.
@@ -438,6 +496,9 @@ impl Group {
                 out.push(command(name, Order::Note { what: "move refused" }, reason));
             }
         }
+        if let Some(back) = self.failback(view, config) {
+            return Some(back);
+        }
         let (failed, why) = self.members.failed_for_good(config)?;
         let (failed, why) = (failed.clone(), why.to_owned());
         let other = self.other(view, config)?;
@@ -446,6 +507,35 @@ impl Group {
         }
         self.failovers.push(Past { known_ms: view.now_ms, age_ms: 0 });
         leaving(Some(other), format!("{failed} failed: {why}"))
+    }
+
+    /// Whether it is time to go back to a node that is preferred to this one.
+    fn failback(&mut self, view: &View<'_>, config: &GroupConfig) -> Option<Leaving> {
+        self.failback_due_ms = None;
+        let failback = config.failback.as_ref()?;
+        let fit = self.fit(view, config);
+        let mut preferred = config.preferred_owners.iter();
+        let better = preferred.by_ref().take_while(|node| **node != view.me.node);
+        let better = better.into_iter().find(|node| fit.contains(node));
+        let Some(better) = better else {
+            self.better = None;
+            return None;
+        };
+        let known = self.better.take().filter(|(node, _)| node == better);
+        let since_ms = known.map_or(view.now_ms, |(_, since_ms)| since_ms);
+        self.better = Some((better.clone(), since_ms));
+        let due_ms = since_ms.saturating_add(failback.after_ms);
+        if view.now_ms < due_ms {
+            self.failback_due_ms = Some(due_ms);
+            return None;
+        }
+        let open = |minute: u16| failback.windows.iter().any(|window| window.holds(minute));
+        if !failback.windows.is_empty() && !view.minute.is_some_and(open) {
+            return None;
+        }
+        let seconds = failback.after_ms / 1_000;
+        let reason = format!("{better} is preferred and has been there for {seconds} s or more");
+        Some(Leaving { to: Some(better.clone()), reason, superseded: false })
     }
 
     /// The nodes other than this one that could take the group at once, best first.

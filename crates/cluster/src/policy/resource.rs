@@ -7,8 +7,11 @@ use crate::configuration::{ResourceConfig, RestartAction};
 use crate::ids::{GroupName, ResourceName};
 use crate::status::{ResourceState, ResourceStatus};
 
-/// Added to the pause before a restart for each failure after the first.
+/// Added to the pause before a restart for each failure in a row after the first.
 const RESTART_PAUSE_STEP_MS: u64 = 250;
+
+/// What was online for so long has recovered from its failures.
+const STEADY_MS: u64 = 1_000;
 
 /// How long after it was refused what others hold a resource tries again.
 const REFUSED_AGAIN_MS: u64 = 2_000;
@@ -35,6 +38,8 @@ pub(super) struct Resource {
     alive_due_ms: u64,
     checking: bool,
     failures_ms: Vec<u64>,
+    /// Failures in a row, without being online for [`STEADY_MS`] between two of them.
+    row: usize,
     /// Set when the restart budget was used up.
     pub(super) given_up_ms: Option<u64>,
     request: u64,
@@ -75,6 +80,7 @@ impl Resource {
             alive_due_ms: 0,
             checking: false,
             failures_ms: Vec::new(),
+            row: 0,
             given_up_ms: None,
             request,
             detail: None,
@@ -126,7 +132,7 @@ impl Resource {
         } else if let Some(since_ms) = self.given_up_ms {
             since_ms.saturating_add(config.retry_period_ms)
         } else {
-            self.since_ms.saturating_add(restart_pause_ms(self.failures_ms.len()))
+            self.since_ms.saturating_add(restart_pause_ms(self.row))
         }
     }
 
@@ -305,7 +311,7 @@ impl Resource {
             self.give_up(around, failures, out);
             return;
         }
-        if now_ms >= self.since_ms.saturating_add(restart_pause_ms(failures)) {
+        if now_ms >= self.since_ms.saturating_add(restart_pause_ms(self.row)) {
             let reason = format!("restart {failures} of {allowed} after: {}", self.reason);
             self.start(around, last_run, &reason, out);
         }
@@ -333,6 +339,9 @@ impl Resource {
         out: &mut Vec<Command>,
     ) {
         self.failures_ms.push(now_ms);
+        let online_ms = now_ms.saturating_sub(self.since_ms);
+        let steady = self.state == ResourceState::Online && online_ms >= STEADY_MS;
+        self.row = if steady { 1 } else { self.row + 1 };
         self.gone = gone;
         self.enter(now_ms, ResourceState::Failed, why);
         out.push(command(group, name, Order::Note { what: "failed" }, why.to_owned()));
@@ -463,7 +472,8 @@ impl Around<'_> {
     }
 }
 
-/// How long after its last failure a resource is restarted.
+/// How long after its last failure a resource is restarted: at once if it ran before, later each
+/// time that it fails again without having run.
 fn restart_pause_ms(failures: usize) -> u64 {
     let steps = u64::try_from(failures.saturating_sub(1)).unwrap_or(u64::MAX);
     steps.saturating_mul(RESTART_PAUSE_STEP_MS)

@@ -1,5 +1,7 @@
 //! The policy, one event at a time.
 
+mod care;
+
 use serde_json::json;
 
 use super::*;
@@ -122,6 +124,10 @@ impl Bench {
                     let to = release.to.map_or("anybody".to_owned(), |to| to.to_string());
                     self.ordered.push(format!("release {epoch} to {to}"));
                     vec![Event::Released { group, epoch, done: true }]
+                }
+                Order::Fence { owner } => {
+                    self.ordered.push(format!("fence {}", owner.node));
+                    Vec::new()
                 }
                 _ => Vec::new(),
             };

@@ -65,6 +65,27 @@ enum ContentHeader {
     Folder { files: Vec<(String, usize)> },
 }
 
+impl Checkpoint {
+    /// The checkpoint as the bytes that `docs/format/quorum.md` describes. `place` is where they
+    /// go, for the error.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError::Damaged`] if it cannot be written as such.
+    pub fn to_bytes(&self, place: &Path) -> Result<Vec<u8>, CoordinatorError> {
+        encode_checkpoint(self, place)
+    }
+
+    /// Reads what [`Checkpoint::to_bytes`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`CoordinatorError::Damaged`] if its checksum or its sizes are wrong.
+    pub fn from_bytes(bytes: &[u8], place: &Path) -> Result<Self, CoordinatorError> {
+        decode_checkpoint(bytes, place)
+    }
+}
+
 pub(super) fn encode_checkpoint(
     checkpoint: &Checkpoint,
     place: &Path,

@@ -203,7 +203,7 @@ pub(crate) fn check_agent(resource: &ResourceConfig) -> Result<(), AgentError> {
 }
 
 /// The parameters that an agent's description requires.
-fn required(description: &str) -> Vec<String> {
+pub(crate) fn required(description: &str) -> Vec<String> {
     let attribute = |element: &str, name: &str| {
         let (_, rest) = element.split_once(&format!("{name}=\""))?;
         Some(rest.split_once('"')?.0.to_owned())

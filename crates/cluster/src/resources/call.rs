@@ -1,6 +1,6 @@
 //! One call of an agent: a program that does an action and ends, within a time.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -13,19 +13,19 @@ const SAID_BYTES_MAX: u64 = 1 << 20;
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The exit code; `None` if it was ended because it took too long, or by a signal.
-    pub(super) code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// What it wrote to standard output.
-    pub(super) said: String,
+    pub(crate) said: String,
     /// The reason that it gave, or the last line of standard error.
-    pub(super) reason: String,
-    pub(super) timed_out: bool,
+    pub(crate) reason: String,
+    pub(crate) timed_out: bool,
 }
 
 impl Answer {
     /// How it ended, for a sentence.
-    pub(super) fn how(&self, timeout_ms: u64) -> String {
+    pub(crate) fn how(&self, timeout_ms: u64) -> String {
         let ended = match (self.timed_out, self.code) {
             (true, _) => format!("was ended because it took more than {timeout_ms} ms"),
             (false, Some(code)) => format!("ended with {code} ({})", meaning(code)),
@@ -57,8 +57,17 @@ fn meaning(code: i32) -> &'static str {
 
 /// Runs `command` to its end, or ends it and all that it started after `timeout_ms`.
 pub(super) fn call(command: &mut Command, timeout_ms: u64) -> io::Result<Answer> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    call_with(command, "", timeout_ms)
+}
+
+/// As [`call`], with what it reads from standard input; short enough for a pipe to hold.
+pub(crate) fn call_with(command: &mut Command, input: &str, timeout_ms: u64) -> io::Result<Answer> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that does not read has ended, or does not care.
+        drop(stdin.write_all(input.as_bytes()));
+    }
     let (said, told) = (collect(child.stdout.take())?, collect(child.stderr.take())?);
     let pid = Pid::from_child(&child);
     let (ended, waited) = std::sync::mpsc::channel();

@@ -33,7 +33,11 @@ pub(super) struct Process {
     env: BTreeMap<String, String>,
     running: Option<Arc<Running>>,
     gate: Option<(Arc<Gate>, u64)>,
+    after_end: Option<AfterEnd>,
 }
+
+/// Done when a child was ended by force; it must not wait.
+pub(super) type AfterEnd = Arc<dyn Fn() + Send + Sync>;
 
 /// A child that was started. The leader of its own process group.
 struct Running {
@@ -43,6 +47,7 @@ struct Running {
     stdin: Mutex<Option<ChildStdin>>,
     exit: Mutex<Option<String>>,
     exited: Condvar,
+    after_end: Option<AfterEnd>,
 }
 
 impl Running {
@@ -82,10 +87,13 @@ impl Running {
 impl Ends for Running {
     fn end(&self) {
         self.signal(Signal::KILL);
+        if let Some(after_end) = &self.after_end {
+            after_end();
+        }
     }
 
     fn lease(&self, left_ms: u64) {
-        self.say(&format!("lease {left_ms}\n"));
+        self.say(&crate::lease::line(left_ms));
     }
 }
 
@@ -95,7 +103,13 @@ impl Process {
         args: &[String],
         env: &BTreeMap<String, String>,
     ) -> Self {
-        Self { program, args: args.to_vec(), env: env.clone(), running: None, gate: None }
+        let (args, env) = (args.to_vec(), env.clone());
+        Self { program, args, env, running: None, gate: None, after_end: None }
+    }
+
+    /// What is to be done as well when the child is ended by force.
+    pub(super) fn after_end(&mut self, after_end: AfterEnd) {
+        self.after_end = Some(after_end);
     }
 
     fn command(&self, context: &Context) -> Result<Command, ResourceError> {
@@ -146,7 +160,7 @@ impl Resource for Process {
         let mut command = self.command(context)?;
         let started = context.gate.enter(context.generation, |register| {
             let mut child = command.spawn()?;
-            let running = Arc::new(adopt(&mut child)?);
+            let running = Arc::new(adopt(&mut child, self.after_end.clone())?);
             let ticket = register.add(running.clone());
             io::Result::Ok((child, running, ticket))
         });
@@ -192,7 +206,7 @@ impl Resource for Process {
 }
 
 /// Takes what supervision needs of a child that was just spawned.
-fn adopt(child: &mut Child) -> io::Result<Running> {
+fn adopt(child: &mut Child, after_end: Option<AfterEnd>) -> io::Result<Running> {
     let stdin = child.stdin.take();
     if let Some(stdin) = &stdin {
         // A child that does not read must not hold up the thread that renews the lease.
@@ -203,7 +217,7 @@ fn adopt(child: &mut Child) -> io::Result<Running> {
     // The child is not reaped before its thread does so: the number is still its own.
     let held = pidfd_open(pid, PidfdFlags::empty())?;
     let (stdin, exit, exited) = (Mutex::new(stdin), Mutex::new(None), Condvar::new());
-    Ok(Running { pid, held, stdin, exit, exited })
+    Ok(Running { pid, held, stdin, exit, exited, after_end })
 }
 
 fn stderr_file(state_dir: &Path, resource: &str) -> io::Result<fs::File> {

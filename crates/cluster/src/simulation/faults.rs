@@ -23,9 +23,13 @@ pub(super) enum Fault {
     AnswersLost,
     /// A resource dies.
     ResourceDies,
+    /// What is shared has no leader: nobody reaches it, and what was on its way is done or not.
+    LeaderChanges,
+    /// The sign of life of a machine that lives is taken back, as a lease revoked too early is.
+    SignVanishes,
 }
 
-const TIMED: [Fault; 8] = [
+const TIMED: [Fault; 10] = [
     Fault::NodeDies,
     Fault::PowerFails,
     Fault::NodePauses,
@@ -34,6 +38,8 @@ const TIMED: [Fault; 8] = [
     Fault::CutOff,
     Fault::AnswersLost,
     Fault::ResourceDies,
+    Fault::LeaderChanges,
+    Fault::SignVanishes,
 ];
 
 /// The faults of a seed.
@@ -46,6 +52,8 @@ pub(super) struct Faults {
     pub(super) twice: u64,
     /// Hosts freeze, clocks and all.
     pub(super) clocks_stop: bool,
+    /// One change in so many is told to a machine that watches: streams die without a word.
+    pub(super) told: u64,
 }
 
 impl Faults {
@@ -59,7 +67,8 @@ impl Faults {
             kinds.push(Fault::PowerFails);
         }
         let rarity = 30 + random.below(120);
-        Self { kinds, rarity, twice: 10 + random.below(60), clocks_stop }
+        let (twice, told) = (10 + random.below(60), 1 + random.below(4));
+        Self { kinds, rarity, twice, clocks_stop, told }
     }
 
     /// The fault of this step: the machine, what, and for how long.

@@ -146,6 +146,24 @@ impl Machine {
             Fault::CutOff => self.cut_off_ms = self.cut_off_ms.max(until_ms),
             Fault::AnswersLost => self.answers_lost_ms = self.answers_lost_ms.max(until_ms),
             Fault::ResourceDies => self.lose_resource(now, shared),
+            Fault::SignVanishes => shared.quorum.take_back(self.number),
+            // Befalls what is shared, and all machines.
+            Fault::LeaderChanges => {}
+        }
+    }
+
+    /// Whoever is asked for what is shared does not answer any more: a heartbeat on its way may be
+    /// there or not.
+    pub(super) fn loses_answers(&mut self) {
+        if let Some(program) = &mut self.program {
+            program.beating = None;
+        }
+    }
+
+    /// A watch says that something has changed.
+    pub(super) fn is_told(&mut self) {
+        if let Some(program) = &mut self.program {
+            program.next_poll_ms = 0;
         }
     }
 
@@ -357,7 +375,8 @@ impl Machine {
             return;
         }
         program.next_beat_ms = now_ms + heartbeat_ms;
-        let reaches_ms = self.stalled_ms.max(self.cut_off_ms).max(world_ms);
+        let reaches_ms = self.stalled_ms.max(self.cut_off_ms).max(shared.leaderless_ms);
+        let reaches_ms = reaches_ms.max(world_ms);
         let there_ms = reaches_ms + shared.random.below(40);
         program.beating = Some((now_ms, there_ms));
         self.counter += 1;
@@ -395,7 +414,7 @@ impl Machine {
 
     /// Does one thing; false if it must wait.
     fn work_on(&mut self, world_ms: u64, micro: Micro, shared: &mut Shared) -> bool {
-        if micro.shared() && world_ms < self.cut_off_ms {
+        if micro.shared() && world_ms < self.cut_off_ms.max(shared.leaderless_ms) {
             if shared.random.below(20) > 0 {
                 self.next(micro);
                 return false;

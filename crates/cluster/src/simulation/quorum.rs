@@ -1,5 +1,7 @@
 //! The quorum folder, as a model: what was written may be seen late, and twice.
 
+use rehome_log::SplitMix64;
+
 use crate::coordinator::{Claim, ClaimOutcome, Heartbeat, Ownership, Release};
 
 /// What the machines share.
@@ -33,6 +35,22 @@ impl Quorum {
     /// The power of a machine fails: what it had on the way is gone.
     pub(super) fn power_off(&mut self, machine: usize) {
         self.on_the_way.retain(|&(_, whose, _)| whose != machine);
+    }
+
+    /// Half of what is on its way is never done.
+    pub(super) fn lose_half(&mut self, random: &mut SplitMix64) {
+        self.on_the_way.retain(|_| random.below(2) == 0);
+    }
+
+    /// A machine's sign of life is gone until its next one.
+    pub(super) fn take_back(&mut self, machine: usize) {
+        self.heartbeats[machine] = None;
+    }
+
+    /// Goes up whenever an epoch is taken or given up.
+    pub(super) fn changes(&self) -> usize {
+        let released = self.claims.last().is_some_and(|(_, release)| release.is_some());
+        self.claims.len() * 2 + usize::from(released)
     }
 
     pub(super) fn heartbeat(&self, machine: usize) -> Option<&Heartbeat> {

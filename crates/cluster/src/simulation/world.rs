@@ -34,12 +34,16 @@ pub(super) struct Shared {
     pub(super) faults: Faults,
     pub(super) without: Option<Layer>,
     pub(super) last_process: u64,
+    /// Until when what is shared has no leader.
+    pub(super) leaderless_ms: u64,
 }
 
 pub(super) struct World {
     shared: Shared,
     machines: Vec<Machine>,
     now_ms: u64,
+    /// The last change that machines which watch were told of.
+    told: usize,
 }
 
 impl World {
@@ -49,8 +53,9 @@ impl World {
         let machines =
             (0..3).map(|number| Machine::new(number, config.clone(), &mut random)).collect();
         let (quorum, disk) = (Quorum::default(), Disk::new(without));
-        let shared = Shared { random, quorum, disk, faults, without, last_process: 0 };
-        Self { shared, machines, now_ms: 0 }
+        let (last_process, leaderless_ms) = (0, 0);
+        let shared = Shared { random, quorum, disk, faults, without, last_process, leaderless_ms };
+        Self { shared, machines, now_ms: 0, told: 0 }
     }
 
     /// Lets things go wrong, then waits until somebody serves.
@@ -97,6 +102,12 @@ impl World {
     }
 
     fn strike(&mut self, machine: usize, fault: Fault, length_ms: u64) {
+        if fault == Fault::LeaderChanges {
+            let Shared { quorum, random, leaderless_ms, .. } = &mut self.shared;
+            *leaderless_ms = (*leaderless_ms).max(self.now_ms + length_ms);
+            quorum.lose_half(random);
+            self.machines.iter_mut().for_each(Machine::loses_answers);
+        }
         let machine = &mut self.machines[machine];
         let until_ms = self.now_ms + length_ms;
         machine.strike(self.now_ms, fault, until_ms, &mut self.shared);
@@ -112,6 +123,12 @@ impl World {
     fn step(&mut self) {
         self.shared.quorum.step(self.now_ms);
         self.shared.disk.step(self.now_ms);
+        if self.told != self.shared.quorum.changes() {
+            self.told = self.shared.quorum.changes();
+            let Shared { faults, random, .. } = &mut self.shared;
+            let mut told = |_: &&mut Machine| random.below(faults.told) == 0;
+            self.machines.iter_mut().filter(|one| told(one)).for_each(Machine::is_told);
+        }
         for machine in &mut self.machines {
             machine.step(self.now_ms, &mut self.shared);
         }

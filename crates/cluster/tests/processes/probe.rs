@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rehome_cluster::{Node, NodeName, NodeOptions};
+use rehome_cluster::{Node, NodeName, NodeOptions, QuorumFolder};
 use rehome_log::SystemClock;
 
 /// What this process is to be, if it is no test.
@@ -35,7 +35,7 @@ pub(crate) fn run_role() {
 
 fn node(quorum: &str, name: &str, state: &str) -> i32 {
     let options = NodeOptions {
-        quorum_dir: PathBuf::from(quorum),
+        coordinator: Arc::new(QuorumFolder::open(Path::new(quorum)).expect("it is there")),
         name: NodeName::new(name).expect("the test gives a good name"),
         state_dir: PathBuf::from(state),
         clock: Arc::new(SystemClock),

@@ -6,7 +6,9 @@ use crate::crc::crc32c;
 pub(super) const SLOT_SIZE: usize = 4096;
 const USED_SIZE: usize = 512;
 const MAGIC: &[u8; 8] = b"RHEPOCH\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Slots of this version hold as a token whatever the epoch was to be at least.
+const VERSION_WITHOUT_TOKENS: u32 = 1;
 const OWNER_AT: usize = 36;
 const OWNER_SIZE_MAX: usize = 255;
 
@@ -61,13 +63,15 @@ impl Slot {
         if bytes[..8] != *MAGIC || u32_at(8)? != crc32c(&bytes[12..USED_SIZE]) {
             return None;
         }
-        if u32_at(12)? != VERSION {
-            return None;
-        }
+        let token = match u32_at(12)? {
+            VERSION => u64_at(24)?,
+            VERSION_WITHOUT_TOKENS => 0,
+            _ => return None,
+        };
         let owner_len = usize::try_from(u32_at(32)?).ok()?;
         let owner = bytes.get(OWNER_AT..OWNER_AT.checked_add(owner_len)?)?;
         let owner = std::str::from_utf8(owner).ok()?.to_owned();
-        Some(Slot { epoch: u64_at(16)?, token: u64_at(24)?, owner })
+        Some(Slot { epoch: u64_at(16)?, token, owner })
     }
 }
 
@@ -88,6 +92,15 @@ mod tests {
     fn a_slot_gives_back_what_was_written() {
         check(&[0; SLOT_SIZE], SlotState::Empty);
         check(&slot().encode(), SlotState::Written(slot()));
+    }
+
+    #[test]
+    fn the_token_of_an_older_version_is_none() {
+        let mut bytes = slot().encode();
+        bytes[12..16].copy_from_slice(&VERSION_WITHOUT_TOKENS.to_le_bytes());
+        let crc = crc32c(&bytes[12..USED_SIZE]);
+        bytes[8..12].copy_from_slice(&crc.to_le_bytes());
+        check(&bytes, SlotState::Written(Slot { token: 0, ..slot() }));
     }
 
     #[test]

@@ -25,7 +25,39 @@ fn each_opening_takes_a_higher_epoch_and_a_token_raises_it() {
     check(&disk, 0, 1);
     check(&disk, 0, 2);
     check(&disk, 40, 40);
-    check(&disk, 7, 41);
+    check(&disk, 40, 41);
+    check(&disk, 0, 42);
+    check(&disk, 41, 43);
+}
+
+/// A node that was slow to start its store, and comes after the one that took over from it.
+#[test]
+fn who_comes_late_with_an_older_token_is_refused_and_changes_nothing() {
+    let disk = Arc::new(SimDisk::new());
+    drop(acquire(&disk, 4).unwrap());
+    let before = disk.contents(&name("epoch")).unwrap();
+    for _ in 0..2 {
+        let refused = acquire(&disk, 3).unwrap_err();
+        let expected = matches!(&refused, OwnershipError::Outdated { token: 3, newer: 4, .. });
+        assert!(expected, "{refused}");
+    }
+    assert_eq!(disk.contents(&name("epoch")).unwrap(), before);
+    // Without a token it can be opened, and the older token is refused all the same.
+    check(&disk, 0, 5);
+    assert!(matches!(acquire(&disk, 3), Err(OwnershipError::Outdated { .. })));
+    check(&disk, 4, 6);
+}
+
+/// The log may know of epochs that the epoch file has lost; that is no token.
+#[test]
+fn a_least_epoch_is_no_token() {
+    let disk = Arc::new(SimDisk::new());
+    let there = Arc::clone(&disk) as Arc<dyn Disk>;
+    let owner = Ownership::acquire_above(there, "node-a", 2, 30).unwrap();
+    assert_eq!(owner.epoch(), 30);
+    drop(owner);
+    check(&disk, 2, 31);
+    check(&disk, 3, 32);
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rehome_cluster::{
-    CheckpointKey, Cluster, ClusterConfig, ConfigurationError, Explanation, GroupConfig, LogEntry,
-    NodeConfig, NodeName, ResourceConfig, ResourceName, Target,
+    CheckpointKey, Cluster, ClusterConfig, ConfigurationError, Explanation, Failback, FenceConfig,
+    GroupConfig, LogEntry, NodeConfig, NodeName, ResourceConfig, ResourceName, Target, Window,
 };
 
-use super::{ClusterReport, kind, table};
+use super::{ClusterReport, kind, place, table};
 use crate::error::Error;
 use crate::names;
 use crate::session::Session;
@@ -44,6 +44,37 @@ pub struct NewResource {
     pub possible_owners: Vec<String>,
     /// Whether it is to be online.
     pub online: bool,
+    /// Times and budgets that are not the usual ones.
+    pub limits: Limits,
+}
+
+/// Times and budgets of a resource; `None` is the usual.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Restarts within the period.
+    pub restarts: Option<u32>,
+    /// The period of the restarts, in milliseconds.
+    pub restart_period_ms: Option<u64>,
+    /// How long it may be pending without a sign of progress, in milliseconds.
+    pub pending_timeout_ms: Option<u64>,
+    /// How long going offline may take before it is ended by force, in milliseconds.
+    pub grace_ms: Option<u64>,
+    /// Time between two cheap checks, in milliseconds.
+    pub looks_alive_ms: Option<u64>,
+    /// Time between two thorough checks, in milliseconds.
+    pub is_alive_ms: Option<u64>,
+}
+
+impl Limits {
+    fn apply(&self, config: &mut ResourceConfig) {
+        let set = |field: &mut u64, value: Option<u64>| *field = value.unwrap_or(*field);
+        config.restart_threshold = self.restarts.unwrap_or(config.restart_threshold);
+        set(&mut config.restart_period_ms, self.restart_period_ms);
+        set(&mut config.pending_timeout_ms, self.pending_timeout_ms);
+        set(&mut config.offline_grace_ms, self.grace_ms);
+        set(&mut config.looks_alive_ms, self.looks_alive_ms);
+        set(&mut config.is_alive_ms, self.is_alive_ms);
+    }
 }
 
 /// What is to become of a node.
@@ -94,6 +125,33 @@ pub enum Order {
     },
     /// Add a resource.
     Add(NewResource),
+    /// Start, stop and move nothing, or end that.
+    Maintenance {
+        /// Whether it ends.
+        ends: bool,
+    },
+    /// Say which nodes a group prefers, and when it goes back to them.
+    Failback {
+        /// The group.
+        group: String,
+        /// The nodes, the best first.
+        preferred: Vec<String>,
+        /// Parts of the day in which it goes back, such as `22:00-06:00`; none is always.
+        windows: Vec<String>,
+        /// How long the node must have been there, in milliseconds; `None` never goes back.
+        after_ms: Option<u64>,
+    },
+    /// Say how the power of a node is switched off.
+    Fence {
+        /// The node.
+        node: String,
+        /// The agent; `None` is none any more.
+        agent: Option<PathBuf>,
+        /// What it is told.
+        set: Vec<(String, String)>,
+        /// How long it may take, in milliseconds.
+        timeout_ms: u64,
+    },
     /// Something about a key of a resource.
     Checkpoint {
         /// The resource.
@@ -121,7 +179,7 @@ pub fn create(quorum: &Path, new: &NewCluster) -> Result<String, Error> {
     let account = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     let mut config = ClusterConfig::new(&new.name, &account, nodes);
     config.lease_ms = new.lease_ms.unwrap_or(config.lease_ms);
-    Cluster::create(quorum, config).map_err(Error::bad_input)?;
+    place::create(quorum, config)?;
     Ok(format!(
         "cluster {} was made in {} with {} nodes; start each with rehome cluster node",
         new.name,
@@ -137,7 +195,7 @@ pub fn create(quorum: &Path, new: &NewCluster) -> Result<String, Error> {
 /// [`Error::BadInput`] if there is one of that name; nothing is changed then.
 pub fn join(quorum: &Path, node: &str, state_dir: &Path) -> Result<String, Error> {
     let name = names::node(node).map_err(Error::bad_input)?;
-    open(quorum)?.add_node(NodeConfig::new(name, state_dir)).map_err(Error::bad_input)?;
+    place::open(quorum)?.add_node(NodeConfig::new(name, state_dir)).map_err(place::refused)?;
     Ok(format!("node {node} is configured; start it with rehome cluster node"))
 }
 
@@ -147,36 +205,43 @@ pub fn join(quorum: &Path, node: &str, state_dir: &Path) -> Result<String, Error
 ///
 /// [`Error::BadInput`] says what is wrong; nothing is changed then.
 pub fn order(quorum: &Path, order: &Order) -> Result<String, Error> {
-    let cluster = open(quorum)?;
+    let cluster = place::open(quorum)?;
     match order {
         Order::Move { group, node } => {
             let name = names::group(group).map_err(Error::bad_input)?;
             let to = names::node(node).map_err(Error::bad_input)?;
-            cluster.move_group(&name, &to).map_err(Error::bad_input)?;
+            cluster.move_group(&name, &to).map_err(place::refused)?;
             Ok(format!("group {group} was asked to move to {node}; see rehome cluster status"))
         }
         Order::Target { name, online } => target(&cluster, name, *online),
         Order::Node { node, what } => order_node(&cluster, node, *what),
         Order::Add(new) => add_resource(&cluster, new),
+        Order::Maintenance { ends } => {
+            cluster.set_maintenance(!ends).map_err(place::refused)?;
+            let text = if *ends { "looks after its groups again" } else { "is in maintenance" };
+            Ok(format!("the cluster {text}"))
+        }
+        Order::Failback { group, preferred, windows, after_ms } => {
+            failback(&cluster, group, preferred, windows, *after_ms)
+        }
+        Order::Fence { node, agent, set, timeout_ms } => {
+            fence(&cluster, node, agent.as_deref(), set, *timeout_ms)
+        }
         Order::Checkpoint { resource, key, what, from } => {
             checkpoint(&cluster, resource, key, *what, from.as_deref())
         }
     }
 }
 
-fn open(quorum: &Path) -> Result<Cluster, Error> {
-    Cluster::open(quorum).map_err(Error::bad_input)
-}
-
 fn target(cluster: &Cluster, name: &str, online: bool) -> Result<String, Error> {
     let target = if online { Target::Online } else { Target::Offline };
-    let configuration = cluster.configuration().map_err(Error::bad_input)?;
+    let configuration = cluster.configuration().map_err(place::refused)?;
     let group = names::group(name).ok().filter(|name| configuration.group(name).is_some());
     let done = match group {
         Some(group) => cluster.set_group_target(&group, target),
         None => cluster.set_resource_target(&resource(name)?, target),
     };
-    done.map_err(Error::bad_input)?;
+    done.map_err(place::refused)?;
     let state = if online { "online" } else { "offline" };
     Ok(format!("{name} is to be {state}; see rehome cluster status"))
 }
@@ -193,14 +258,54 @@ fn order_node(cluster: &Cluster, node: &str, what: NodeOrder) -> Result<String, 
         NodeOrder::Drain => (cluster.drain(&name), "hands over what it has and takes nothing new"),
         NodeOrder::Evict => (cluster.evict(&name), "is not of this cluster any more"),
     };
-    done.map_err(Error::bad_input)?;
+    done.map_err(place::refused)?;
     Ok(format!("node {node} {text}"))
+}
+
+fn failback(
+    cluster: &Cluster,
+    group: &str,
+    preferred: &[String],
+    windows: &[String],
+    after_ms: Option<u64>,
+) -> Result<String, Error> {
+    let name = names::group(group).map_err(Error::bad_input)?;
+    let nodes: Result<Vec<_>, _> = preferred.iter().map(|node| names::node(node)).collect();
+    let nodes = nodes.map_err(Error::bad_input)?;
+    let windows: Result<Vec<Window>, _> = windows.iter().map(|text| text.parse()).collect();
+    let windows = windows.map_err(Error::bad_input)?;
+    let failback = after_ms.map(|after_ms| Failback { windows, after_ms });
+    cluster.set_failback(&name, &nodes, failback.as_ref()).map_err(place::refused)?;
+    Ok(match failback {
+        Some(_) => format!("group {group} goes back to {}", preferred.join(", ")),
+        None => format!("group {group} stays where it is"),
+    })
+}
+
+fn fence(
+    cluster: &Cluster,
+    node: &str,
+    agent: Option<&Path>,
+    set: &[(String, String)],
+    timeout_ms: u64,
+) -> Result<String, Error> {
+    let name = names::node(node).map_err(Error::bad_input)?;
+    let parameters = set.iter().cloned().collect();
+    let fence = agent.map(|agent| FenceConfig { agent: agent.to_owned(), parameters, timeout_ms });
+    cluster.set_fence(&name, fence).map_err(place::refused)?;
+    Ok(match agent {
+        Some(agent) => {
+            format!("node {node} is fenced by {} before it is followed", agent.display())
+        }
+        None => format!("node {node} is not fenced"),
+    })
 }
 
 fn add_resource(cluster: &Cluster, new: &NewResource) -> Result<String, Error> {
     let set = new.set.iter().cloned().collect();
     let mut config = ResourceConfig::new(resource(&new.name)?, kind::parse(&new.kind, set)?);
     config.target = if new.online { Target::Online } else { Target::Offline };
+    new.limits.apply(&mut config);
     for name in &new.depends_on {
         config.depends_on.push(resource(name)?);
     }
@@ -208,7 +313,7 @@ fn add_resource(cluster: &Cluster, new: &NewResource) -> Result<String, Error> {
         config.possible_owners.push(names::node(name).map_err(Error::bad_input)?);
     }
     let group = names::group(&new.group).map_err(Error::bad_input)?;
-    let configuration = cluster.configuration().map_err(Error::bad_input)?;
+    let configuration = cluster.configuration().map_err(place::refused)?;
     let done = match configuration.group(&group) {
         Some(_) => cluster.add_resource(&group, config),
         None => {
@@ -217,7 +322,7 @@ fn add_resource(cluster: &Cluster, new: &NewResource) -> Result<String, Error> {
             cluster.add_group(group)
         }
     };
-    done.map_err(Error::bad_input)?;
+    done.map_err(place::refused)?;
     Ok(format!("resource {} is in group {}; see rehome cluster status", new.name, new.group))
 }
 
@@ -234,11 +339,11 @@ fn checkpoint(
     match what {
         CheckpointOrder::Add => {
             let kept = cluster.add_checkpoint(&resource, &key, from.as_ref());
-            let kept = kept.map_err(Error::bad_input)?;
+            let kept = kept.map_err(place::refused)?;
             Ok(format!("key {key} travels with {name}; it was captured on {}", kept.node))
         }
         CheckpointOrder::Remove => {
-            cluster.remove_checkpoint(&resource, &key).map_err(Error::bad_input)?;
+            cluster.remove_checkpoint(&resource, &key).map_err(place::refused)?;
             Ok(format!("key {key} does not travel with {name} any more"))
         }
     }
@@ -250,7 +355,7 @@ fn checkpoint(
 ///
 /// [`Error::BadInput`] if nothing has that name.
 pub fn explain(quorum: &Path, name: Option<&str>) -> Result<(Vec<Explanation>, String), Error> {
-    let found = open(quorum)?.explain(name).map_err(Error::bad_input)?;
+    let found = place::open(quorum)?.explain(name).map_err(place::refused)?;
     let mut text = String::new();
     for one in &found {
         text.push_str(&format!("{}\n", one.about));
@@ -274,13 +379,13 @@ pub fn log(
     node: Option<&str>,
     last: usize,
 ) -> Result<(Vec<LogEntry>, String), Error> {
-    let cluster = open(quorum)?;
+    let cluster = place::open(quorum)?;
     let mut entries = match node {
         Some(node) => {
             let name = known_node(&cluster, node)?;
-            cluster.log(&name).map_err(Error::bad_input)?
+            cluster.log(&name).map_err(place::refused)?
         }
-        None => cluster.whole_log().map_err(Error::bad_input)?,
+        None => cluster.whole_log().map_err(place::refused)?,
     };
     entries.drain(..entries.len().saturating_sub(last));
     let text = entries.iter().map(line).collect();
@@ -289,7 +394,7 @@ pub fn log(
 
 fn known_node(cluster: &Cluster, node: &str) -> Result<NodeName, Error> {
     let name = names::node(node).map_err(Error::bad_input)?;
-    let configuration = cluster.configuration().map_err(Error::bad_input)?;
+    let configuration = cluster.configuration().map_err(place::refused)?;
     if configuration.node(&name).is_some() {
         return Ok(name);
     }
@@ -319,10 +424,10 @@ pub fn watch(
     quorum: &Path,
     mut show: impl FnMut(&ClusterReport),
 ) -> Result<(), Error> {
-    let cluster = open(quorum)?;
+    let cluster = place::open(quorum)?;
     let mut shown = None;
     while !session.stopping() {
-        let document = cluster.status().map_err(Error::bad_input)?;
+        let document = cluster.status().map_err(place::refused)?;
         let mut timeless = document.clone();
         let groups = timeless.groups.values_mut();
         groups.flat_map(|group| group.resources.values_mut()).for_each(|one| one.for_ms = 0);

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rehome_cluster::ResourceKind;
+use rehome_cluster::{FloatingAddress, ResourceKind};
 
 use crate::error::Error;
 
 /// What each kind takes.
-const KINDS: &str = "folder (path), address (address, port), name (name, dir), process \
+const KINDS: &str = "folder (path), address (address, port), ip (address, \
+                     device), name (name, dir), process \
                      (program, arg.1, arg.2, \u{2026}, env.NAME), script (program, arg.1, \
                      \u{2026}), ocf:PROVIDER:AGENT (the agent's parameters)";
 
@@ -29,6 +30,11 @@ pub(super) fn parse(kind: &str, mut set: BTreeMap<String, String>) -> Result<Res
                 port.parse().map_err(|_| bad(format!("port {port:?} is no port: 1 to 65535")))?
             },
         },
+        "ip" => {
+            let address = take(&mut set, kind, "address")?;
+            address.parse::<FloatingAddress>().map_err(|error| bad(error.to_string()))?;
+            ResourceKind::FloatingAddress { address, device: take(&mut set, kind, "device")? }
+        }
         "name" => ResourceKind::NetworkName {
             name: take(&mut set, kind, "name")?,
             registry_dir: take(&mut set, kind, "dir")?.into(),
@@ -92,6 +98,7 @@ mod tests {
         check("folder", &[], Err("needs path"));
         check("folder", &[("path", "/x"), ("pth", "/y")], Err("has no \"pth\""));
         check("address", &[("address", "::1"), ("port", "x")], Err("is no port"));
+        check("ip", &[("address", "::1"), ("device", "eth0")], Err("write it as 192.0.2.7/24"));
         let script = ResourceKind::script("/s", &["a", "b"]);
         check("script", &[("program", "/s"), ("arg.2", "b"), ("arg.1", "a")], Ok(script));
         check("ocf:heartbeat", &[], Err("names no agent"));

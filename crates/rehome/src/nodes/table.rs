@@ -26,7 +26,8 @@ pub(super) fn of(status: &ClusterStatus) -> String {
             row([&format!("  {resource}"), &state, &shown(one.for_ms), &reason(one)]);
         }
     }
-    let mut text = format!("cluster {} (configuration {})\n", status.name, status.revision);
+    let care = if status.maintenance { ", in maintenance" } else { "" };
+    let mut text = format!("cluster {} (configuration {}{care})\n", status.name, status.revision);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths = [0, 1, 2].map(|column| width(column).unwrap_or_default());
     for [what, state, time, reason] in &rows {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-use rehome_log::Clock;
+use rehome_log::{Clock, boot_ms};
 use rehome_store::{Lease, RecoveryProgress};
 use serde::Serialize;
 
@@ -38,8 +38,8 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Begins to read standard input: `lease <ms>` extends the lease, `quit` ends the process, and
-    /// so does the end of the input if `while_stdin`. Other lines are ignored.
+    /// Begins to read standard input: `lease <ms> <end>` extends the lease, `quit` ends the
+    /// process, and so does the end of the input if `while_stdin`. Other lines are ignored.
     pub(super) fn new(
         input: Box<dyn Read + Send>,
         while_stdin: bool,
@@ -88,18 +88,23 @@ impl Control {
 fn read_lines(input: Box<dyn Read + Send>, lease: Option<&(Lease, Arc<dyn Clock>)>) -> Ended {
     let lines = BufReader::new(input.take(u64::MAX)).lines();
     for line in lines.map_while(Result::ok) {
-        let mut words = line.split_whitespace();
-        match (words.next(), words.next().map(str::parse::<u64>)) {
-            (Some("quit"), _) => return Ended::Quit,
-            (Some("lease"), Some(Ok(lease_ms))) => {
-                if let Some((lease, clock)) = lease {
-                    lease.extend_to(clock.monotonic_ms().saturating_add(lease_ms));
-                }
-            }
-            _ => {}
+        if line.trim() == "quit" {
+            return Ended::Quit;
+        }
+        if let (Some((lease, clock)), Some(left_ms)) = (lease, left_ms(&line, boot_ms())) {
+            lease.extend_to(clock.monotonic_ms().saturating_add(left_ms));
         }
     }
     Ended::StdinClosed
+}
+
+/// What is left of the lease in a line `lease <ms> <end>`: the end is told by the clock of the
+/// computer, so that a line that waited to be read is not longer for it.
+fn left_ms(line: &str, now_ms: u64) -> Option<u64> {
+    let mut words = line.strip_prefix("lease ")?.split_whitespace();
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let (left_ms, end_ms) = (number()?, number());
+    Some(end_ms.map_or(left_ms, |end_ms| left_ms.min(end_ms.saturating_sub(now_ms))))
 }
 
 /// Prints a line for whoever started the process: a word and a JSON object.
@@ -111,4 +116,25 @@ pub(super) fn say(
     let failed = |source| ServerError::Process { doing: "print a line", source };
     let json = serde_json::to_string(what).map_err(|error| failed(error.into()))?;
     writeln!(out, "{word} {json}").and_then(|()| out.flush()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::left_ms;
+
+    #[track_caller]
+    fn check(line: &str, now_ms: u64, expected: Option<u64>) {
+        assert_eq!(left_ms(line, now_ms), expected);
+    }
+
+    #[test]
+    fn a_lease_that_is_read_late_is_shorter_by_that() {
+        check("lease 2000 9000", 7_000, Some(2_000));
+        check("lease 2000 9000", 8_500, Some(500));
+        check("lease 2000 9000", 9_500, Some(0));
+        check("lease 2000 9000", 1_000, Some(2_000));
+        check("lease 2000", 1_000, Some(2_000));
+        check("lease soon", 0, None);
+        check("quit", 0, None);
+    }
 }
