@@ -1,6 +1,7 @@
 //! Journeys over the real program: real processes, real files, real kills.
 
 mod bad_input;
+mod exports;
 mod care;
 mod hostile;
 mod kills;

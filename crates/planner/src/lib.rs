@@ -24,8 +24,8 @@ pub use check::{Check, Condition, Severity};
 pub use checker::{Finding, check_plan};
 pub use compare::compare;
 pub use inventory::{
-    ClusterFacts, Inventory, MailboxFacts, Measured, PublicFolderFacts, Rates, ServerFacts, Size,
-    Wishes,
+    ClusterFacts, DataFacts, Inventory, MailboxFacts, Measured, PublicFolderFacts, Rates,
+    ServerFacts, Share, Size, Wishes,
 };
 pub use judge::{Judgement, judge};
 pub use outcome::{Outcome, StepOutcome, StepState};

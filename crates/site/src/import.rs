@@ -270,7 +270,8 @@ impl ImportReport {
 fn mailbox_name(row: &Row) -> Result<MailboxName, String> {
     let old = row.any(&["legacyExchangeDN", "Obj-Dist-Name"]);
     let leaf = old.and_then(|dn| dn.rsplit_once('=')).map(|(_, leaf)| leaf);
-    let name = leaf.or_else(|| row.any(&["Directory Name", "rdn", "mailNickname", "Alias Name", "uid"]));
+    let name =
+        leaf.or_else(|| row.any(&["Directory Name", "rdn", "mailNickname", "Alias Name", "uid"]));
     let name = name.or_else(|| row.text("cn")).ok_or("the mailbox has no name")?;
     if name.starts_with("Microsoft System Attendant") {
         // KB Q255035.

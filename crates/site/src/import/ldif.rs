@@ -71,9 +71,8 @@ impl Iterator for Records<'_> {
 
 /// A `version` line above the records is no part of one.
 fn drop_version(record: &mut Vec<Line>) {
-    let version = |line: &Line| {
-        line.text.strip_prefix("version:").is_some_and(|number| number.trim() == "1")
-    };
+    let version =
+        |line: &Line| line.text.strip_prefix("version:").is_some_and(|number| number.trim() == "1");
     if record.first().is_some_and(version) {
         record.remove(0);
     }

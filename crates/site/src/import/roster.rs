@@ -102,7 +102,7 @@ impl Roster {
     ///
     /// Everything that is wrong, in the order of the file: a column or a code page that is not
     /// known, a row that cannot be read, a mailbox without a home server, a name or an address that
-    /// two rows have, an export without any mailbox.
+    /// two rows have.
     pub fn read(
         bytes: &[u8],
         file: &str,
@@ -254,8 +254,8 @@ impl Reading {
         let count = &self.roster.count;
         if count.mailboxes == 0 && self.found.is_empty() {
             let message = format!("none of the {} rows is a mailbox", count.rows);
-            self.found.push(
-                Diagnostic::error("E024", Place::of_file(self.source.file()), message)
+            self.roster.warnings.push(
+                Diagnostic::warning("E024", Place::of_file(self.source.file()), message)
                     .why("there is nothing to move")
                     .fix("export the recipients with Home-Server (CSV) or homeMDB (LDIF)"),
             );

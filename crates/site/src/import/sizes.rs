@@ -75,10 +75,9 @@ impl SizeTable {
         let mut records = Records::new(source.text(), separator.unwrap_or(','));
         let header = records.next();
         let columns = Columns::find(header.as_ref()).map_err(|missing| {
-            let place = header.as_ref().map_or_else(
-                || Place::of_file(file),
-                |record| source.place(record.span.clone()),
-            );
+            let place = header
+                .as_ref()
+                .map_or_else(|| Place::of_file(file), |record| source.place(record.span.clone()));
             vec![
                 Diagnostic::error("E020", place, format!("no column holds the {missing}"))
                     .why("no mailbox would have a size")
@@ -155,7 +154,8 @@ impl SizeTable {
     /// The rows that no mailbox has taken out: their lines and names, in the order of the file.
     #[must_use]
     pub fn left(&self) -> Vec<(usize, &str)> {
-        let mut left: Vec<_> = self.rows.iter().map(|(key, row)| (row.line, key.as_str())).collect();
+        let mut left: Vec<_> =
+            self.rows.iter().map(|(key, row)| (row.line, key.as_str())).collect();
         left.sort_unstable();
         left
     }
@@ -249,7 +249,11 @@ fn split_number(number: &str, has_unit: bool) -> Option<(String, String)> {
     if plain(number).is_empty() {
         return None;
     }
-    Some(if thousands { (plain(number), String::new()) } else { (plain(&number[..at]), plain(after)) })
+    Some(if thousands {
+        (plain(number), String::new())
+    } else {
+        (plain(&number[..at]), plain(after))
+    })
 }
 
 #[cfg(test)]

@@ -68,7 +68,8 @@ impl FromStr for Moment {
     type Err = CalendarError;
 
     fn from_str(text: &str) -> Result<Self, CalendarError> {
-        let fault = || CalendarError(text.to_owned(), "no moment such as 2026-12-19T06:00:00-08:00");
+        let fault =
+            || CalendarError(text.to_owned(), "no moment such as 2026-12-19T06:00:00-08:00");
         let (date, rest) = text.split_once('T').ok_or_else(fault)?;
         let at = rest.find(['Z', '+', '-']).ok_or_else(fault)?;
         let (time, offset) = rest.split_at(at);
@@ -83,7 +84,8 @@ impl FromStr for Moment {
             }
             None => return Err(fault()),
         };
-        let offset = if offset == "Z" { UtcOffset(0) } else { offset.parse().map_err(|_| fault())? };
+        let offset =
+            if offset == "Z" { UtcOffset(0) } else { offset.parse().map_err(|_| fault())? };
         let minutes = date.days() * i64::from(DAY_MINUTES) + i64::from(minute.0);
         let seconds = (minutes - i64::from(offset.0)) * 60 + seconds.min(59);
         Ok(Self(seconds * 1_000_000))
@@ -112,7 +114,8 @@ impl FromStr for Days {
     type Err = CalendarError;
 
     fn from_str(text: &str) -> Result<Self, CalendarError> {
-        let fault = || CalendarError(text.to_owned(), "no list of days such as Mon-Thu or Sat, Sun");
+        let fault =
+            || CalendarError(text.to_owned(), "no list of days such as Mon-Thu or Sat, Sun");
         let day = |word: &str| {
             let word = word.trim();
             DAYS.iter().position(|day| day.eq_ignore_ascii_case(word)).ok_or_else(fault)

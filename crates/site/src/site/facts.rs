@@ -86,7 +86,12 @@ pub static FACTS: &[FactSpec] = &[
     fact("users_warned", Flag, "true", "whether users know when they are moved"),
     fact("target_mailbox_limit_mib", Number, "500", "largest mailbox that the target takes"),
     fact("deleted_item_days", Number, "7", "days for which deleted items are kept"),
-    fact("mailboxes_with_scripts", List, "[\"desk\"]", "mailboxes with scripts of the event service"),
+    fact(
+        "mailboxes_with_scripts",
+        List,
+        "[\"desk\"]",
+        "mailboxes with scripts of the event service",
+    ),
     fact("mailboxes_with_rules", List, "[\"boss\"]", "mailboxes whose rules name other folders"),
     fact("mailboxes_with_alternates", List, "[\"boss\"]", "mailboxes with alternate recipients"),
     fact("mailboxes_renamed_folders", List, "[\"jo\"]", "mailboxes with a renamed default folder"),

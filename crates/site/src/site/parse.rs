@@ -122,11 +122,7 @@ fn read_schema(reader: &mut Reader, root: &Table<'_>) {
 type ReadServer = (Server, Option<SoftwareVersion>);
 
 /// Reads `[[server]]`; there has to be one.
-fn read_servers(
-    reader: &mut Reader,
-    root: &Table<'_>,
-    kind: SiteKind,
-) -> Option<Vec<ReadServer>> {
+fn read_servers(reader: &mut Reader, root: &Table<'_>, kind: SiteKind) -> Option<Vec<ReadServer>> {
     let tables = reader.tables(root, "server", &schema::SERVER);
     if tables.is_empty() {
         reader.missing(root, "server");

@@ -9,11 +9,16 @@ use crate::import::{Row, RowChange, home_server, mailbox_name};
 use crate::names::{MailboxName, ServerName};
 
 /// Attributes that name a home server.
-const HOMES: [&str; 5] =
-    ["msExchHomeServerName", "Home-Server", "homeMDB", "Home-MDB", "mailHost"];
+const HOMES: [&str; 5] = ["msExchHomeServerName", "Home-Server", "homeMDB", "Home-MDB", "mailHost"];
 /// Attributes that only recipients have.
-const RECIPIENT: [&str; 6] =
-    ["mailNickname", "legacyExchangeDN", "msExchMailboxGuid", "proxyAddresses", "mail", "Alias Name"];
+const RECIPIENT: [&str; 6] = [
+    "mailNickname",
+    "legacyExchangeDN",
+    "msExchMailboxGuid",
+    "proxyAddresses",
+    "mail",
+    "Alias Name",
+];
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +169,8 @@ fn twin(reading: &mut Reading, source: &Source, row: &Row, (name, first): (&Mail
     reading.roster.count.refused += 1;
     let span = row.span_of(&["Directory Name", "mailNickname", "legacyExchangeDN"]);
     let other = &reading.roster.mailboxes[first as usize];
-    let message = format!("there are two mailboxes \"{name}\"; the first is in line {}", other.line);
+    let message =
+        format!("there are two mailboxes \"{name}\"; the first is in line {}", other.line);
     reading.found.push(
         Diagnostic::error("E009", source.place(span), message)
             .why("mail for one of them would reach the other")
@@ -196,9 +202,8 @@ fn claim_addresses(reading: &mut Reading, source: &Source, row: &Row) {
 /// Where an address stands in its row; the row itself if it is folded or encoded.
 fn narrow(source: &Source, row: &Row, address: &str) -> Range<usize> {
     let plain = address.strip_prefix("smtp:").unwrap_or(address);
-    let holds = |span: &&Range<usize>| {
-        source.text()[span.start..span.end].to_lowercase().contains(plain)
-    };
+    let holds =
+        |span: &&Range<usize>| source.text()[span.start..span.end].to_lowercase().contains(plain);
     let Some(span) = row.spans.iter().find(holds) else { return row.span.clone() };
     let text = source.text()[span.start..span.end].to_ascii_lowercase();
     match text.find(address).or_else(|| text.find(plain)) {

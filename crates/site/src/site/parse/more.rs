@@ -94,7 +94,9 @@ pub(super) fn read_facts(reader: &mut Reader, root: &Table<'_>) -> Facts {
         let fact = match spec.kind {
             FactKind::Flag => reader.flag(&table, spec.key).map(Fact::Flag),
             FactKind::Number => reader.number(&table, spec.key).map(Fact::Number),
-            FactKind::Text => reader.text(&table, spec.key).map(|(text, _)| Fact::Text(text.into())),
+            FactKind::Text => {
+                reader.text(&table, spec.key).map(|(text, _)| Fact::Text(text.into()))
+            }
             FactKind::List => reader.list::<String>(&table, spec.key).map(Fact::List),
         };
         if let Some(fact) = fact {

@@ -165,18 +165,17 @@ static FACT_KEYS: [KeySpec; super::super::facts::FACTS.len()] = {
 };
 
 /// All tables; the first one that has a key is where a misplaced key is sent.
-pub(super) static ALL: &[&TableSpec] =
-    &[
-        &ROOT,
-        &CLUSTER,
-        &GROUP,
-        &ROUTE,
-        &CLIENTS,
-        &INVENTORY,
-        &WAVES,
-        &WINDOW,
-        &SERVER,
-        &MAILBOX,
-        &PUBLIC_FOLDER,
-        &FACTS,
-    ];
+pub(super) static ALL: &[&TableSpec] = &[
+    &ROOT,
+    &CLUSTER,
+    &GROUP,
+    &ROUTE,
+    &CLIENTS,
+    &INVENTORY,
+    &WAVES,
+    &WINDOW,
+    &SERVER,
+    &MAILBOX,
+    &PUBLIC_FOLDER,
+    &FACTS,
+];
