@@ -1,8 +1,8 @@
 //! Journeys over the real program: real processes, real files, real kills.
 
 mod bad_input;
-mod exports;
 mod care;
+mod exports;
 mod hostile;
 mod kills;
 mod routes;

@@ -4,6 +4,7 @@ mod moving;
 mod page;
 mod recovery;
 mod shape;
+mod waves;
 
 use crate::action::Action;
 use crate::inventory::Inventory;

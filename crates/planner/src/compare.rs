@@ -8,13 +8,21 @@ use crate::judge::{Judgement, judge};
 use crate::plan::{Estimate, Step};
 use crate::route::{Comparison, Obstacle, Route, RouteFacts};
 use crate::routes;
+use crate::waves::{self, Packed};
 
 /// The steps during which a restored server is away: from the first to the second, both included.
 const OUTAGE: (&str, &str) = ("D5", "D20");
 
 /// Computes and compares both routes. Never fails: obstacles are part of the answer.
-pub fn compare(inventory: &Inventory) -> Comparison {
-    let move_users = move_users(inventory);
+///
+/// `now_us` is when work begins at the earliest; windows before it are past.
+pub fn compare(inventory: &Inventory, now_us: i64) -> Comparison {
+    compare_packed(inventory, &waves::pack(inventory, now_us))
+}
+
+/// The same with waves that are packed already.
+pub(crate) fn compare_packed(inventory: &Inventory, packed: &Packed) -> Comparison {
+    let move_users = move_users(inventory, packed);
     let disaster_recovery = disaster_recovery(inventory);
     let (recommended, reasons) = recommend(inventory, &move_users, &disaster_recovery);
     let flips = recommended
@@ -22,10 +30,11 @@ pub fn compare(inventory: &Inventory) -> Comparison {
     Comparison { recommended, reasons, flips, move_users, disaster_recovery }
 }
 
-fn move_users(inventory: &Inventory) -> RouteFacts {
-    let steps = routes::steps(inventory, Route::MoveUsers);
+fn move_users(inventory: &Inventory, packed: &Packed) -> RouteFacts {
+    let steps = routes::steps(inventory, Route::MoveUsers, packed);
     let lock = estimate::lock(inventory);
     let mut obstacles = obstacles(inventory, Route::MoveUsers);
+    obstacles.extend(packed.obstacles.iter().cloned());
     if let Some(limit) = inventory.wishes.max_user_interruption_seconds
         && lock.high > limit
     {
@@ -54,7 +63,7 @@ fn move_users(inventory: &Inventory) -> RouteFacts {
 }
 
 fn disaster_recovery(inventory: &Inventory) -> RouteFacts {
-    let steps = routes::steps(inventory, Route::DisasterRecovery);
+    let steps = routes::steps(inventory, Route::DisasterRecovery, &Packed::default());
     let outage = outage(&steps);
     let mut obstacles = obstacles(inventory, Route::DisasterRecovery);
     if let Some(limit) = inventory.wishes.max_outage_minutes
@@ -186,12 +195,8 @@ fn outage_flip(inventory: &Inventory, recovery: &RouteFacts) -> Vec<String> {
             duration(likely)
         )];
     };
-    let mut empty = inventory.clone();
-    empty.unique_bytes = 0;
-    for mailbox in &mut empty.mailboxes {
-        (mailbox.bytes, mailbox.messages) = (0, 0);
-    }
-    let fixed = outage(&routes::steps(&empty, Route::DisasterRecovery)).likely;
+    let empty = Inventory { unique_bytes: 0, mailboxes: Vec::new(), ..inventory.clone() };
+    let fixed = outage(&routes::steps(&empty, Route::DisasterRecovery, &Packed::default())).likely;
     let (limit, growing) = (limit * 60, likely.saturating_sub(fixed));
     if limit <= fixed || growing == 0 || inventory.unique_bytes == 0 {
         return Vec::new();

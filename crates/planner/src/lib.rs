@@ -7,22 +7,26 @@ mod checker;
 mod compare;
 mod draft;
 mod estimate;
+mod forecast;
 mod format;
 mod inventory;
 mod judge;
 mod outcome;
 mod plan;
 mod planning;
+mod random;
 mod report;
 mod route;
 mod routes;
 #[cfg(test)]
 mod testing;
+mod waves;
 
 pub use action::{Action, BackupKind, InstallMode, RegistryKey, Resource, VerifyScope};
 pub use check::{Check, Condition, Severity};
 pub use checker::{Finding, check_plan};
 pub use compare::compare;
+pub use forecast::{Bin, Driver, Forecast, Grade, Percentiles, Slack};
 pub use inventory::{
     ClusterFacts, DataFacts, Inventory, MailboxFacts, Measured, PublicFolderFacts, Rates,
     ServerFacts, Share, Size, Wishes,
@@ -33,3 +37,4 @@ pub use plan::{Estimate, Owner, PLAN_FORMAT, Plan, PlanError, Step, StepId, Undo
 pub use planning::{Infeasible, PlanOptions, plan};
 pub use report::{comparison_to_html, comparison_to_text, to_dot, to_html, to_text};
 pub use route::{Comparison, Obstacle, Route, RouteChoice, RouteFacts};
+pub use waves::{Schedule, Split, Wave};

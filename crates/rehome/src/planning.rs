@@ -87,7 +87,10 @@ pub(crate) fn make(
     if findings.is_empty() {
         return Ok(plan);
     }
-    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let mut texts: Vec<String> = findings.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    if findings.len() > texts.len() {
+        texts.push(format!("and {} more", findings.len() - texts.len()));
+    }
     Err(Error::NeedsHuman {
         message: format!("the plan does not stand up to its checker: {}", texts.join("; ")),
     })

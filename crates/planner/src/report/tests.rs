@@ -88,7 +88,7 @@ fn names_with_markup_in_them_stay_names() {
 fn a_site_without_a_plan_gets_a_page_of_obstacles() {
     let mut inventory = inventory();
     inventory.cluster.service_account = "CONTOSO\\other".to_owned();
-    let page = comparison_to_html(&inventory, &crate::compare(&inventory));
+    let page = comparison_to_html(&inventory, &crate::compare(&inventory, 0));
     check_tags(&page);
     assert!(page.contains("cluster.service_account"));
 }
