@@ -8,6 +8,7 @@ use crate::judge::{Judgement, judge};
 use crate::plan::{Estimate, Step};
 use crate::route::{Comparison, Obstacle, Route, RouteFacts};
 use crate::routes;
+use crate::traps;
 use crate::waves::{self, Packed};
 
 /// The steps during which a restored server is away: from the first to the second, both included.
@@ -99,13 +100,14 @@ fn disaster_recovery(inventory: &Inventory) -> RouteFacts {
 
 /// Conditions that the inventory already says are broken.
 fn obstacles(inventory: &Inventory, route: Route) -> Vec<Obstacle> {
-    routes::demands(inventory, route)
-        .into_iter()
-        .filter_map(|condition| match judge(&Check::from(condition), inventory) {
-            Judgement::Violated(obstacle) => Some(obstacle),
-            Judgement::Met | Judgement::AtRunTime => None,
-        })
-        .collect()
+    let judged =
+        routes::demands(inventory, route).into_iter().filter_map(|condition| {
+            match judge(&Check::from(condition), inventory) {
+                Judgement::Violated(obstacle) => Some(obstacle),
+                Judgement::Met | Judgement::AtRunTime => None,
+            }
+        });
+    judged.chain(traps::obstacles(inventory, route)).collect()
 }
 
 fn outage(steps: &[Step]) -> Estimate {

@@ -8,6 +8,7 @@ use crate::check::Check;
 use crate::forecast::Forecast;
 use crate::inventory::Inventory;
 use crate::route::{Comparison, Route};
+use crate::traps::TrapState;
 use crate::waves::Schedule;
 
 /// Version of `plan.json` that this crate writes and reads.
@@ -42,6 +43,9 @@ pub struct Plan {
     /// What is to be expected.
     #[serde(default)]
     pub forecast: Forecast,
+    /// Where the known traps of the route stand.
+    #[serde(default)]
+    pub traps: Vec<TrapState>,
 }
 
 /// Name of a step, for example `D13` or `M3b`.

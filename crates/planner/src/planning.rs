@@ -10,6 +10,7 @@ use crate::inventory::Inventory;
 use crate::plan::{PLAN_FORMAT, Plan, StepId, Warning};
 use crate::route::{Comparison, Obstacle, Route, RouteChoice};
 use crate::routes;
+use crate::traps;
 use crate::waves::{self, Schedule};
 
 /// What the caller decides about a plan.
@@ -97,6 +98,7 @@ pub fn plan(inventory: &Inventory, options: &PlanOptions) -> Result<Plan, Infeas
         critical_path: critical_path(&steps),
         warnings: warnings(inventory, route, &comparison),
         forecast: forecast::forecast(inventory, &steps, &schedule, options.now_us),
+        traps: traps::states(inventory, route),
         comparison,
         steps,
         schedule,
@@ -150,6 +152,9 @@ fn warnings(inventory: &Inventory, route: Route, comparison: &Comparison) -> Vec
             split[..shown].join(", ")
         );
         warn("delegates-split", "mailbox", message);
+    }
+    for (code, place, message) in traps::warnings(inventory, route) {
+        warn(&code, &place, message);
     }
     if route == Route::DisasterRecovery {
         let folder =
