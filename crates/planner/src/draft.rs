@@ -55,6 +55,13 @@ impl<'a> Draft<'a> {
         Added(self.steps.last_mut().expect("a step was pushed"))
     }
 
+    /// Replaces the estimate of a step that was added.
+    pub(crate) fn takes(&mut self, id: &str, seconds: Estimate) {
+        if let Some(step) = self.steps.iter_mut().rfind(|step| step.id.as_str() == id) {
+            step.estimate_seconds = seconds;
+        }
+    }
+
     /// Puts the steps into order: what a step depends on comes before it, and among those that
     /// could be next, the one that was added first. Marks all from `no_return` on.
     pub(crate) fn in_order(self, no_return: &str) -> Vec<Step> {

@@ -240,11 +240,16 @@ impl<'a> Course<'a> {
     fn run(&self, durations: &[f64]) -> (i64, i64) {
         let mut us = self.now_us;
         let mut moved_us = us;
+        let mut waiting_since = None;
         for (at, seconds) in durations.iter().enumerate() {
             let length = (seconds * 1e6) as i64;
-            us = match self.opens_us[at] {
-                Some(opens) => self.in_windows(us.max(opens), length),
-                None => us + length,
+            us = match (self.opens_us[at], &self.steps[at].action) {
+                (Some(opens), _) => self.in_windows(us.max(opens), length),
+                // The users of all servers log on at the same time.
+                (None, Action::WaitLogons { .. }) => {
+                    us.max(*waiting_since.get_or_insert(us) + length)
+                }
+                (None, _) => us + length,
             };
             if at == self.served {
                 moved_us = us;

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod action;
+mod carrier;
 mod check;
 mod checker;
 mod compare;
@@ -24,6 +25,7 @@ mod traps;
 mod waves;
 
 pub use action::{Action, BackupKind, InstallMode, RegistryKey, Resource, VerifyScope};
+pub use carrier::{Instruction, instruction};
 pub use check::{Check, Condition, Severity};
 pub use checker::{Finding, check_plan};
 pub use compare::compare;

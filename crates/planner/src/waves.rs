@@ -381,7 +381,7 @@ impl<'a> Packing<'a> {
         filling.logical_bytes += unit.logical_bytes;
         filling.units += 1;
         filling.members.extend(&unit.members);
-        if unit.members.len() > 1 {
+        if unit.members.len() > 2 {
             let first = &self.inventory.mailboxes[unit.members[0]].name;
             let text = format!("{first} and {} others work together", unit.members.len() - 1);
             filling.together.push((unit.members.len() as u64, text));

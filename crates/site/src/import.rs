@@ -22,6 +22,7 @@ use crate::names::{MailboxName, ServerName};
 pub use csv::read_csv;
 pub use export::{changes_as_csv, changes_as_ldif};
 pub use ldif::read_ldif;
+pub(crate) use roster::Map;
 pub use roster::{Count, Dialect, Roster, RosterMailbox, RosterOptions};
 pub use sizes::{MailboxSize, SizeTable};
 

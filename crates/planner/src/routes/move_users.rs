@@ -280,7 +280,8 @@ fn move_mailboxes(draft: &mut Draft<'_>, names: &mut Names, packed: &Packed) {
             && inventory.kind == SiteKind::Exchange55
             && number + 1 < packed.members.len()
         {
-            ids = back_up_wave(draft, names, (number, wave), &ids);
+            let last = number.checked_sub(1).and_then(|at| packed.schedule.waves.get(at));
+            ids = back_up_wave(draft, names, (number, wave, last), &ids);
         }
         before = ids;
     }
@@ -298,12 +299,20 @@ fn move_mailboxes(draft: &mut Draft<'_>, names: &mut Names, packed: &Packed) {
 fn back_up_wave(
     draft: &mut Draft<'_>,
     names: &Names,
-    (number, wave): (usize, &Wave),
+    (number, wave, before): (usize, &Wave, Option<&Wave>),
     after: &[String],
 ) -> Vec<String> {
     let id = format!("B{}", waves::mark(number));
-    let label = format!("after {}", wave.name);
-    back_up(draft, (&id, ""), &names.new, (&label, BackupKind::Full), &refs(after));
+    let label = |of: &str| format!("after {of}");
+    let kind = match before {
+        None => BackupKind::Full,
+        Some(before) => BackupKind::After(label(&before.name)),
+    };
+    back_up(draft, (&id, ""), &names.new, (&label(&wave.name), kind), &refs(after));
+    let rate = draft.inventory.rates.bytes_per_second.max(1.0);
+    let seconds = Estimate::around(wave.sent_bytes as f64 / rate);
+    draft.takes(&id, seconds);
+    draft.takes(&format!("{id}c"), seconds);
     vec![format!("{id}c")]
 }
 

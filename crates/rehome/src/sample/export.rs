@@ -132,7 +132,7 @@ impl Entry {
             delegates.push(HUB.to_owned());
         }
         let name = if index == 0 { HUB.to_owned() } else { person.name };
-        let bytes = random.size(256 << 10, 14) as u64;
+        let bytes = random.size(256 << 10, 12) as u64;
         let server = server_name(index / block);
         Self { name, display_name: person.display_name, server, delegates, bytes }
     }
@@ -284,7 +284,7 @@ name = "mail"
 server = "EXCL1"
 address = "10.0.0.21"
 free = "{gib}GiB"
-log_free = "400GiB"
+log_free = "2TiB"
 
 [route]
 all_servers = {all}
@@ -299,7 +299,7 @@ days = "Mon-Thu"
 from = "20:00"
 until = "06:00"
 first = "2026-12-07"
-last = "2027-12-31"
+last = "2029-12-31"
 utc_offset = "+01:00"
 
 [[window]]
@@ -308,7 +308,7 @@ days = "Sat"
 from = "08:00"
 until = "20:00"
 first = "2026-12-07"
-last = "2027-12-31"
+last = "2029-12-31"
 utc_offset = "+01:00"
 "#
     )

@@ -5,6 +5,8 @@ mod rows;
 
 use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
+
 use serde::Serialize;
 
 use super::csv::{self, header_of};
@@ -124,17 +126,22 @@ impl Roster {
     }
 }
 
+/// A map for a million of keys that nobody chooses to collide: what is read is one's own directory.
+pub(crate) type Map<K, V> = HashMap<K, V, RandomState>;
+
 /// A roster in the making.
 struct Reading {
     source: Source,
     roster: Roster,
     servers: BTreeSet<ServerName>,
+    /// Home servers by what rows say, so that each text is understood once.
+    homes: Map<String, ServerName>,
     /// Mailboxes by their folded name, as an index.
-    names: HashMap<String, u32>,
+    names: Map<String, u32>,
     /// Mailboxes by their folded distinguished name, as an index.
-    entries: HashMap<String, u32>,
+    entries: Map<String, u32>,
     /// Which line has an address.
-    addresses: HashMap<Box<str>, u32>,
+    addresses: Map<Box<str>, u32>,
     /// Delegates as the export names them, with the mailbox they work for.
     delegates: Vec<(u32, String)>,
     /// Mailboxes without a home server.
@@ -168,9 +175,10 @@ impl Reading {
             source: Source::of(file, text),
             roster,
             servers: BTreeSet::new(),
-            names: HashMap::new(),
-            entries: HashMap::new(),
-            addresses: HashMap::new(),
+            homes: Map::default(),
+            names: Map::default(),
+            entries: Map::default(),
+            addresses: Map::default(),
             delegates: Vec::new(),
             homeless: Vec::new(),
             found: Vec::new(),

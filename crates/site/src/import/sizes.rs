@@ -1,11 +1,9 @@
 //! Sizes of mailboxes from a table, as administrators export them.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::csv::{Record, Records};
-use super::roster::leaf_of;
+use super::roster::{Map, leaf_of};
 use super::text::decode;
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::names::MailboxName;
@@ -57,7 +55,7 @@ pub struct MailboxSize {
 /// Sizes by what names the mailbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SizeTable {
-    rows: HashMap<String, MailboxSize>,
+    rows: Map<String, MailboxSize>,
     file: String,
 }
 
@@ -84,7 +82,7 @@ impl SizeTable {
                     .fix("name the columns: Name, Bytes, Messages"),
             ]
         })?;
-        let mut table = Self { rows: HashMap::new(), file: file.to_owned() };
+        let mut table = Self { rows: Map::default(), file: file.to_owned() };
         let mut found = Vec::new();
         for record in records {
             if let Err((span, message)) = table.take_in(&columns, &record) {

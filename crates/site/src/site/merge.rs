@@ -1,12 +1,10 @@
 //! A site and a directory export put together.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::{Key, Mailbox, PublicFolder, Server, Site, SoftwareVersion, inferred::defaults};
 use crate::diagnostic::Diagnostic;
-use crate::import::Roster;
+use crate::import::{Map, Roster};
 use crate::names::{AccountName, FolderPath};
 
 /// What came of putting them together.
@@ -41,7 +39,7 @@ impl Site {
             }
         }
         let listed = self.mailboxes.len();
-        let places: HashMap<String, usize> =
+        let places: Map<String, usize> =
             self.mailboxes.iter().enumerate().map(|(at, one)| (one.name.folded(), at)).collect();
         let mut found = Vec::new();
         for one in &roster.mailboxes {

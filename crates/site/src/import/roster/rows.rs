@@ -129,7 +129,7 @@ fn mailbox(reading: &mut Reading, source: &Source, row: &Row) {
     if let Some(first) = reading.names.get(&name.folded()).copied() {
         return twin(reading, source, row, (&name, first));
     }
-    let home = row.any(&HOMES).map(|text| home_server(text).ok_or(text));
+    let home = row.any(&HOMES).map(|text| home_of(reading, text).ok_or(text));
     let home = match home {
         Some(Ok(home)) => home,
         Some(Err(text)) => {
@@ -147,9 +147,6 @@ fn mailbox(reading: &mut Reading, source: &Source, row: &Row) {
     if row.name.contains('=') {
         reading.entries.insert(row.name.to_lowercase(), at);
     }
-    if row.any(&HOMES).is_some() {
-        reading.servers.insert(home.clone());
-    }
     for delegate in ["publicDelegates", "Public-Delegates"].iter().flat_map(|one| row.texts(one)) {
         reading.delegates.push((at, delegate.to_owned()));
     }
@@ -162,6 +159,17 @@ fn mailbox(reading: &mut Reading, source: &Source, row: &Row) {
         delegates: Vec::new(),
         line: row.line,
     });
+}
+
+/// The server that a text names; it counts as one of the export's.
+fn home_of(reading: &mut Reading, text: &str) -> Option<ServerName> {
+    if let Some(known) = reading.homes.get(text) {
+        return Some(known.clone());
+    }
+    let home = home_server(text)?;
+    reading.servers.insert(home.clone());
+    reading.homes.insert(text.to_owned(), home.clone());
+    Some(home)
 }
 
 /// Reports a second mailbox of a name.
