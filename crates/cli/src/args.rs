@@ -39,6 +39,13 @@ pub(crate) enum Command {
     Directory(DirectoryCommand),
     /// Judge the preconditions of a plan that can be judged before it starts.
     Check(CheckArgs),
+    /// Say what differs between two plans.
+    Diff {
+        /// The earlier plan.json.
+        old: PathBuf,
+        /// The later one.
+        new: PathBuf,
+    },
     /// Carry a plan out; the same command resumes it.
     Apply(ApplyArgs),
     /// Plan, carry out, verify and report; the same command resumes.
@@ -185,6 +192,10 @@ pub(crate) struct PlanArgs {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) export: ExportReadArgs,
+    /// Suppose that something were otherwise, as log_free=20GiB or lose=N2, and say what differs;
+    /// writes nothing. May be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) what_if: Vec<String>,
     /// Of a directory export: a table with the sizes of the mailboxes.
     #[arg(long, value_name = "FILE")]
     pub(crate) sizes: Option<PathBuf>,

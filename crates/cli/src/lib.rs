@@ -86,6 +86,7 @@ fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) ->
         Command::Plan(args) => migration::plan(&args, session, view, json),
         Command::Directory(command) => directory::directory(&command, view, json),
         Command::Check(args) => migration::check(&args, view, json),
+        Command::Diff { old, new } => migration::diff(&old, &new, view, json),
         Command::Apply(args) => migration::apply(&args, session, view, json),
         Command::Migrate(args) => migration::migrate(&args, session, view, json),
         Command::Status(args) => migration::status(&args, view, json),

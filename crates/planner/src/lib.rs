@@ -6,6 +6,7 @@ mod carrier;
 mod check;
 mod checker;
 mod compare;
+mod diff;
 mod draft;
 mod estimate;
 mod forecast;
@@ -29,6 +30,7 @@ pub use carrier::{Instruction, instruction};
 pub use check::{Check, Condition, Severity};
 pub use checker::{Finding, check_plan};
 pub use compare::compare;
+pub use diff::diff;
 pub use forecast::{Bin, Driver, Forecast, Grade, Percentiles, Slack};
 pub use inventory::{
     ClusterFacts, DataFacts, Inventory, MailboxFacts, Measured, PublicFolderFacts, Rates,

@@ -182,4 +182,6 @@ fn split_delegates(inventory: &Inventory) -> Vec<String> {
 }
 
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;

@@ -47,6 +47,7 @@ mod summary;
 mod testing;
 mod traffic;
 mod verify;
+mod what_if;
 mod work;
 
 pub use amount::parse_bytes;
@@ -66,6 +67,7 @@ pub use report::JobReport;
 pub use session::Session;
 pub use site_file::{ExportOptions, ExportRead, SiteFile, is_export, of_export, read_export};
 pub use summary::{LockTimes, MessageCounts, Summary, TrafficCounts};
+pub use what_if::{Differences, diff_plans, what_if};
 pub use work::Work;
 
 /// The parts, for programs that need more than one of them.

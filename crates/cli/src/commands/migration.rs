@@ -118,6 +118,11 @@ pub(crate) fn plan(
 ) -> Result<(), Error> {
     let (site, work) =
         if rehome::is_export(&args.site.site) { open_export(args)? } else { open(&args.site)? };
+    if !args.what_if.is_empty() {
+        let found = rehome::what_if(session, &site, route(args.site.route), &args.what_if)?;
+        view.end();
+        return answer(json, &found, &found.to_string());
+    }
     let output = args.output.clone().unwrap_or_else(|| work.plan());
     let planned: Planned = rehome::plan(session, &site, &work, route(args.site.route), &output)?;
     view.end();
@@ -134,6 +139,12 @@ pub(crate) fn plan(
         planned.html_path.display(),
     );
     answer(json, &planned.plan, &text)
+}
+
+pub(crate) fn diff(old: &Path, new: &Path, view: &mut View, json: bool) -> Result<(), Error> {
+    let found = rehome::diff_plans(old, new)?;
+    view.end();
+    answer(json, &found, &found.to_string())
 }
 
 /// The site of a bare directory export.

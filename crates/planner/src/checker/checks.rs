@@ -96,7 +96,7 @@ const DISASTER_RECOVERY: &[Demand] = &[
     ("D14c", &["checkpoint-absent"]),
     ("D14d", &["checkpoint-present"]),
     ("D14e", &["checkpoint-present"]),
-    ("D14w", &["change-numbers-not-behind"]),
+    ("D14w", &["directory-replicated", "change-numbers-not-behind"]),
     ("D15", &["resource-offline"]),
     ("D16", &["checkpoint-absent"]),
     ("D17", &["restored", "checkpoint-present", "restore-marker-safe"]),
