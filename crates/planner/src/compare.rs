@@ -1,5 +1,6 @@
 //! Both routes computed and compared, and at which values the choice flips.
 
+use crate::action::Action;
 use crate::check::Check;
 use crate::estimate;
 use crate::format::{bytes, duration};
@@ -52,7 +53,7 @@ fn move_users(inventory: &Inventory, packed: &Packed) -> RouteFacts {
         route: Route::MoveUsers,
         obstacles,
         step_count: steps.len(),
-        duration_seconds: steps.iter().map(|step| step.estimate_seconds).sum(),
+        duration_seconds: total(&steps),
         user_interruption_seconds: lock,
         outage_seconds: Estimate::default(),
         target_disk_bytes: estimate::target_bytes(inventory),
@@ -108,6 +109,15 @@ fn obstacles(inventory: &Inventory, route: Route) -> Vec<Obstacle> {
             }
         });
     judged.chain(traps::obstacles(inventory, route)).collect()
+}
+
+/// From the first to the last step; the users of all servers log on at the same time.
+fn total(steps: &[Step]) -> Estimate {
+    let waits = |step: &&Step| matches!(step.action, Action::WaitLogons { .. });
+    let longest = steps.iter().filter(waits).map(|step| step.estimate_seconds);
+    let longest = longest.max_by_key(|estimate| estimate.likely).unwrap_or_default();
+    let others = steps.iter().filter(|step| !waits(step)).map(|step| step.estimate_seconds);
+    others.sum::<Estimate>() + longest
 }
 
 fn outage(steps: &[Step]) -> Estimate {

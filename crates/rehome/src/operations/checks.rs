@@ -97,8 +97,12 @@ fn in_cluster(world: &mut World<'_>, condition: &Condition) -> Seen {
         }
         Condition::GroupOwner { group, node } => {
             let (name, wanted) = (world.group_name(group)?, world.node_name(node)?);
-            let owner = status.owner(&name);
-            if_true(owner == Some(&wanted), format!("{node} owns it"), format!("owner {owner:?}"))
+            let owner = status.owner(&name).cloned();
+            if owner.is_some() && owner.as_ref() != Some(&wanted) && world.is_primary(node) {
+                return world.bring_back_group(group, node);
+            }
+            let text = format!("owner {owner:?}");
+            if_true(owner.as_ref() == Some(&wanted), format!("{node} owns it"), text)
         }
         Condition::ResourceOnline { resource, .. } => {
             let is = status.is(&names::resource(*resource), ResourceState::Online);
