@@ -45,6 +45,7 @@ fn acts(action: &Action) -> Acts {
     cluster(action)
         .or_else(|| group(action))
         .or_else(|| moving(action))
+        .or_else(|| waiting(action))
         .or_else(|| leaving(action))
         .or_else(|| backups(action))
         .unwrap_or_else(|| recovery(action))
@@ -125,8 +126,8 @@ fn group(action: &Action) -> Option<Acts> {
     Some(match action {
         Action::ConfigureGroup { group, network_name, address } => these(
             [format!(
-                "In {CLUSTER} make group {group} with a Physical Disk, the IP Address {address} and \
-                 the Network Name {network_name}; let the name depend on the address."
+                "In {CLUSTER} make group {group} with a Physical Disk, the IP Address {address} \
+                 and the Network Name {network_name}; let the name depend on the address."
             )],
             format!("Group {group} has three resources, offline."),
         ),
@@ -235,6 +236,12 @@ fn moving(action: &Action) -> Option<Acts> {
             ],
             format!("{to} has {}.", plural(roles.len(), "role", "roles")),
         ),
+        _ => return None,
+    })
+}
+
+fn waiting(action: &Action) -> Option<Acts> {
+    Some(match action {
         Action::WaitPublicFolderReplication { server, folders } => these(
             [format!(
                 "Compare the number of items of {} in Public Folder Resources of each server.",

@@ -42,5 +42,5 @@ pub use plan::{Estimate, Owner, PLAN_FORMAT, Plan, PlanError, Step, StepId, Undo
 pub use planning::{Infeasible, PlanOptions, plan};
 pub use report::{comparison_to_html, comparison_to_text, to_dot, to_html, to_text};
 pub use route::{Comparison, Obstacle, Route, RouteChoice, RouteFacts};
-pub use traps::{Answer, TRAPS, Trap, TrapStanding, TrapState};
+pub use traps::{Answer, Trap, TrapStanding, TrapState, traps};
 pub use waves::{Schedule, Split, Wave};

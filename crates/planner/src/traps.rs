@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::inventory::Inventory;
 use crate::route::{Obstacle, Route};
 
-pub use table::TRAPS;
+pub use table::traps;
 
 /// Something that has gone wrong on this way before.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +113,7 @@ impl Trap {
 
 /// The traps that stand in the way of a route.
 pub(crate) fn obstacles(inventory: &Inventory, route: Route) -> Vec<Obstacle> {
-    let refusing = TRAPS.iter().filter(|trap| trap.answer == Answer::Refuses);
+    let refusing = traps().filter(|trap| trap.answer == Answer::Refuses);
     refusing
         .filter(|trap| trap.lies_on(route))
         .filter_map(|trap| {
@@ -131,7 +131,7 @@ pub(crate) fn obstacles(inventory: &Inventory, route: Route) -> Vec<Obstacle> {
 
 /// The traps that only deserve a word: code, place in the site file and sentence.
 pub(crate) fn warnings(inventory: &Inventory, route: Route) -> Vec<(String, String, String)> {
-    let warning = TRAPS.iter().filter(|trap| trap.answer == Answer::Warns);
+    let warning = traps().filter(|trap| trap.answer == Answer::Warns);
     warning
         .filter(|trap| trap.lies_on(route))
         .filter_map(|trap| {
@@ -147,8 +147,7 @@ pub(crate) fn warnings(inventory: &Inventory, route: Route) -> Vec<(String, Stri
 /// where people carry the plan out: our own parts have no such thing.
 pub(crate) fn states(inventory: &Inventory, route: Route) -> Vec<TrapState> {
     let people = inventory.kind == SiteKind::Exchange55;
-    let mut states: Vec<TrapState> = TRAPS
-        .iter()
+    let mut states: Vec<TrapState> = traps()
         .filter(|trap| trap.lies_on(route))
         .map(|trap| trap.state(inventory))
         .filter(|one| people || one.state != TrapStanding::Unknown)

@@ -121,14 +121,11 @@ fn before_the_stop(judge: &mut Judge<'_>, going: &Going<'_>) {
             let text = format!("step {id} comes without all users' logons before it");
             judge.find("stopped-before-logons", Some(&id), text);
         }
-        judge.demand_before(
-            at,
-            "stopped-before-folders",
-            "complete public folders",
-            |action| {
-                matches!(action, Action::WaitPublicFolderReplication { server: of, .. } if of == server)
-            },
-        );
+        let folders = "complete public folders";
+        judge.demand_before(at, "stopped-before-folders", folders, |action| match action {
+            Action::WaitPublicFolderReplication { server: of, .. } => of == server,
+            _ => false,
+        });
         replicated_since_the_move(judge, at, server);
     }
 }
@@ -140,7 +137,10 @@ fn replicated_since_the_move(judge: &mut Judge<'_>, at: usize, server: &str) {
         |step| matches!(&step.action, Action::MoveMailboxes { from, .. } if from == server),
     );
     let since = moved.map_or(0, |moved| moved + 1);
-    let waits = |action: &Action| matches!(action, Action::WaitDirectoryReplication { from, .. } if from == server);
+    let waits = |action: &Action| match action {
+        Action::WaitDirectoryReplication { from, .. } => from == server,
+        _ => false,
+    };
     let replicated = since < at && steps[since..at].iter().any(|step| waits(&step.action));
     if !replicated {
         let id = steps[at].id.clone();
@@ -174,12 +174,11 @@ fn before_the_removal(judge: &mut Judge<'_>) {
             "a backup of the new server",
             |action| matches!(action, Action::BackUp { server, .. } if server == target),
         );
-        judge.demand_after(
-            at,
-            "account-left",
-            "the deletion of its account",
-            |action| matches!(action, Action::DeleteComputerAccount { computer } if computer == gone),
-        );
+        let account = "the deletion of its account";
+        judge.demand_after(at, "account-left", account, |action| match action {
+            Action::DeleteComputerAccount { computer } => computer == gone,
+            _ => false,
+        });
     }
 }
 

@@ -48,7 +48,7 @@ fn random_site(seed: u64) -> Inventory {
                 _ => Vec::new(),
             };
             let group = format!("g{}", random.below(5));
-            let share = (random.below(2) == 0).then(|| Share { group, bytes: bytes / 3 });
+            let share = (random.below(2) == 0).then_some(Share { group, bytes: bytes / 3 });
             MailboxFacts {
                 name: format!("m{number}"),
                 server: site.servers[number % servers].name.clone(),

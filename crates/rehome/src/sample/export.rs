@@ -125,7 +125,7 @@ impl Entry {
         let person = person(index, &mut random);
         let block = options.mailboxes.div_ceil(options.servers);
         let mut delegates = Vec::new();
-        if index % 5 == 0 && index + 1 < options.mailboxes {
+        if index.is_multiple_of(5) && index + 1 < options.mailboxes {
             delegates.push(name_of(index + 1));
         }
         if index % 50 == 7 {
@@ -202,13 +202,13 @@ impl Rows {
         match self.form {
             SampleForm::Exchange55Csv => write!(
                 self.file,
-                "dl,,,Department {department},{name},{name},,,,SMTP:{name}@example.com,,Recipients,,\
-                 \r\n"
+                "dl,,,Department {department},{name},{name},,,,SMTP:{name}@example.com,,\
+                 Recipients,,\r\n"
             ),
             SampleForm::AdLdif => write!(
                 self.file,
-                "\ndn: CN={name},CN=Recipients,OU=HQ,O=Example\nobjectClass: group\nproxyAddresses: \
-                 SMTP:{name}@example.com\n"
+                "\ndn: CN={name},CN=Recipients,OU=HQ,O=Example\nobjectClass: group\n\
+                 proxyAddresses: SMTP:{name}@example.com\n"
             ),
         }
     }

@@ -1,5 +1,5 @@
-//! The columns that an export of Exchange 5.5 may have: those of its own header, and the directory's
-//! attributes that administrators add to it.
+//! The columns that an export of Exchange 5.5 may have: those of its own header, and attributes of
+//! the directory that administrators add to it.
 
 use crate::diagnostic::did_you_mean;
 
@@ -113,7 +113,7 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// What helps against a column that is not known.
 pub(super) fn remedy(name: &str) -> String {
-    let otherwise = "remove the column, or set inventory.on_unknown_column = \"warn\"";
+    let otherwise = "remove it, or set inventory.on_unknown_column = \"warn\"";
     match did_you_mean(name, KNOWN.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"? Else {otherwise}"),
         None => otherwise.to_owned(),

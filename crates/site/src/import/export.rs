@@ -59,7 +59,7 @@ fn suffix_of(site: &DistinguishedName) -> String {
 fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for (at, character) in value.chars().enumerate() {
-        let edge = (character == '#' && at == 0) || (character == ' ' && at == 0);
+        let edge = at == 0 && matches!(character, '#' | ' ');
         if edge || ",+\"\\<>;=".contains(character) {
             text.push('\\');
         }

@@ -1,4 +1,4 @@
-//! Who is where, from a directory export: a plan's view of it, row by row and within bounded memory.
+//! Who is where, from a directory export: what a plan needs of it, row by row.
 
 mod address;
 mod rows;

@@ -103,7 +103,8 @@ fn distribution(page: &mut Page, forecast: &Forecast, has_windows: bool) {
         let anchor = if at > RIGHT - 120.0 { "end" } else { "start" };
         page.put(format_args!(
             "<line class=\"mark\" x1=\"{at:.1}\" y1=\"{TOP}\" x2=\"{at:.1}\" y2=\"{:.1}\" />\
-             <text class=\"soft\" x=\"{at:.1}\" y=\"{text_y:.1}\" text-anchor=\"{anchor}\">{}</text>",
+             <text class=\"soft\" x=\"{at:.1}\" y=\"{text_y:.1}\" \
+             text-anchor=\"{anchor}\">{}</text>",
             BASE + 4.0 + lower,
             escaped(&label)
         ));

@@ -137,7 +137,8 @@ impl Frame {
         for (value, text, class) in lines {
             let y = self.y(value);
             page.put(format_args!(
-                "<line class=\"{class}\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{RIGHT}\" y2=\"{y:.1}\" />\
+                "<line class=\"{class}\" x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{RIGHT}\" \
+                 y2=\"{y:.1}\" />\
                  <text class=\"{text}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 6.0,
                 y + 4.0,

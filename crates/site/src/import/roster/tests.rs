@@ -68,7 +68,7 @@ fn a_column_that_is_not_known_is_an_error_with_a_remedy() {
     1 | Obj-Class,Directory Name,Home Server
       |                          ^^^^^^^^^^^
       = why: a misspelled column would be left out
-      = fix: did you mean "Home-Server"? Else remove the column, or set inventory.on_unknown_column = "warn"
+      = fix: did you mean "Home-Server"? Else remove it, or set inventory.on_unknown_column = "warn"
     "#);
     let lenient = RosterOptions { unknown_column_warns: true, ..options() };
     let roster = Roster::read(text.as_bytes(), "export.csv", &lenient).unwrap();
