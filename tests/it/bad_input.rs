@@ -103,3 +103,63 @@ fn a_command_line_with_a_typo() {
     let refused = run(REHOME, &["migrat"]);
     assert_eq!(refused.code, Some(64), "{refused:?}");
 }
+
+/// Plans a sample whose site file was spoiled; returns the exit code and what was said.
+#[track_caller]
+fn planned(spoil: impl Fn(&str) -> String) -> (Option<i32>, String) {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 38, 3, 4);
+    let file = Path::new(&site).join("site.toml");
+    let text = std::fs::read_to_string(&file).expect("a site.toml");
+    std::fs::write(&file, spoil(&text)).expect("writable");
+    let work = scratch.path().join("work").display().to_string();
+    let made = run(REHOME, &["plan", &site, "--work", &work, "--json"]);
+    let said = format!("{}{}", made.stderr, made.stdout);
+    (made.code, said)
+}
+
+#[test]
+fn a_target_disk_that_is_too_small_by_one_byte() {
+    let with = |bytes: u64| {
+        planned(move |text| set(text, "[cluster.group]", "free", &format!("\"{bytes}B\"")))
+    };
+    let (code, said) = with(1);
+    assert_eq!(code, Some(2), "{said}");
+    let need = said.split(" bytes free and ").nth(1).and_then(|rest| rest.split(' ').next());
+    let need: u64 = need.and_then(|digits| digits.parse().ok()).expect("what is needed is said");
+    let (code, said) = with(need - 1);
+    assert_eq!(code, Some(2), "{said}");
+    for word in ["site.toml:", "target-has-room", "^^^", "fix:", &need.to_string()] {
+        assert!(said.contains(word), "no {word:?} in {said}");
+    }
+    assert_eq!(with(need).0, Some(0), "one byte more is enough");
+}
+
+#[test]
+fn windows_that_cannot_hold_the_mail() {
+    let window = "\n[[window]]\nname = \"short\"\ndays = \"Mon\"\nfrom = \"22:00\"\n\
+                  until = \"22:01\"\nfirst = \"2999-12-01\"\nlast = \"2999-12-31\"\n\
+                  utc_offset = \"+00:00\"\n";
+    let spoil = |text: &str| set(&format!("{text}{window}"), "[route]", "choose", "\"move-users\"");
+    let (code, said) = planned(spoil);
+    assert_eq!(code, Some(2), "{said}");
+    for word in ["site.toml:", "window-too-short", "^^^", "fix:"] {
+        assert!(said.contains(word), "no {word:?} in {said}");
+    }
+    let (code, said) = planned(|text| format!("{text}{}", window.replace("+00:00", "")));
+    assert_eq!(code, Some(65), "a window without a zone is refused: {said}");
+}
+
+#[test]
+fn what_would_be_otherwise_is_said_and_nothing_written() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 39, 3, 4);
+    let before = tree(scratch.path());
+    let what_if = |supposition: &str| run(REHOME, &["plan", &site, "--what-if", supposition]);
+    let lost = what_if("second_server=false");
+    assert_eq!(lost.code, Some(0), "{lost:?}");
+    assert!(lost.stdout.contains("disaster-recovery now"), "{lost:?}");
+    assert_eq!(what_if("lose=N2").code, Some(2), "one node is no cluster");
+    assert_eq!(what_if("weather=fine").code, Some(65));
+    assert_eq!(tree(scratch.path()), before, "something was written or changed");
+}

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod care;
+mod exports;
 mod hostile;
 mod kills;
 mod routes;

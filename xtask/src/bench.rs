@@ -12,6 +12,7 @@ mod figures;
 mod lock;
 mod memory;
 mod page;
+mod planning;
 mod policy;
 mod process;
 mod scale;
@@ -48,6 +49,8 @@ pub(crate) enum Bench {
     /// A cluster's policy when a node is lost, from a hundred resources to a hundred thousand;
     /// renews docs/benchmarks/policy.*.
     Policy(policy::PolicyArgs),
+    /// Planning, from a thousand mailboxes to a million; renews docs/benchmarks/planning.*.
+    Planning(planning::PlanningArgs),
     /// The store's benches with criterion.
     Criterion,
     /// Work in a process of its own, for the others.
@@ -57,7 +60,8 @@ pub(crate) enum Bench {
 
 /// Measures, shows the figures and writes the results.
 pub(crate) fn run(bench: &Bench) -> Result<(), String> {
-    let measures = !matches!(bench, Bench::Criterion | Bench::Child(_));
+    // What plans is a program of its own, built for release whatever this one is.
+    let measures = !matches!(bench, Bench::Criterion | Bench::Child(_) | Bench::Planning(_));
     if measures && (cfg!(debug_assertions) || cfg!(not(feature = "peers"))) {
         return again_for_release();
     }
@@ -70,6 +74,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Memory(args) => memory::run(args),
         Bench::Archive(args) => archive::run(args),
         Bench::Policy(args) => policy::run(args),
+        Bench::Planning(args) => planning::run(args),
         Bench::Criterion => commands::bench_criterion(),
         Bench::Child(child) => child::run(child),
     }

@@ -1,6 +1,7 @@
 //! Kills the real program at random moments and looks whether anything is lost.
 
 mod archive;
+mod records;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use crate::commands::{program, root, say};
 pub(crate) enum Torture {
     /// `rehome migrate`, and then the same command again.
     Migrate(MigrateArgs),
+    /// `rehome migrate` at every record of its journal, and then the same command again.
+    Records(records::RecordsArgs),
     /// The node that owns the group, while mail is delivered.
     Failover(FailoverArgs),
     /// Stores on simulated disks that fail at any call; each is opened again and compared.
@@ -93,6 +96,7 @@ fn share(random: &mut SplitMix64) -> f64 {
 pub(crate) fn run(torture: &Torture) -> Result<(), String> {
     match torture {
         Torture::Migrate(args) => migrate(args),
+        Torture::Records(args) => records::run(args),
         Torture::Failover(args) => failover(args),
         Torture::Store(args) => store::run(args),
         Torture::Archive(args) => archive::run(args),

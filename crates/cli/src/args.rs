@@ -35,8 +35,18 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Compare both routes and write the plan of the better one.
     Plan(PlanArgs),
+    /// Read directory exports, and write what a migration has changed.
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// Judge the preconditions of a plan that can be judged before it starts.
     Check(CheckArgs),
+    /// Say what differs between two plans.
+    Diff {
+        /// The earlier plan.json.
+        old: PathBuf,
+        /// The later one.
+        new: PathBuf,
+    },
     /// Carry a plan out; the same command resumes it.
     Apply(ApplyArgs),
     /// Plan, carry out, verify and report; the same command resumes.
@@ -101,6 +111,21 @@ pub(crate) struct SampleArgs {
     /// The same seed makes the same site.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Write a directory export with its sizes in place of mail, for a plan that people carry out.
+    #[arg(long, value_enum, conflicts_with = "messages")]
+    pub(crate) export: Option<SampleFormArg>,
+    /// How many servers an export has.
+    #[arg(long, requires = "export")]
+    pub(crate) servers: Option<usize>,
+}
+
+/// The form of a sample export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SampleFormArg {
+    /// Comma-separated, as Exchange 5.5 writes it.
+    Csv,
+    /// LDIF, as Active Directory writes it.
+    Ldif,
 }
 
 #[derive(Debug, Args)]
@@ -147,7 +172,8 @@ pub(crate) struct ExportArgs {
 /// A site and the folder in which its migration works.
 #[derive(Debug, Args)]
 pub(crate) struct SiteArgs {
-    /// A site.toml, a folder that holds one, or a folder of Maildir++ trees.
+    /// A site.toml, a folder that holds one, a folder of Maildir++ trees; for a plan also a
+    /// directory export (.csv, .ldif).
     pub(crate) site: PathBuf,
     /// Where stores, journal and reports lie. Default: rehome-work beside site.toml, or in the
     /// present folder if there is no site.toml.
@@ -165,6 +191,61 @@ pub(crate) struct PlanArgs {
     /// Where the plan is written; the report goes beside it. Default: plan.json in the work folder.
     #[arg(short, long)]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) export: ExportReadArgs,
+    /// Suppose that something were otherwise, as log_free=20GiB or lose=N2, and say what differs;
+    /// writes nothing. May be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) what_if: Vec<String>,
+    /// Of a directory export: a table with the sizes of the mailboxes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sizes: Option<PathBuf>,
+    /// Of a directory export: the server that goes into the cluster. Default: that with the most
+    /// mailboxes.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// Of a directory export: move the mailboxes of all servers.
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) all_servers: bool,
+}
+
+/// How a directory export is read.
+#[derive(Debug, Args)]
+pub(crate) struct ExportReadArgs {
+    /// Code page of an export that is neither UTF-8 nor UTF-16, such as windows-1250.
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) encoding: Option<String>,
+    /// Only warn of columns that are not known.
+    #[arg(long)]
+    pub(crate) allow_unknown_columns: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DirectoryCommand {
+    /// Read an export (Exchange 5.5 CSV, LDIF) and say what each row is.
+    Read {
+        /// The export.
+        file: PathBuf,
+        #[command(flatten)]
+        export: ExportReadArgs,
+    },
+    /// The homes that a migration has changed, to be imported into a directory kept elsewhere.
+    Changes {
+        /// The work folder.
+        work: PathBuf,
+        /// The form.
+        #[arg(long, value_enum, default_value = "ldif")]
+        format: ChangesArg,
+    },
+}
+
+/// The form of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChangesArg {
+    /// LDIF change records.
+    Ldif,
+    /// Comma-separated, as Exchange 5.5 imports it.
+    Csv,
 }
 
 #[derive(Debug, Args)]

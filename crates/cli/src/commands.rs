@@ -1,6 +1,7 @@
 //! One function for each verb: arguments in, the facade's call, its answer shown.
 
 pub(crate) mod cluster;
+pub(crate) mod directory;
 pub(crate) mod mail;
 pub(crate) mod migration;
 pub(crate) mod service;

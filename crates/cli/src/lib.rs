@@ -79,12 +79,14 @@ fn start(cli: Cli) -> Result<(), Error> {
 }
 
 fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) -> Result<(), Error> {
-    use commands::{cluster, mail, migration, service};
+    use commands::{cluster, directory, mail, migration, service};
     match command {
         Command::Demo(args) => migration::demo(&args, session, view, json),
         Command::Sample(args) => migration::sample(&args, view, json),
         Command::Plan(args) => migration::plan(&args, session, view, json),
+        Command::Directory(command) => directory::directory(&command, view, json),
         Command::Check(args) => migration::check(&args, view, json),
+        Command::Diff { old, new } => migration::diff(&old, &new, view, json),
         Command::Apply(args) => migration::apply(&args, session, view, json),
         Command::Migrate(args) => migration::migrate(&args, session, view, json),
         Command::Status(args) => migration::status(&args, view, json),

@@ -79,6 +79,8 @@ pub enum Condition {
         /// The version both must have.
         version: String,
     },
+    /// One server goes, so that it can be rebuilt (disaster recovery).
+    OneServerGoes,
     /// The old server's roles as the first server are held elsewhere too.
     SystemFolderReplicas {
         /// The old server.
@@ -86,6 +88,15 @@ pub enum Condition {
     },
 
     // ---- found out while the plan runs
+    /// The window in which a wave may run is open.
+    WindowOpen {
+        /// Name of the window.
+        window: String,
+        /// When it opens, in microseconds since 1970.
+        opens_us: i64,
+        /// When it closes.
+        closes_us: i64,
+    },
     /// The server answers and its store is open.
     ServerOnline {
         /// The server.
@@ -336,6 +347,7 @@ impl Condition {
                 | Self::NetworkNameIsServerName { .. }
                 | Self::NetworkNameIsFree { .. }
                 | Self::NodesDistinct
+                | Self::OneServerGoes
                 | Self::SameVersion { .. }
                 | Self::SystemFolderReplicas { .. }
         )

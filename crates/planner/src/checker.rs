@@ -1,9 +1,11 @@
 //! Judges a plan that somebody made. Shares nothing with the planner but the words of a plan.
 
+mod checks;
 mod moving;
 mod page;
 mod recovery;
 mod shape;
+mod waves;
 
 use crate::action::Action;
 use crate::inventory::Inventory;
@@ -33,6 +35,7 @@ pub fn check_plan(plan: &Plan, inventory: &Inventory) -> Vec<Finding> {
     let mut judge = Judge { plan, inventory, findings: Vec::new() };
     shape::check(&mut judge);
     page::check(&mut judge);
+    checks::check(&mut judge);
     match plan.route {
         Route::MoveUsers => moving::check(&mut judge),
         Route::DisasterRecovery => recovery::check(&mut judge),

@@ -1,5 +1,6 @@
 //! Both routes computed and compared, and at which values the choice flips.
 
+use crate::action::Action;
 use crate::check::Check;
 use crate::estimate;
 use crate::format::{bytes, duration};
@@ -8,13 +9,22 @@ use crate::judge::{Judgement, judge};
 use crate::plan::{Estimate, Step};
 use crate::route::{Comparison, Obstacle, Route, RouteFacts};
 use crate::routes;
+use crate::traps;
+use crate::waves::{self, Packed};
 
 /// The steps during which a restored server is away: from the first to the second, both included.
 const OUTAGE: (&str, &str) = ("D5", "D20");
 
 /// Computes and compares both routes. Never fails: obstacles are part of the answer.
-pub fn compare(inventory: &Inventory) -> Comparison {
-    let move_users = move_users(inventory);
+///
+/// `now_us` is when work begins at the earliest; windows before it are past.
+pub fn compare(inventory: &Inventory, now_us: i64) -> Comparison {
+    compare_packed(inventory, &waves::pack(inventory, now_us))
+}
+
+/// The same with waves that are packed already.
+pub(crate) fn compare_packed(inventory: &Inventory, packed: &Packed) -> Comparison {
+    let move_users = move_users(inventory, packed);
     let disaster_recovery = disaster_recovery(inventory);
     let (recommended, reasons) = recommend(inventory, &move_users, &disaster_recovery);
     let flips = recommended
@@ -22,10 +32,11 @@ pub fn compare(inventory: &Inventory) -> Comparison {
     Comparison { recommended, reasons, flips, move_users, disaster_recovery }
 }
 
-fn move_users(inventory: &Inventory) -> RouteFacts {
-    let steps = routes::steps(inventory, Route::MoveUsers);
+fn move_users(inventory: &Inventory, packed: &Packed) -> RouteFacts {
+    let steps = routes::steps(inventory, Route::MoveUsers, packed);
     let lock = estimate::lock(inventory);
     let mut obstacles = obstacles(inventory, Route::MoveUsers);
+    obstacles.extend(packed.obstacles.iter().cloned());
     if let Some(limit) = inventory.wishes.max_user_interruption_seconds
         && lock.high > limit
     {
@@ -42,7 +53,7 @@ fn move_users(inventory: &Inventory) -> RouteFacts {
         route: Route::MoveUsers,
         obstacles,
         step_count: steps.len(),
-        duration_seconds: steps.iter().map(|step| step.estimate_seconds).sum(),
+        duration_seconds: total(&steps),
         user_interruption_seconds: lock,
         outage_seconds: Estimate::default(),
         target_disk_bytes: estimate::target_bytes(inventory),
@@ -54,7 +65,7 @@ fn move_users(inventory: &Inventory) -> RouteFacts {
 }
 
 fn disaster_recovery(inventory: &Inventory) -> RouteFacts {
-    let steps = routes::steps(inventory, Route::DisasterRecovery);
+    let steps = routes::steps(inventory, Route::DisasterRecovery, &Packed::default());
     let outage = outage(&steps);
     let mut obstacles = obstacles(inventory, Route::DisasterRecovery);
     if let Some(limit) = inventory.wishes.max_outage_minutes
@@ -90,13 +101,23 @@ fn disaster_recovery(inventory: &Inventory) -> RouteFacts {
 
 /// Conditions that the inventory already says are broken.
 fn obstacles(inventory: &Inventory, route: Route) -> Vec<Obstacle> {
-    routes::demands(inventory, route)
-        .into_iter()
-        .filter_map(|condition| match judge(&Check::from(condition), inventory) {
-            Judgement::Violated(obstacle) => Some(obstacle),
-            Judgement::Met | Judgement::AtRunTime => None,
-        })
-        .collect()
+    let judged =
+        routes::demands(inventory, route).into_iter().filter_map(|condition| {
+            match judge(&Check::from(condition), inventory) {
+                Judgement::Violated(obstacle) => Some(obstacle),
+                Judgement::Met | Judgement::AtRunTime => None,
+            }
+        });
+    judged.chain(traps::obstacles(inventory, route)).collect()
+}
+
+/// From the first to the last step; the users of all servers log on at the same time.
+fn total(steps: &[Step]) -> Estimate {
+    let waits = |step: &&Step| matches!(step.action, Action::WaitLogons { .. });
+    let longest = steps.iter().filter(waits).map(|step| step.estimate_seconds);
+    let longest = longest.max_by_key(|estimate| estimate.likely).unwrap_or_default();
+    let others = steps.iter().filter(|step| !waits(step)).map(|step| step.estimate_seconds);
+    others.sum::<Estimate>() + longest
 }
 
 fn outage(steps: &[Step]) -> Estimate {
@@ -186,12 +207,8 @@ fn outage_flip(inventory: &Inventory, recovery: &RouteFacts) -> Vec<String> {
             duration(likely)
         )];
     };
-    let mut empty = inventory.clone();
-    empty.unique_bytes = 0;
-    for mailbox in &mut empty.mailboxes {
-        (mailbox.bytes, mailbox.messages) = (0, 0);
-    }
-    let fixed = outage(&routes::steps(&empty, Route::DisasterRecovery)).likely;
+    let empty = Inventory { unique_bytes: 0, mailboxes: Vec::new(), ..inventory.clone() };
+    let fixed = outage(&routes::steps(&empty, Route::DisasterRecovery, &Packed::default())).likely;
     let (limit, growing) = (limit * 60, likely.saturating_sub(fixed));
     if limit <= fixed || growing == 0 || inventory.unique_bytes == 0 {
         return Vec::new();

@@ -8,13 +8,15 @@ use petgraph::visit::EdgeRef;
 
 use crate::action::Action;
 use crate::check::Condition;
-use crate::estimate;
+use crate::estimate::{self, Loads};
 use crate::inventory::Inventory;
 use crate::plan::{Estimate, Owner, Step, StepId, Undo, Why};
 
 /// Steps of one route before they are put into order.
 pub(crate) struct Draft<'a> {
     pub(crate) inventory: &'a Inventory,
+    /// What is to be moved, summed up once.
+    pub(crate) loads: Loads<'a>,
     steps: Vec<Step>,
 }
 
@@ -23,7 +25,7 @@ pub(crate) struct Added<'d>(&'d mut Step);
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(inventory: &'a Inventory) -> Self {
-        Self { inventory, steps: Vec::new() }
+        Self { inventory, loads: Loads::of(inventory), steps: Vec::new() }
     }
 
     /// Adds a step. Until something else is said, the machine carries it out and nothing has to
@@ -35,7 +37,7 @@ impl<'a> Draft<'a> {
         title: &str,
         action: Action,
     ) -> Added<'_> {
-        let estimate_seconds = estimate::action(self.inventory, &action);
+        let estimate_seconds = estimate::action(self.inventory, &self.loads, &action);
         self.steps.push(Step {
             id: id.into(),
             page_ref: page_ref.to_owned(),
@@ -51,6 +53,13 @@ impl<'a> Draft<'a> {
             why: None,
         });
         Added(self.steps.last_mut().expect("a step was pushed"))
+    }
+
+    /// Replaces the estimate of a step that was added.
+    pub(crate) fn takes(&mut self, id: &str, seconds: Estimate) {
+        if let Some(step) = self.steps.iter_mut().rfind(|step| step.id.as_str() == id) {
+            step.estimate_seconds = seconds;
+        }
     }
 
     /// Puts the steps into order: what a step depends on comes before it, and among those that
@@ -72,6 +81,18 @@ impl<'a> Draft<'a> {
 impl Added<'_> {
     pub(crate) fn after(self, ids: &[&str]) -> Self {
         self.0.depends_on.extend(ids.iter().map(|id| StepId::from(*id)));
+        self
+    }
+
+    /// The same for names that were put together.
+    pub(crate) fn after_all(self, ids: &[String]) -> Self {
+        self.0.depends_on.extend(ids.iter().map(|id| StepId::from(id.as_str())));
+        self
+    }
+
+    /// Replaces the estimate that follows from the action.
+    pub(crate) fn takes(self, seconds: Estimate) -> Self {
+        self.0.estimate_seconds = seconds;
         self
     }
 

@@ -1,5 +1,9 @@
 //! How long actions take, from the inventory's sizes and measured speeds.
 
+use std::collections::HashMap;
+
+use rehome_site::SiteKind;
+
 use crate::action::{Action, BackupKind, Resource, VerifyScope};
 use crate::inventory::Inventory;
 use crate::plan::Estimate;
@@ -10,9 +14,55 @@ const DAY_SECONDS: u64 = 86_400;
 /// Catalog rows that a verification compares, or a recovery writes, in a second.
 const ROWS_PER_SECOND: f64 = 50_000.0;
 /// Room for what a message takes apart from its bytes: rows, log records, tree pages.
-const OVERHEAD_PER_MESSAGE_BYTES: u64 = 512;
+pub(crate) const OVERHEAD_PER_MESSAGE_BYTES: u64 = 512;
 /// Room for a store without any mail: two log generations and the tree.
 const EMPTY_STORE_BYTES: u64 = 48 << 20;
+
+/// What is to be moved, summed up once for all steps.
+pub(crate) struct Loads<'a> {
+    /// Of all mailboxes that move.
+    all: Load,
+    /// Bytes of all of them if each content is kept once.
+    unique_bytes: u64,
+    /// Of each server's.
+    servers: HashMap<&'a str, Load>,
+}
+
+/// Messages and bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    messages: u64,
+    bytes: u64,
+}
+
+impl<'a> Loads<'a> {
+    /// Sums an inventory up.
+    pub(crate) fn of(inventory: &'a Inventory) -> Self {
+        let mut loads = Self {
+            all: Load::default(),
+            unique_bytes: inventory.unique_bytes,
+            servers: HashMap::new(),
+        };
+        for mailbox in inventory.moving() {
+            for load in [&mut loads.all, loads.servers.entry(&mailbox.server).or_default()] {
+                load.messages += mailbox.messages;
+                load.bytes += mailbox.bytes;
+            }
+        }
+        loads
+    }
+
+    /// Seconds in which the mail of a server is copied; all of it for any other name.
+    fn copy_seconds(&self, inventory: &Inventory, server: &str) -> f64 {
+        let share = match self.servers.get(server) {
+            Some(own) if self.all.bytes > 0 => own.bytes as f64 / self.all.bytes as f64,
+            _ => 1.0,
+        };
+        let messages = self.servers.get(server).map_or(self.all.messages, |own| own.messages);
+        self.unique_bytes as f64 * share / inventory.rates.bytes_per_second
+            + messages as f64 / inventory.rates.messages_per_second
+    }
+}
 
 impl Estimate {
     /// Good case three quarters, bad case double of the likely one; never less than a second.
@@ -52,29 +102,38 @@ pub(crate) fn lock(inventory: &Inventory) -> Estimate {
 }
 
 /// How long an action takes, without a person's answer.
-pub(crate) fn action(inventory: &Inventory, action: &Action) -> Estimate {
+pub(crate) fn action(inventory: &Inventory, loads: &Loads<'_>, action: &Action) -> Estimate {
     let rates = &inventory.rates;
-    let messages = inventory.messages() as f64;
-    let copy = inventory.unique_bytes as f64 / rates.bytes_per_second
-        + messages / rates.messages_per_second;
     let online = rates.online_seconds;
+    let copy = |server: &str| loads.copy_seconds(inventory, server);
+    let messages = loads.all.messages as f64;
     match action {
+        Action::TakeIn { .. } if inventory.kind == SiteKind::Exchange55 => Estimate::around(online),
         Action::TakeIn { .. } => Estimate::around(
             online
-                + inventory.logical_bytes() as f64 / rates.bytes_per_second
+                + loads.all.bytes as f64 / rates.bytes_per_second
                 + messages / rates.import_messages_per_second,
         ),
-        Action::MoveMailboxes { mailboxes, .. } => {
-            Estimate::around(online + copy + mailboxes.len() as f64 * rates.lock_seconds)
+        Action::MoveMailboxes { from, mailboxes, .. } => {
+            Estimate::around(online + copy(from) + mailboxes.len() as f64 * rates.lock_seconds)
         }
-        Action::BackUp { kind: BackupKind::Full, .. }
-        | Action::Restore { part: Resource::Store, .. } => Estimate::around(online + copy),
+        Action::BackUp { server, kind: BackupKind::Full, .. }
+        | Action::Restore { server, part: Resource::Store, .. } => {
+            Estimate::around(online + copy(server))
+        }
         Action::BringOnline { resource: Resource::Store, .. } => {
             Estimate::around(online + messages / ROWS_PER_SECOND)
         }
-        Action::BackUp { kind: BackupKind::After(_), .. } => Estimate::around(online + copy / 20.0),
-        Action::CheckBackup { .. } => Estimate::around(copy / 2.0),
-        Action::Verify { scope: VerifyScope::Content, .. } => Estimate::around(online + copy),
+        Action::BackUp { server, kind: BackupKind::After(_), .. } => {
+            Estimate::around(online + copy(server) / 20.0)
+        }
+        Action::CheckBackup { label } => {
+            let server = label.rsplit_once('@').map_or("", |(_, server)| server);
+            Estimate::around(copy(server) / 2.0)
+        }
+        Action::Verify { scope: VerifyScope::Content, server } => {
+            Estimate::around(online + copy(server))
+        }
         Action::Verify { .. } => Estimate::around(online + messages / ROWS_PER_SECOND),
         Action::WaitLogons { .. } if !inventory.wishes.simulate_clients => logons(),
         Action::UpgradeServer { .. } | Action::WaitPublicFolderReplication { .. } => {

@@ -2,6 +2,7 @@
 
 mod from_site;
 
+use rehome_site::{Facts, SiteKind, WaveWishes, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::route::RouteChoice;
@@ -31,6 +32,36 @@ pub struct Inventory {
     pub wishes: Wishes,
     /// How fast this machine was found to be.
     pub rates: Rates,
+    /// Who carries the plan out.
+    #[serde(default)]
+    pub kind: SiteKind,
+    /// When work may be done; at any time if there is none.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// How the move is parted into waves.
+    #[serde(default)]
+    pub waves: WaveWishes,
+    /// What an administrator has said about the site.
+    #[serde(default)]
+    pub facts: Facts,
+    /// How good the numbers are that the plan rests on.
+    #[serde(default)]
+    pub data: DataFacts,
+}
+
+/// How good the numbers are that a plan rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DataFacts {
+    /// Mailboxes whose size is known.
+    pub sized_mailboxes: u64,
+    /// Mailboxes of which it is known what they share with others, or that share is known overall.
+    pub sharing_known: bool,
+    /// Whether it is known how much mail comes in.
+    pub change_rate_known: bool,
+    /// Rows of the table of sizes that are no mailbox's: line and name.
+    pub unmatched_rows: Vec<String>,
+    /// What the directory export held, in a sentence; empty if there was none.
+    pub export: String,
 }
 
 /// A server of the site.
@@ -48,6 +79,9 @@ pub struct ServerFacts {
     pub roles: Vec<String>,
     /// Free bytes on its disk, if known.
     pub free_bytes: Option<u64>,
+    /// Free bytes for transaction logs, if they have a disk of their own.
+    #[serde(default)]
+    pub log_free_bytes: Option<u64>,
 }
 
 /// The cluster as it shall be.
@@ -74,6 +108,9 @@ pub struct ClusterFacts {
     pub address: String,
     /// Free bytes on the group's disk, if known.
     pub free_bytes: Option<u64>,
+    /// Free bytes for transaction logs, if they have a disk of their own.
+    #[serde(default)]
+    pub log_free_bytes: Option<u64>,
 }
 
 /// A mailbox, measured.
@@ -89,6 +126,21 @@ pub struct MailboxFacts {
     pub bytes: u64,
     /// Mailboxes that may act for it; they are cut over next to it.
     pub delegates: Vec<String>,
+    /// Those among which it shares contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+    /// Bytes of mail that come in on a day; 0 if that is not known.
+    #[serde(default)]
+    pub bytes_a_day: u64,
+}
+
+/// What a mailbox shares with others.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Share {
+    /// Name of the group that shares.
+    pub group: String,
+    /// How many of the mailbox's bytes are also another member's.
+    pub bytes: u64,
 }
 
 /// A public folder.
@@ -117,6 +169,12 @@ pub struct Wishes {
     pub max_user_interruption_seconds: Option<u64>,
     /// Whether clients are played by the program, so that their logons need no waiting.
     pub simulate_clients: bool,
+    /// When all of it has to be done, in microseconds since 1970.
+    #[serde(default)]
+    pub deadline_us: Option<i64>,
+    /// Whether the mailboxes of all servers move, and all of these servers go.
+    #[serde(default)]
+    pub all_servers: bool,
 }
 
 /// Measured speeds. [`Rates::default`] is a slow machine.
@@ -146,6 +204,8 @@ impl Default for Wishes {
             max_outage_minutes: None,
             max_user_interruption_seconds: None,
             simulate_clients: false,
+            deadline_us: None,
+            all_servers: false,
         }
     }
 }
@@ -170,9 +230,17 @@ impl Inventory {
         self.servers.iter().find(|server| server.name == name)
     }
 
-    /// The mailboxes of the server that is to go into the cluster.
+    /// The mailboxes that move: those of the server that is to go into the cluster, or all.
     pub fn moving(&self) -> impl Iterator<Item = &MailboxFacts> {
-        self.mailboxes.iter().filter(|mailbox| mailbox.server == self.old_server)
+        let all = self.wishes.all_servers;
+        self.mailboxes.iter().filter(move |mailbox| all || mailbox.server == self.old_server)
+    }
+
+    /// The servers that go, the one that is named first.
+    pub fn leaving(&self) -> Vec<&str> {
+        let others = self.servers.iter().map(|server| server.name.as_str());
+        let others = others.filter(|name| self.wishes.all_servers && *name != self.old_server);
+        std::iter::once(self.old_server.as_str()).chain(others).collect()
     }
 
     /// Bytes of these mailboxes, counting shared messages once for each mailbox.

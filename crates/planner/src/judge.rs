@@ -35,6 +35,7 @@ pub fn judge(check: &Check, inventory: &Inventory) -> Judgement {
         Condition::NetworkNameIsServerName { server } => network_name_is(inventory, server),
         Condition::NetworkNameIsFree { name } => network_name_is_free(inventory, name),
         Condition::NodesDistinct => nodes_distinct(inventory),
+        Condition::OneServerGoes => one_server_goes(inventory),
         Condition::SameVersion { server, version } => version_reachable(inventory, server, version),
         Condition::SystemFolderReplicas { server } => system_folder_replicas(inventory, server),
         _ => return Judgement::AtRunTime,
@@ -162,6 +163,15 @@ fn network_name_is_free(inventory: &Inventory, name: &str) -> Option<Fault> {
     };
     let place = "cluster.group.server".to_owned();
     Some(Fault { place, cause, consequence: "two machines would answer to one name" })
+}
+
+fn one_server_goes(inventory: &Inventory) -> Option<Fault> {
+    let leaving = inventory.leaving().len();
+    (leaving > 1).then(|| Fault {
+        place: "route.all_servers".to_owned(),
+        cause: format!("{leaving} servers are to go and one can be rebuilt"),
+        consequence: "the others would not come back",
+    })
 }
 
 fn nodes_distinct(inventory: &Inventory) -> Option<Fault> {

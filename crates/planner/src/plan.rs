@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::check::Check;
+use crate::forecast::Forecast;
 use crate::inventory::Inventory;
 use crate::route::{Comparison, Route};
+use crate::traps::TrapState;
+use crate::waves::Schedule;
 
 /// Version of `plan.json` that this crate writes and reads.
 pub const PLAN_FORMAT: u32 = 1;
@@ -34,6 +37,15 @@ pub struct Plan {
     pub critical_path: Vec<StepId>,
     /// What the planner warns of without refusing.
     pub warnings: Vec<Warning>,
+    /// Which mailboxes move when; without waves if all move in one go.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// What is to be expected.
+    #[serde(default)]
+    pub forecast: Forecast,
+    /// Where the known traps of the route stand.
+    #[serde(default)]
+    pub traps: Vec<TrapState>,
 }
 
 /// Name of a step, for example `D13` or `M3b`.

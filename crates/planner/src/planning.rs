@@ -1,13 +1,17 @@
 //! From an inventory to a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compare::compare;
+use crate::action::Action;
+use crate::compare::compare_packed;
 use crate::draft::critical_path;
+use crate::forecast;
 use crate::inventory::Inventory;
-use crate::plan::{PLAN_FORMAT, Plan, Warning};
+use crate::plan::{PLAN_FORMAT, Plan, StepId, Warning};
 use crate::route::{Comparison, Obstacle, Route, RouteChoice};
 use crate::routes;
+use crate::traps;
+use crate::waves::{self, Schedule};
 
 /// What the caller decides about a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,7 +71,8 @@ pub fn plan(inventory: &Inventory, options: &PlanOptions) -> Result<Plan, Infeas
         RouteChoice::Auto => inventory.wishes.choose,
         route => route,
     };
-    let comparison = compare(inventory);
+    let mut packed = waves::pack(inventory, options.now_us);
+    let comparison = compare_packed(inventory, &packed);
     let route = match asked {
         RouteChoice::Auto => comparison.recommended,
         RouteChoice::MoveUsers => Some(Route::MoveUsers),
@@ -77,7 +82,12 @@ pub fn plan(inventory: &Inventory, options: &PlanOptions) -> Result<Plan, Infeas
     let Some(route) = route.filter(feasible) else {
         return Err(Infeasible { asked, comparison: Box::new(comparison) });
     };
-    let steps = routes::steps(inventory, route);
+    let steps = routes::steps(inventory, route, &packed);
+    let mut schedule = std::mem::take(&mut packed.schedule);
+    if route == Route::DisasterRecovery {
+        schedule = Schedule::default();
+    }
+    name_steps(&mut schedule, &steps);
     Ok(Plan {
         format: PLAN_FORMAT,
         id: plan_id(route, options),
@@ -87,9 +97,24 @@ pub fn plan(inventory: &Inventory, options: &PlanOptions) -> Result<Plan, Infeas
         inventory: inventory.clone(),
         critical_path: critical_path(&steps),
         warnings: warnings(inventory, route, &comparison),
+        forecast: forecast::forecast(inventory, &steps, &schedule, options.now_us),
+        traps: traps::states(inventory, route),
         comparison,
         steps,
+        schedule,
     })
+}
+
+/// Tells each wave which steps are its own: those whose names begin with its mark.
+fn name_steps(schedule: &mut Schedule, steps: &[crate::plan::Step]) {
+    let mut by_wave: BTreeMap<&str, Vec<StepId>> = BTreeMap::new();
+    for step in steps.iter().filter(|step| matches!(step.action, Action::MoveMailboxes { .. })) {
+        let mark = step.id.as_str().split('@').next().unwrap_or_default();
+        by_wave.entry(mark).or_default().push(step.id.clone());
+    }
+    for (number, wave) in schedule.waves.iter_mut().enumerate() {
+        wave.steps = by_wave.remove(waves::mark(number).as_str()).unwrap_or_default();
+    }
 }
 
 fn plan_id(route: Route, options: &PlanOptions) -> String {
@@ -120,11 +145,16 @@ fn warnings(inventory: &Inventory, route: Route, comparison: &Comparison) -> Vec
     }
     let split = split_delegates(inventory);
     if route == Route::MoveUsers && !split.is_empty() {
+        let (shown, more) = (split.len().min(5), split.len().saturating_sub(5));
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let message = format!(
-            "delegates at other servers are not moved with the mailboxes they work for: {}",
-            split.join(", ")
+            "delegates at other servers are not moved with the mailboxes they work for: {}{more}",
+            split[..shown].join(", ")
         );
         warn("delegates-split", "mailbox", message);
+    }
+    for (code, place, message) in traps::warnings(inventory, route) {
+        warn(&code, &place, message);
     }
     if route == Route::DisasterRecovery {
         let folder =
@@ -151,5 +181,7 @@ fn split_delegates(inventory: &Inventory) -> Vec<String> {
     pairs
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

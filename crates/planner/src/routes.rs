@@ -3,7 +3,7 @@
 mod disaster_recovery;
 mod move_users;
 
-use rehome_site::Role;
+use rehome_site::{Role, SiteKind};
 
 use crate::action::{Action, BackupKind, VerifyScope};
 use crate::check::Condition;
@@ -11,6 +11,7 @@ use crate::draft::Draft;
 use crate::inventory::Inventory;
 use crate::plan::Step;
 use crate::route::Route;
+use crate::waves::Packed;
 
 /// Label of the backup that the mail comes back from, on the disaster-recovery route.
 const FULL: &str = "for-cluster";
@@ -20,9 +21,9 @@ const TAIL: &str = "for-cluster-tail";
 const FINAL: &str = "final";
 
 /// The steps of a route in the order in which they are carried out.
-pub(crate) fn steps(inventory: &Inventory, route: Route) -> Vec<Step> {
+pub(crate) fn steps(inventory: &Inventory, route: Route, packed: &Packed) -> Vec<Step> {
     match route {
-        Route::MoveUsers => move_users::steps(inventory),
+        Route::MoveUsers => move_users::steps(inventory, packed),
         Route::DisasterRecovery => disaster_recovery::steps(inventory),
     }
 }
@@ -46,21 +47,21 @@ pub(crate) fn demands(inventory: &Inventory, route: Route) -> Vec<Condition> {
             Condition::SameSite { from: server, to: inventory.cluster.server.clone() },
             Condition::NetworkNameIsFree { name: inventory.cluster.server.clone() },
         ]),
-        Route::DisasterRecovery => demands.push(Condition::NetworkNameIsServerName { server }),
+        Route::DisasterRecovery => demands
+            .extend([Condition::NetworkNameIsServerName { server }, Condition::OneServerGoes]),
     }
     demands
 }
 
-/// Takes the mail in; both routes begin with it.
-fn take_in(draft: &mut Draft<'_>) {
-    let server = draft.inventory.old_server.clone();
+/// Takes the mail of a server in; both routes begin with it.
+fn take_in(draft: &mut Draft<'_>, id: &str, server: &str) {
+    let server = server.to_owned();
+    let title = match draft.inventory.kind {
+        SiteKind::Rehome => format!("take the mail in as server {server}"),
+        SiteKind::Exchange55 => format!("see that server {server} holds the mail that is listed"),
+    };
     draft
-        .step(
-            "S0",
-            "",
-            &format!("take the mail in as server {server}"),
-            Action::TakeIn { server: server.clone() },
-        )
+        .step(id, "", &title, Action::TakeIn { server: server.clone() })
         .pre(Condition::ServerKnown { server: server.clone() })
         .post(Condition::MailTakenIn { server: server.clone() })
         .post(Condition::ServerOnline { server })
@@ -70,7 +71,8 @@ fn take_in(draft: &mut Draft<'_>) {
         );
 }
 
-/// A backup and the reading back of it, as two steps `id` and `id` with `c` at its end.
+/// A backup and the reading back of it, as two steps `id` and `id` with `c` at its end, or before
+/// the name of its server.
 fn back_up(
     draft: &mut Draft<'_>,
     (id, page_ref): (&str, &str),
@@ -79,6 +81,10 @@ fn back_up(
     after: &[&str],
 ) {
     let (server, label) = (server.to_owned(), label.to_owned());
+    let checked = match id.split_once('@') {
+        Some((base, server)) => format!("{base}c@{server}"),
+        None => format!("{id}c"),
+    };
     let title = match &kind {
         BackupKind::Full => format!("back up store and directory of {server} as {label}"),
         BackupKind::After(earlier) => format!("back up what came after {earlier} as {label}"),
@@ -89,7 +95,7 @@ fn back_up(
         .post(Condition::BackupExists { label: label.clone() });
     draft
         .step(
-            &format!("{id}c"),
+            &checked,
             "",
             &format!("read backup {label} back"),
             Action::CheckBackup { label: label.clone() },
@@ -178,34 +184,4 @@ fn folders_of(inventory: &Inventory, server: &str, which: Folders) -> Vec<String
         .collect();
     paths.sort();
     paths
-}
-
-/// The mailboxes that move, in the order of their cutover: those that work for each other
-/// together, small groups first, so that what can go wrong shows on little mail.
-fn mailboxes_in_order(inventory: &Inventory) -> Vec<String> {
-    let boxes: Vec<_> = inventory.moving().collect();
-    let at: std::collections::BTreeMap<&str, usize> =
-        boxes.iter().enumerate().map(|(index, b)| (b.name.as_str(), index)).collect();
-    let mut together = petgraph::unionfind::UnionFind::<usize>::new(boxes.len());
-    for (index, mailbox) in boxes.iter().enumerate() {
-        for delegate in &mailbox.delegates {
-            if let Some(other) = at.get(delegate.as_str()) {
-                together.union(index, *other);
-            }
-        }
-    }
-    let label = together.into_labeling();
-    let mut group_bytes = vec![0_u64; boxes.len()];
-    let mut group_name = vec![None::<&str>; boxes.len()];
-    for (index, mailbox) in boxes.iter().enumerate() {
-        group_bytes[label[index]] += mailbox.bytes;
-        let name = &mut group_name[label[index]];
-        *name = Some(name.map_or(&mailbox.name, |first| first.min(&mailbox.name)));
-    }
-    let mut order: Vec<usize> = (0..boxes.len()).collect();
-    order.sort_by_key(|index| {
-        let group = label[*index];
-        (group_bytes[group], group_name[group], &boxes[*index].name)
-    });
-    order.into_iter().map(|index| boxes[index].name.clone()).collect()
 }

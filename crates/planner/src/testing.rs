@@ -15,6 +15,7 @@ pub(crate) fn inventory() -> Inventory {
         messages,
         bytes,
         delegates: delegates.iter().map(|name| (*name).to_owned()).collect(),
+        ..MailboxFacts::default()
     };
     let folder = |path: &str, system| PublicFolderFacts {
         path: path.to_owned(),
@@ -58,6 +59,7 @@ pub(crate) fn inventory() -> Inventory {
         unique_bytes: 800 << 20,
         wishes: Wishes { simulate_clients: true, ..Wishes::default() },
         rates: Rates { gate_seconds: 60.0, measured: true, ..Rates::default() },
+        ..Inventory::default()
     }
 }
 

@@ -8,7 +8,10 @@ use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::gates::Gates;
 use crate::migrate::{MigrateOptions, migrate};
-use crate::sample::{SampleOptions, SampleReport, write_sample as write};
+use crate::sample::{
+    SampleExportOptions, SampleExportReport, SampleOptions, SampleReport, write_sample as write,
+    write_sample_export as write_export,
+};
 use crate::session::Session;
 use crate::site_file::SiteFile;
 use crate::summary::Summary;
@@ -21,6 +24,18 @@ use crate::work::Work;
 /// [`Error::BadInput`] if the folder is not empty or cannot be written.
 pub fn write_sample(dir: &Path, options: &SampleOptions) -> Result<SampleReport, Error> {
     write(dir, options).map_err(Error::refused)
+}
+
+/// Writes a made-up export with its sizes and its site file into a new or empty folder.
+///
+/// # Errors
+///
+/// [`Error::BadInput`] if the folder is not empty or cannot be written.
+pub fn write_sample_export(
+    dir: &Path,
+    options: &SampleExportOptions,
+) -> Result<SampleExportReport, Error> {
+    write_export(dir, options).map_err(Error::refused)
 }
 
 /// Makes a sample site in `dir`, plans, migrates while mail is delivered and read, verifies and

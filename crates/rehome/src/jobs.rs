@@ -35,7 +35,7 @@ use rehome_store::{MailboxName, OpenOptions, Store, StoreError};
 use crate::error::Error;
 
 /// Opens a store that exists.
-fn open(path: &Path) -> Result<Store, Error> {
+pub(crate) fn open(path: &Path) -> Result<Store, Error> {
     require(path)?;
     Store::open_at(path, OpenOptions::default()).map_err(|error| store_error(path, error))
 }

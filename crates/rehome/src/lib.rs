@@ -14,6 +14,7 @@ pub mod simulate;
 mod amount;
 mod arenas;
 mod backup;
+mod changes;
 mod clients;
 mod demo;
 mod directory;
@@ -40,17 +41,20 @@ mod report;
 mod restore;
 mod session;
 mod site_file;
+mod sizes;
 mod summary;
 #[cfg(test)]
 mod testing;
 mod traffic;
 mod verify;
+mod what_if;
 mod work;
 
 pub use amount::parse_bytes;
 pub use arenas::limit_arenas;
 pub use backup::BackupReport;
-pub use demo::{demo, write_sample};
+pub use changes::{ChangesForm, directory_changes};
+pub use demo::{demo, write_sample, write_sample_export};
 pub use error::Error;
 pub use event::{Event, Flow, Observe};
 pub use gates::Gates;
@@ -61,8 +65,9 @@ pub use planning::{Planned, check_plan_file, plan};
 pub use rehome_planner::RouteChoice;
 pub use report::JobReport;
 pub use session::Session;
-pub use site_file::SiteFile;
+pub use site_file::{ExportOptions, ExportRead, SiteFile, is_export, of_export, read_export};
 pub use summary::{LockTimes, MessageCounts, Summary, TrafficCounts};
+pub use what_if::{Differences, diff_plans, what_if};
 pub use work::Work;
 
 /// The parts, for programs that need more than one of them.

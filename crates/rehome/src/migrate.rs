@@ -43,6 +43,7 @@ pub fn migrate(
     options: &MigrateOptions,
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
+    refuse_people(site)?;
     let plan = if work.plan().exists() {
         let plan = planning::read(&work.plan())?;
         planning::expect_fresh(&plan, &site.inventory()?)?;
@@ -52,6 +53,20 @@ pub fn migrate(
         planning::plan(session, site, work, options.route, &work.plan())?.plan
     };
     carry_out(session, site, work, plan, &options.gates, options.traffic, observe)
+}
+
+/// Refuses to carry out what people carry out.
+fn refuse_people(site: &SiteFile) -> Result<(), Error> {
+    if site.site.kind == rehome_site::SiteKind::Rehome {
+        return Ok(());
+    }
+    Err(Error::BadInput {
+        message: format!(
+            "{}: a site of kind exchange-5.5 is moved by people; nothing was done; make the plan \
+             with rehome plan and follow its run-book",
+            site.shown
+        ),
+    })
 }
 
 /// Refuses to take a route that the work folder's plan does not take.
@@ -86,6 +101,7 @@ pub fn apply(
 ) -> Result<Summary, Error> {
     let binding = planning::read_binding(plan)?;
     let site = SiteFile::read(&binding.site)?;
+    refuse_people(&site)?;
     let plan = planning::read(plan)?;
     planning::expect_fresh(&plan, &site.inventory()?)?;
     carry_out(session, &site, &Work::new(binding.work), plan, gates, false, observe)

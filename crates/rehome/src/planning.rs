@@ -44,8 +44,10 @@ pub fn plan(
     let plan = make(session, site, &inventory, route)?;
     let text = to_text(&plan);
     let html_path = output.with_extension("html");
-    let json = serde_json::to_vec_pretty(&plan).map_err(Error::needs_human)?;
-    write_durably(output, &json)?;
+    // Nobody reads a plan of very many mailboxes line by line.
+    let large = inventory.mailboxes.len() > PRETTY_MAILBOXES_MAX;
+    let write = if large { serde_json::to_vec } else { serde_json::to_vec_pretty };
+    write_durably(output, &write(&plan).map_err(Error::needs_human)?)?;
     write_durably(&html_path, to_html(&plan, None).as_bytes())?;
     write_durably(&output.with_extension("txt"), text.as_bytes())?;
     // What `apply` needs beside the plan: where the site is and where the work is done.
@@ -54,6 +56,9 @@ pub fn plan(
     write_durably(&output.with_extension("binding.json"), &json)?;
     Ok(Planned { plan, text, json_path: output.to_owned(), html_path })
 }
+
+/// The most mailboxes of a plan that is written in lines.
+const PRETTY_MAILBOXES_MAX: usize = 10_000;
 
 /// Where the site and the work folder of a plan are; absolute, so that the plan can be carried out
 /// from any folder.
@@ -87,7 +92,10 @@ pub(crate) fn make(
     if findings.is_empty() {
         return Ok(plan);
     }
-    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let mut texts: Vec<String> = findings.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    if findings.len() > texts.len() {
+        texts.push(format!("and {} more", findings.len() - texts.len()));
+    }
     Err(Error::NeedsHuman {
         message: format!("the plan does not stand up to its checker: {}", texts.join("; ")),
     })
@@ -97,8 +105,10 @@ pub(crate) fn make(
 pub(crate) fn inventory_hash(inventory: &Inventory) -> String {
     let mut facts = inventory.clone();
     facts.rates = rehome_planner::Rates::default();
-    let json = serde_json::to_vec(&facts).expect("an inventory is text and numbers");
-    blake3::hash(&json).to_hex()[..32].to_owned()
+    let mut hasher = blake3::Hasher::new();
+    let hashing = std::io::BufWriter::with_capacity(1 << 16, &mut hasher);
+    serde_json::to_writer(hashing, &facts).expect("an inventory is text and numbers");
+    hasher.finalize().to_hex()[..32].to_owned()
 }
 
 /// The obstacles, each with its place in the site file.

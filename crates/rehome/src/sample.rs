@@ -3,6 +3,7 @@
 //! Nothing in it is anybody's mail. The same options give the same files, byte for byte and with
 //! the same modification times, so that a run on it can be compared with another.
 
+mod export;
 mod maildir;
 mod message;
 mod papers;
@@ -14,6 +15,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+pub use export::{
+    SAMPLE_EXPORT_MAILBOXES_MAX, SAMPLE_SERVERS_MAX, SampleExportOptions, SampleExportReport,
+    SampleForm, write_sample_export,
+};
 
 use message::Letter;
 use people::Person;

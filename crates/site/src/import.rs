@@ -4,9 +4,15 @@
 //! [`Directory::import`] takes over what concerns Rehome, servers first, and says of every row what
 //! became of it.
 
+mod columns;
 mod csv;
+mod export;
 mod ldif;
+mod roster;
+mod sizes;
 mod text;
+
+use std::ops::Range;
 
 use serde::Serialize;
 
@@ -14,7 +20,11 @@ use crate::directory::{Attributes, Directory};
 use crate::names::{MailboxName, ServerName};
 
 pub use csv::read_csv;
+pub use export::{changes_as_csv, changes_as_ldif};
 pub use ldif::read_ldif;
+pub(crate) use roster::Map;
+pub use roster::{Count, Dialect, Roster, RosterMailbox, RosterOptions};
+pub use sizes::{MailboxSize, SizeTable};
 
 /// What a row wants of the object that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,6 +49,12 @@ pub struct Row {
     pub change: RowChange,
     /// Its attributes as the file names them, one entry for each value, in the order of the file.
     pub values: Vec<(String, Value)>,
+    /// Where the row stands in the text.
+    #[serde(skip)]
+    span: Range<usize>,
+    /// Where each of `values` stands in the text.
+    #[serde(skip)]
+    spans: Vec<Range<usize>>,
 }
 
 /// A value of an attribute.
@@ -104,6 +120,25 @@ impl ImportReport {
 }
 
 impl Row {
+    /// A row without a name and without values.
+    fn new(line: usize, span: Range<usize>) -> Self {
+        let (name, change, values) = (String::new(), RowChange::Put, Vec::new());
+        Self { line, name, change, values, span, spans: Vec::new() }
+    }
+
+    /// Adds a value.
+    fn push(&mut self, name: String, value: Value, span: Range<usize>) {
+        self.values.push((name, value));
+        self.spans.push(span);
+    }
+
+    /// Where the first value of the first attribute stands that is there; else the row itself.
+    fn span_of(&self, attributes: &[&str]) -> Range<usize> {
+        let is = |name: &str| attributes.iter().any(|one| name.eq_ignore_ascii_case(one));
+        let at = self.values.iter().position(|(name, _)| is(name));
+        at.map_or_else(|| self.span.clone(), |at| self.spans[at].clone())
+    }
+
     /// First text of an attribute, whatever the case of its name.
     #[must_use]
     pub fn text(&self, attribute: &str) -> Option<&str> {
@@ -236,7 +271,8 @@ impl ImportReport {
 fn mailbox_name(row: &Row) -> Result<MailboxName, String> {
     let old = row.any(&["legacyExchangeDN", "Obj-Dist-Name"]);
     let leaf = old.and_then(|dn| dn.rsplit_once('=')).map(|(_, leaf)| leaf);
-    let name = leaf.or_else(|| row.any(&["Directory Name", "rdn", "mailNickname", "Alias Name"]));
+    let name =
+        leaf.or_else(|| row.any(&["Directory Name", "rdn", "mailNickname", "Alias Name", "uid"]));
     let name = name.or_else(|| row.text("cn")).ok_or("the mailbox has no name")?;
     if name.starts_with("Microsoft System Attendant") {
         // KB Q255035.

@@ -16,13 +16,18 @@ pub use directory::{
     Applied, Attributes, Change, Changes, Class, Directory, DirectoryError, DistinguishedName,
     Object, Origin, PublicFolderEntry, UpToDateness, Usn,
 };
-pub use import::{Export, ImportReport, Row, RowChange, RowOutcome, Value, read_csv, read_ldif};
+pub use import::{
+    Count, Dialect, Export, ImportReport, MailboxSize, Roster, RosterMailbox, RosterOptions, Row,
+    RowChange, RowOutcome, SizeTable, Value, changes_as_csv, changes_as_ldif, read_csv, read_ldif,
+};
 pub use names::{
     AccountName, ClusterName, FolderPath, GroupName, MailboxName, NAME_SIZE_MAX, NameError,
     NameFault, NodeName, OrganizationName, ServerName, SiteName,
 };
 pub use role::Role;
 pub use site::{
-    ByteSize, Clients, Cluster, FolderProblem, Group, Key, Mailbox, PublicFolder, RouteChoice,
-    RouteWishes, SCHEMA, Server, Site, SoftwareVersion,
+    ByteSize, CalendarError, Clients, Cluster, Date, Days, FACTS, Fact, FactKind, FactSpec, Facts,
+    FolderProblem, Group, InventoryFiles, Key, Mailbox, Merged, Moment, PublicFolder, RouteChoice,
+    RouteWishes, SCHEMA, Server, Site, SiteKind, SoftwareVersion, TimeOfDay, UtcOffset, WaveWishes,
+    Window,
 };

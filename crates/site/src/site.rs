@@ -1,7 +1,10 @@
 //! The site: what `site.toml` says, as a value.
 
+mod calendar;
 mod check;
+mod facts;
 mod inferred;
+mod merge;
 mod parse;
 mod place;
 mod quantity;
@@ -10,13 +13,17 @@ mod read;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Diagnostic, Place};
+use crate::import::Roster;
 use crate::names::{
     AccountName, ClusterName, FolderPath, GroupName, MailboxName, NodeName, OrganizationName,
     ServerName, SiteName,
 };
 use crate::role::Role;
 
+pub use calendar::{CalendarError, Date, Days, Moment, TimeOfDay, UtcOffset, Window};
+pub use facts::{FACTS, Fact, FactKind, FactSpec, Facts};
 pub use inferred::FolderProblem;
+pub use merge::Merged;
 pub use place::Key;
 pub use quantity::{ByteSize, SoftwareVersion};
 
@@ -34,6 +41,8 @@ pub struct Site {
     pub organization: OrganizationName,
     /// Name of the site.
     pub site: SiteName,
+    /// Who carries a plan out.
+    pub kind: SiteKind,
     /// Time zone for people, such as `Europe/Berlin`; not interpreted here.
     pub timezone: Option<String>,
     /// Servers of today; the first one is to go into the cluster.
@@ -48,8 +57,88 @@ pub struct Site {
     pub route: RouteWishes,
     /// What the users' programs do.
     pub clients: Clients,
+    /// Files that say more about the site.
+    pub inventory: InventoryFiles,
+    /// When work may be done; at any time if there is none.
+    pub windows: Vec<Window>,
+    /// How the move is parted into waves.
+    pub waves: WaveWishes,
+    /// What else is known.
+    pub facts: Facts,
     #[serde(skip)]
     places: Places,
+}
+
+/// Who carries a plan out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SiteKind {
+    /// Rehome's own parts, which the program drives.
+    #[default]
+    Rehome,
+    /// People, with Exchange 5.5 and Cluster Server: the plan is a run-book.
+    #[serde(rename = "exchange-5.5")]
+    Exchange55,
+}
+
+impl SiteKind {
+    /// Both, in the order in which they are explained.
+    pub const ALL: [Self; 2] = [Self::Rehome, Self::Exchange55];
+
+    /// The word in `site.toml`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rehome => "rehome",
+            Self::Exchange55 => "exchange-5.5",
+        }
+    }
+}
+
+/// Files that say more about the site, relative to `site.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryFiles {
+    /// A directory export: comma-separated or LDIF.
+    pub directory: Option<String>,
+    /// Sizes of the mailboxes: a table, or a store or folder of mail that is looked at.
+    pub sizes: Option<String>,
+    /// Code page of an export that is neither UTF-8 nor UTF-16.
+    pub encoding: Option<String>,
+    /// Whether a column that is not known is only warned of.
+    pub unknown_column_warns: bool,
+}
+
+/// How the move is parted into waves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaveWishes {
+    /// How many mailboxes move first, alone.
+    pub pilot_mailboxes: u64,
+    /// The most mailboxes in one wave, if there is such a limit.
+    pub mailboxes_max: Option<u64>,
+    /// A mailbox that acts for more than so many is no reason to keep them together.
+    pub hub_delegates: u64,
+    /// How much of a log disk stays free, in percent.
+    pub log_reserve_percent: u64,
+    /// How many days a wave can be taken back.
+    pub reverse_days: u64,
+    /// The most bytes a second that may be moved, if there is such a limit.
+    pub bytes_per_second_max: Option<ByteSize>,
+    /// Groups of mailboxes that move together.
+    pub keep_together: Vec<Vec<MailboxName>>,
+}
+
+impl Default for WaveWishes {
+    fn default() -> Self {
+        Self {
+            pilot_mailboxes: 0,
+            mailboxes_max: None,
+            hub_delegates: 25,
+            log_reserve_percent: 20,
+            reverse_days: 7,
+            bytes_per_second_max: None,
+            keep_together: Vec::new(),
+        }
+    }
 }
 
 /// A server of today.
@@ -131,6 +220,8 @@ pub struct PublicFolder {
     pub server: ServerName,
     /// Servers that hold its contents, the home server first if nothing else was written.
     pub replicas: Vec<ServerName>,
+    /// Which replica gets its contents from which, if that is known: receiver and giver.
+    pub filled_from: Vec<(ServerName, ServerName)>,
 }
 
 /// Which way the administrator wants to go.
@@ -172,6 +263,10 @@ pub struct RouteWishes {
     pub max_outage_minutes: Option<u64>,
     /// Longest time one user may be locked out.
     pub max_user_interruption_seconds: Option<u64>,
+    /// When all of it has to be done.
+    pub deadline: Option<Moment>,
+    /// Whether the mailboxes of all servers move, and all of these servers go.
+    pub all_servers: bool,
 }
 
 impl Default for RouteWishes {
@@ -181,6 +276,8 @@ impl Default for RouteWishes {
             second_server: true,
             max_outage_minutes: None,
             max_user_interruption_seconds: None,
+            deadline: None,
+            all_servers: false,
         }
     }
 }
@@ -225,6 +322,16 @@ impl Site {
         mailboxes: &[S],
     ) -> Result<Self, Vec<FolderProblem>> {
         inferred::implicit(mail, mailboxes)
+    }
+
+    /// Makes the site of a bare export: it is moved by people, and everything that the export does
+    /// not say is by default. The mailboxes are not taken over yet: see [`Site::take_in`].
+    ///
+    /// `first` is the server that goes into the cluster: that with the most mailboxes if none is
+    /// named.
+    #[must_use]
+    pub fn of_export(roster: &Roster, first: Option<&ServerName>) -> Self {
+        inferred::of_export(roster, first)
     }
 
     /// The server that is to go into the cluster.

@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use rehome::sample::SampleOptions;
+use rehome::parts::site::{ServerName, SiteKind};
+use rehome::sample::{SampleExportOptions, SampleForm, SampleOptions};
 use rehome::{
-    Error, Gates, MigrateOptions, Planned, RouteChoice, Session, SiteFile, Summary, Work,
+    Error, ExportOptions, Gates, MigrateOptions, Planned, RouteChoice, Session, SiteFile, Summary,
+    Work, of_export,
 };
 
 use super::answer;
 use crate::args::{
     ApplyArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, PlanArgs, RouteArg, SampleArgs,
-    SiteArgs, WorkArgs,
+    SampleFormArg, SiteArgs, WorkArgs,
 };
 use crate::view::View;
 
@@ -61,6 +63,9 @@ fn finish(summary: &Summary, view: &mut View, json: bool) -> Result<(), Error> {
 
 pub(crate) fn sample(args: &SampleArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let standard = SampleOptions::default();
+    if let Some(form) = args.export {
+        return sample_export(args, form, view, json);
+    }
     let options = SampleOptions {
         mailboxes: args.mailboxes.unwrap_or(standard.mailboxes),
         messages: args.messages.unwrap_or(standard.messages),
@@ -78,24 +83,82 @@ pub(crate) fn sample(args: &SampleArgs, view: &mut View, json: bool) -> Result<(
     answer(json, &report, &text)
 }
 
+/// Writes a sample export.
+fn sample_export(
+    args: &SampleArgs,
+    form: SampleFormArg,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let options = SampleExportOptions {
+        form: match form {
+            SampleFormArg::Csv => SampleForm::Exchange55Csv,
+            SampleFormArg::Ldif => SampleForm::AdLdif,
+        },
+        mailboxes: args.mailboxes.unwrap_or(400),
+        servers: args.servers.unwrap_or(1),
+        seed: args.seed.unwrap_or(1),
+    };
+    let report = rehome::write_sample_export(&args.dir, &options)?;
+    view.end();
+    let dir = args.dir.display();
+    let (mailboxes, servers) = (report.mailboxes, report.servers);
+    let text = format!(
+        "wrote an export of {mailboxes} mailboxes on {servers} servers to {dir}\nnext: rehome plan \
+         {dir}"
+    );
+    answer(json, &report, &text)
+}
+
 pub(crate) fn plan(
     args: &PlanArgs,
     session: &Session,
     view: &mut View,
     json: bool,
 ) -> Result<(), Error> {
-    let (site, work) = open(&args.site)?;
+    let (site, work) =
+        if rehome::is_export(&args.site.site) { open_export(args)? } else { open(&args.site)? };
+    if !args.what_if.is_empty() {
+        let found = rehome::what_if(session, &site, route(args.site.route), &args.what_if)?;
+        view.end();
+        return answer(json, &found, &found.to_string());
+    }
     let output = args.output.clone().unwrap_or_else(|| work.plan());
     let planned: Planned = rehome::plan(session, &site, &work, route(args.site.route), &output)?;
     view.end();
+    let next = match site.site.kind {
+        SiteKind::Rehome => format!("rehome apply {}", planned.json_path.display()),
+        SiteKind::Exchange55 => {
+            format!("print {} and follow its run-book", planned.html_path.display())
+        }
+    };
     let text = format!(
-        "{}\nwrote {} and {}\nnext: rehome apply {}",
+        "{}\nwrote {} and {}\nnext: {next}",
         planned.text,
         planned.json_path.display(),
         planned.html_path.display(),
-        planned.json_path.display()
     );
     answer(json, &planned.plan, &text)
+}
+
+pub(crate) fn diff(old: &Path, new: &Path, view: &mut View, json: bool) -> Result<(), Error> {
+    let found = rehome::diff_plans(old, new)?;
+    view.end();
+    answer(json, &found, &found.to_string())
+}
+
+/// The site of a bare directory export.
+fn open_export(args: &PlanArgs) -> Result<(SiteFile, Work), Error> {
+    let server = args.server.as_deref().map(ServerName::new).transpose();
+    let options = ExportOptions {
+        server: server.map_err(|error| Error::BadInput { message: error.to_string() })?,
+        sizes: args.sizes.clone(),
+        all_servers: args.all_servers,
+        ..super::directory::options(&args.export)
+    };
+    let site = of_export(&args.site.site, &options)?;
+    let work = args.site.work.clone().map_or_else(|| site.default_work(), Work::new);
+    Ok((site, work))
 }
 
 pub(crate) fn check(args: &CheckArgs, view: &mut View, json: bool) -> Result<(), Error> {

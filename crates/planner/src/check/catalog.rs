@@ -65,6 +65,14 @@ fn inventory_texts(condition: &Condition) -> Option<Texts> {
         Condition::NetworkNameIsFree { .. } => {
             ("KB Q257920", "give the group's server a name that no server or node has")
         }
+        Condition::OneServerGoes => (
+            "the page, disaster recovery: the same server is rebuilt",
+            "choose the move-users route, or plan each server for itself (route.all_servers)",
+        ),
+        Condition::WindowOpen { .. } => (
+            "the site file's windows",
+            "wait until the window opens, then run the same command again",
+        ),
         Condition::NodesDistinct => (
             "the page, move users, prerequisites 3 and 4; KB Q155509",
             "list two nodes or more, each with a name of its own",

@@ -1,8 +1,11 @@
 //! The plan, or its outcome, as one HTML page: no scripts, nothing loaded from elsewhere.
 
 mod chart;
+mod outlook;
+mod preconditions;
 mod runbook;
 mod sections;
+mod waves;
 
 use std::fmt::Write;
 
@@ -71,6 +74,9 @@ pub fn to_html(plan: &Plan, outcome: Option<&Outcome>) -> String {
     if outcome.is_none() {
         sections::routes(&mut page, &plan.comparison, Some(plan.route));
         sections::warnings(&mut page, plan);
+        outlook::forecast(&mut page, plan);
+        waves::waves(&mut page, plan);
+        preconditions::traps(&mut page, plan);
     }
     chart::chart(&mut page, plan, outcome);
     runbook::steps(&mut page, plan, outcome);

@@ -31,6 +31,10 @@ fn inventory(condition: &Condition) -> Option<String> {
             format!("the cluster runs under the account of {server}")
         }
         Condition::SameSite { from, to } => format!("{from} and {to} are in one site"),
+        Condition::OneServerGoes => "one server goes".to_owned(),
+        Condition::WindowOpen { window, opens_us, .. } => {
+            format!("window {window} is open, from {} UTC on", crate::format::moment(*opens_us))
+        }
         Condition::SecondServer => "old server and cluster can run at once".to_owned(),
         Condition::TargetHasRoom { need_bytes } => {
             format!("the group's disk has {} free", crate::format::bytes(*need_bytes))

@@ -88,7 +88,7 @@ fn names_with_markup_in_them_stay_names() {
 fn a_site_without_a_plan_gets_a_page_of_obstacles() {
     let mut inventory = inventory();
     inventory.cluster.service_account = "CONTOSO\\other".to_owned();
-    let page = comparison_to_html(&inventory, &crate::compare(&inventory));
+    let page = comparison_to_html(&inventory, &crate::compare(&inventory, 0));
     check_tags(&page);
     assert!(page.contains("cluster.service_account"));
 }
@@ -119,5 +119,35 @@ pub(crate) fn outcome(plan: &Plan) -> Outcome {
         ended_us: Some(begin + 11_500_000),
         steps: plan.steps.iter().enumerate().map(step).collect(),
         figures: [("messages.lost".to_owned(), 0.0), ("lock_ms.p99".to_owned(), 41.5)].into(),
+    }
+}
+
+/// A site that people move in windows, with a pilot, a hub and a pair that works together.
+fn site_in_windows() -> crate::Inventory {
+    let mut site = inventory();
+    site.kind = rehome_site::SiteKind::Exchange55;
+    site.waves.pilot_mailboxes = 1;
+    site.windows.push(rehome_site::Window {
+        name: "nights".to_owned(),
+        days: "Mon-Thu".parse().unwrap(),
+        from: "22:00".parse().unwrap(),
+        until: "02:00".parse().unwrap(),
+        first: "2026-12-07".parse().unwrap(),
+        last: "2026-12-20".parse().unwrap(),
+        utc_offset: "-08:00".parse().unwrap(),
+    });
+    site.cluster.log_free_bytes = Some(2 << 30);
+    site
+}
+
+#[test]
+fn a_plan_in_windows_shows_waves_room_and_what_people_do() {
+    let site = site_in_windows();
+    let plan = crate::plan(&site, &options(RouteChoice::MoveUsers)).expect("feasible");
+    insta::assert_snapshot!("waves.txt", to_text(&plan));
+    let page = to_html(&plan, None);
+    check_page(&plan, &page);
+    for words in ["Room over the waves", "pilot", "Move Mailbox", "P80", "Known traps", "box"] {
+        assert!(page.contains(words), "no {words:?} on the page");
     }
 }

@@ -1,5 +1,7 @@
 //! The plan as text for a terminal.
 
+mod outlook;
+
 use std::fmt::Write;
 
 use super::sentence;
@@ -22,6 +24,9 @@ pub fn to_text(plan: &Plan) -> String {
     if !plan.warnings.is_empty() {
         out.push('\n');
     }
+    outlook::forecast(&mut out, plan);
+    outlook::waves(&mut out, plan);
+    outlook::traps(&mut out, plan);
     steps(&mut out, plan);
     out
 }
@@ -93,20 +98,22 @@ fn route_row(out: &mut String, facts: &RouteFacts, recommended: bool) {
 }
 
 fn steps(out: &mut String, plan: &Plan) {
-    line(out, format_args!("{:<6}{:<58}{:>12}  {}", "step", "what", "likely", "way back"));
+    let longest = plan.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or(0);
+    let width = (longest + 1).max(6);
+    line(out, format_args!("{:<width$}{:<58}{:>12}  {}", "step", "what", "likely", "way back"));
     let no_return = plan.point_of_no_return();
     for (at, step) in plan.steps.iter().enumerate() {
         if no_return == Some(at) {
             line(out, format_args!("------ point of no return {}", "-".repeat(58)));
         }
-        step_rows(out, step);
+        step_rows(out, step, width);
     }
 }
 
-fn step_rows(out: &mut String, step: &Step) {
+fn step_rows(out: &mut String, step: &Step, width: usize) {
     let back = sentence::undo(step).unwrap_or_else(|| "-".to_owned());
     let row = format_args!(
-        "{:<6}{:<58}{:>12}  {back}",
+        "{:<width$}{:<58}{:>12}  {back}",
         step.id.as_str(),
         step.title,
         duration(step.estimate_seconds.likely)

@@ -37,7 +37,7 @@ pub(super) fn steps(inventory: &Inventory) -> Vec<Step> {
         system_folders: folders_of(inventory, &inventory.old_server, Folders::System),
     };
     let mut draft = Draft::new(inventory);
-    take_in(&mut draft);
+    take_in(&mut draft, "S0", &names.server);
     before::add(&mut draft, &names);
     rebuild::add(&mut draft, &names);
     restore::add(&mut draft, &names);

@@ -1,7 +1,7 @@
 //! Finding out whether a condition holds, by looking at the real thing.
 
 use rehome_cluster::ResourceState;
-use rehome_executor::OperationError;
+use rehome_executor::{CheckOutcome, OperationError};
 use rehome_planner::{Check, Condition, Judgement, Resource, judge};
 use rehome_site::{FolderPath, Role, ServerName};
 
@@ -19,7 +19,11 @@ pub(super) fn check(world: &mut World<'_>, check: &Check) -> Seen {
         | Condition::NetworkNameIsServerName { .. }
         | Condition::NetworkNameIsFree { .. }
         | Condition::NodesDistinct
+        | Condition::OneServerGoes
         | Condition::SystemFolderReplicas { .. } => judged(world, check),
+        Condition::WindowOpen { window, opens_us, closes_us } => {
+            Ok(window_is_open(world.session.clock.wall_us(), window, (*opens_us, *closes_us)))
+        }
         Condition::ClusterFormed { .. }
         | Condition::GroupConfigured { .. }
         | Condition::GroupOnline { .. }
@@ -93,8 +97,12 @@ fn in_cluster(world: &mut World<'_>, condition: &Condition) -> Seen {
         }
         Condition::GroupOwner { group, node } => {
             let (name, wanted) = (world.group_name(group)?, world.node_name(node)?);
-            let owner = status.owner(&name);
-            if_true(owner == Some(&wanted), format!("{node} owns it"), format!("owner {owner:?}"))
+            let owner = status.owner(&name).cloned();
+            if owner.is_some() && owner.as_ref() != Some(&wanted) && world.is_primary(node) {
+                return world.bring_back_group(group, node);
+            }
+            let text = format!("owner {owner:?}");
+            if_true(owner.as_ref() == Some(&wanted), format!("{node} owns it"), text)
         }
         Condition::ResourceOnline { resource, .. } => {
             let is = status.is(&names::resource(*resource), ResourceState::Online);
@@ -239,6 +247,20 @@ fn mailboxes_at(world: &mut World<'_>, server: &str, mailboxes: &[String]) -> Se
         format!("{} mailboxes have their home at {server} and are active there", mailboxes.len()),
         format!("not active: {}", inactive.join(", ")),
     )
+}
+
+/// A wave may begin while its window is open, and later: then it has been missed, and going on is
+/// better than a plan that can never end.
+fn window_is_open(now_us: i64, window: &str, (opens_us, closes_us): (i64, i64)) -> CheckOutcome {
+    let minutes = (opens_us - now_us) / 60_000_000;
+    if now_us < opens_us {
+        return CheckOutcome::Open {
+            why: format!("window {window} opens in {minutes} minutes"),
+            remedy: "run the same command again then".to_owned(),
+        };
+    }
+    let late = if now_us > closes_us { ", but has closed since" } else { "" };
+    CheckOutcome::Met { evidence: format!("window {window} is open{late}") }
 }
 
 fn at_server(world: &mut World<'_>, condition: &Condition, check: &Check) -> Seen {

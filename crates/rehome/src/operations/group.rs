@@ -11,7 +11,7 @@ use rehome_executor::{Flow, OperationError, Progress};
 use rehome_planner::Resource;
 
 use super::World;
-use super::trouble::{Done, done, failed, from_error, interrupted};
+use super::trouble::{Done, Seen, done, failed, from_error, interrupted, met};
 use crate::names;
 
 /// Time without any change after which waiting for the cluster is given up, in milliseconds.
@@ -166,6 +166,27 @@ impl World<'_> {
         })?;
         let took = self.session.clock.monotonic_ms() - started;
         done([format!("group {group} is online on {to} after {took} ms")])
+    }
+
+    /// Whether a node is the one that the group is made and installed on.
+    pub(super) fn is_primary(&self, node: &str) -> bool {
+        let nodes = &self.plan.inventory.cluster.nodes;
+        nodes.first().is_some_and(|first| first.eq_ignore_ascii_case(node))
+    }
+
+    /// Moves the group to its first node, which a step needs.
+    ///
+    /// After a kill it wakes up on whichever node is the first to claim it, and no step of the
+    /// plan would bring it back: before the plan itself fails it over it belongs on its first node.
+    pub(super) fn bring_back_group(&mut self, group: &str, to: &str) -> Seen {
+        let (name, node) = (self.group_name(group)?, self.node_name(to)?);
+        let moved = self.cluster()?.move_group(&name, &node);
+        moved.map_err(|error| failed("group", error, "move it to its first node by hand"))?;
+        let what = format!("group {group} to be back on {to}");
+        let back = |status: &ClusterStatus| status.owner(&name) == Some(&node);
+        self.wait_for(&what, &mut |_| Flow::Continue, back)?;
+        self.wait_until_settled()?;
+        met(format!("{to} owns it again"))
     }
 
     pub(super) fn update_node(&mut self, group: &str, node: &str) -> Done {

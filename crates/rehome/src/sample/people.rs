@@ -50,7 +50,7 @@ pub(super) fn people(count: usize, random: &mut Random) -> Vec<Person> {
 }
 
 /// The person of a number.
-fn person(index: usize, random: &mut Random) -> Person {
+pub(super) fn person(index: usize, random: &mut Random) -> Person {
     let first = FIRST[index % FIRST.len()];
     let round = index / FIRST.len() + 1;
     let ascii = ascii(&first.to_lowercase());

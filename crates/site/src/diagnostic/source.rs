@@ -16,9 +16,15 @@ impl Source {
     /// Keeps a text under the name that messages give it.
     #[must_use]
     pub fn new(file: &str, text: &str) -> Self {
+        Self::of(file, text.to_owned())
+    }
+
+    /// Keeps a text that nobody else needs.
+    #[must_use]
+    pub fn of(file: &str, text: String) -> Self {
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_breaks).collect();
-        Self { file: file.to_owned(), text: text.to_owned(), line_starts }
+        Self { file: file.to_owned(), text, line_starts }
     }
 
     /// The name of the file.

@@ -1,35 +1,114 @@
-//! The comma-separated export of Exchange 5.5: a header, an object a line (KB Q146304, Q155414).
+//! Comma-separated exports: a header, an object a line (KB Q146304, Q155414).
+
+use std::ops::Range;
 
 use super::text::decode;
 use super::{Export, Row, RowChange, Value};
 
-/// Fields of a line, and where it began.
-struct Record {
+/// One field of a line, with its quotes undone.
+pub(super) struct Cell {
+    /// Its text.
+    pub(super) text: String,
+    /// Where it stands in the file, quotes included.
+    pub(super) span: Range<usize>,
+}
+
+/// The fields of a line, and where it began.
+pub(super) struct Record {
+    /// Its line, from 1.
+    pub(super) line: usize,
+    /// Where it stands in the file.
+    pub(super) span: Range<usize>,
+    /// Its fields; at least one.
+    pub(super) cells: Vec<Cell>,
+    /// Whether a quote is opened in it and never closed.
+    pub(super) unclosed: bool,
+}
+
+/// The records of a text, one after the other; empty lines are passed over.
+pub(super) struct Records<'t> {
+    text: &'t str,
+    at: usize,
     line: usize,
-    fields: Vec<String>,
+    separator: char,
+}
+
+impl<'t> Records<'t> {
+    /// Takes a text apart at `separator`.
+    pub(super) fn new(text: &'t str, separator: char) -> Self {
+        Self { text, at: 0, line: 1, separator }
+    }
+
+    /// Reads the record that begins here, whatever it holds.
+    fn read(&mut self) -> Record {
+        let (start, line, rest) = (self.at, self.line, &self.text[self.at..]);
+        let mut record = Record { line, span: start..start, cells: Vec::new(), unclosed: false };
+        let mut cell = String::new();
+        let (mut cell_start, mut quoted) = (start, false);
+        let mut characters = rest.char_indices().peekable();
+        let mut end = self.text.len();
+        self.at = end;
+        while let Some((offset, character)) = characters.next() {
+            let here = start + offset;
+            let next = characters.peek().map(|(_, next)| *next);
+            match character {
+                '"' if quoted && next == Some('"') => {
+                    characters.next();
+                    cell.push('"');
+                }
+                '"' if quoted || cell.is_empty() => quoted = !quoted,
+                '\r' if !quoted && next == Some('\n') => {}
+                '\n' if !quoted => {
+                    self.line += 1;
+                    (self.at, end) = (here + 1, here);
+                    break;
+                }
+                other if other == self.separator && !quoted => {
+                    let text = std::mem::take(&mut cell);
+                    record.cells.push(Cell { text, span: cell_start..here });
+                    cell_start = here + other.len_utf8();
+                }
+                other => {
+                    self.line += usize::from(other == '\n');
+                    cell.push(other);
+                }
+            }
+        }
+        record.unclosed = quoted;
+        record.span.end = end;
+        record.cells.push(Cell { text: cell, span: cell_start..end });
+        record
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        while self.at < self.text.len() {
+            let record = self.read();
+            let [only] = record.cells.as_slice() else { return Some(record) };
+            if !only.text.is_empty() || record.unclosed {
+                return Some(record);
+            }
+        }
+        None
+    }
 }
 
 /// Reads an export whole. Every line below the header is in the result: as a row, or as damaged
 /// with a reason.
 ///
 /// Fields that hold a comma, a quote or a line break stand in quotes; several values of a field
-/// are joined by `%`. UTF-8, or Windows-1252 if the file is not UTF-8.
+/// are joined by `%`. UTF-8, UTF-16, or Windows-1252 if the file is neither.
 ///
 /// # Errors
 ///
 /// If there is no header that begins with `Obj-Class`: then nothing of the file can be understood.
 pub fn read_csv(bytes: &[u8]) -> Result<Export, String> {
-    let text = decode(bytes);
-    let (records, unclosed) = records(&text);
-    let mut records = records.into_iter();
-    let header = records.next().map(|record| record.fields).unwrap_or_default();
-    if !header.first().is_some_and(|name| name.trim().eq_ignore_ascii_case("Obj-Class")) {
-        return Err(
-            "the first line is no header: it does not begin with Obj-Class; export with a \
-                    header"
-                .to_owned(),
-        );
-    }
+    let text = decode(bytes, None);
+    let mut records = Records::new(&text, ',');
+    let header = header_of(records.next().as_ref()).map_err(str::to_owned)?;
     let mut export = Export::default();
     for record in records {
         match read_row(&header, &record) {
@@ -37,76 +116,43 @@ pub fn read_csv(bytes: &[u8]) -> Result<Export, String> {
             Err(reason) => export.damaged.push((record.line, reason)),
         }
     }
-    if let Some(line) = unclosed {
-        export.rows.retain(|row| row.line != line);
-        export.damaged.retain(|(other, _)| *other != line);
-        export.damaged.push((line, "a quote is opened and never closed".to_owned()));
-    }
     Ok(export)
 }
 
-/// Splits a text into records; also returns the line of a record whose quote is never closed.
-fn records(text: &str) -> (Vec<Record>, Option<usize>) {
-    let mut records = Vec::new();
-    let mut record = Record { line: 1, fields: vec![String::new()] };
-    let (mut line, mut quoted) = (1, false);
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        let field = record.fields.last_mut().expect("a record has at least one field");
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                field.push('"');
-            }
-            '"' if quoted || field.is_empty() => quoted = !quoted,
-            ',' if !quoted => record.fields.push(String::new()),
-            '\r' if !quoted && characters.peek() == Some(&'\n') => {}
-            '\n' => {
-                line += 1;
-                if quoted {
-                    field.push('\n');
-                } else {
-                    let next = Record { line, fields: vec![String::new()] };
-                    records.push(std::mem::replace(&mut record, next));
-                }
-            }
-            other => field.push(other),
-        }
+/// The names of the columns.
+pub(super) fn header_of(record: Option<&Record>) -> Result<Vec<String>, &'static str> {
+    let cells = record.map_or(&[][..], |record| &record.cells);
+    let names: Vec<String> = cells.iter().map(|cell| cell.text.trim().to_owned()).collect();
+    match names.first() {
+        Some(name) if name.eq_ignore_ascii_case("Obj-Class") => Ok(names),
+        _ => Err("the first line is no header: it does not begin with Obj-Class; export with a \
+                  header"),
     }
-    let unclosed = quoted.then_some(record.line);
-    records.push(record);
-    records.retain(|record| record.fields != [""]);
-    (records, unclosed)
 }
 
 /// Reads a line below the header.
-fn read_row(header: &[String], record: &Record) -> Result<Row, String> {
-    let Record { line, fields } = record;
-    if fields.len() != header.len() {
-        let (have, need) = (fields.len(), header.len());
+pub(super) fn read_row(header: &[String], record: &Record) -> Result<Row, String> {
+    if record.unclosed {
+        return Err("a quote is opened and never closed".to_owned());
+    }
+    if record.cells.len() != header.len() {
+        let (have, need) = (record.cells.len(), header.len());
         return Err(format!("the line has {have} fields and the header {need}"));
     }
-    let mut change = RowChange::Put;
-    let mut values = Vec::new();
-    for (name, field) in header.iter().map(|name| name.trim()).zip(fields) {
+    let mut row = Row::new(record.line, record.span.clone());
+    for (name, cell) in header.iter().zip(&record.cells) {
         if name.eq_ignore_ascii_case("Mode") {
-            change = read_mode(field).ok_or_else(|| format!("Mode \"{field}\" is not known"))?;
+            let mode = &cell.text;
+            row.change = read_mode(mode).ok_or_else(|| format!("Mode \"{mode}\" is not known"))?;
             continue;
         }
-        for part in field.split('%').filter(|part| !part.is_empty() && *part != "~DEL") {
-            values.push((name.to_owned(), Value::Text(part.to_owned())));
+        for part in cell.text.split('%').filter(|part| !part.is_empty() && *part != "~DEL") {
+            row.push(name.clone(), Value::Text(part.to_owned()), cell.span.clone());
         }
     }
-    let named = |wanted: &str| {
-        let same = |(name, _): &&(String, Value)| name.eq_ignore_ascii_case(wanted);
-        match values.iter().find(same) {
-            Some((_, Value::Text(text))) => Some(text.clone()),
-            _ => None,
-        }
-    };
-    let name = ["Directory Name", "Alias Name", "Display Name"].into_iter().find_map(named);
-    let name = name.ok_or("the line has neither Directory Name nor Alias Name")?;
-    Ok(Row { line: *line, name, change, values })
+    let name = row.any(&["Directory Name", "Alias Name", "Display Name"]);
+    row.name = name.ok_or("the line has neither Directory Name nor Alias Name")?.to_owned();
+    Ok(row)
 }
 
 /// Reads the column `Mode`; an empty one creates or changes.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Key, Site};
+use super::{Key, Site, SiteKind};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::names::{MailboxName, ServerName};
 use crate::role::Role;
@@ -78,6 +78,9 @@ fn old_name(site: &Site) -> &ServerName {
 
 /// A folder that is read for two servers would give each mailbox twice.
 fn mail_folders(site: &Site, found: &mut Vec<Diagnostic>) {
+    if site.kind == SiteKind::Exchange55 {
+        return;
+    }
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, server) in site.servers.iter().enumerate() {
         let folder = server.mail.trim_start_matches("./").trim_end_matches('/');
@@ -235,6 +238,7 @@ fn public_folders(site: &Site, found: &mut Vec<Diagnostic>) {
                     .fix("keep one of the two"),
             );
         }
+        circles(site, index, found);
         if !folder.replicas.contains(&folder.server) {
             let message =
                 format!("{} is home of \"{}\" without a replica", folder.server, folder.path);
@@ -248,6 +252,45 @@ fn public_folders(site: &Site, found: &mut Vec<Diagnostic>) {
             );
         }
     }
+}
+
+/// Replicas that fill each other in a circle never get any contents.
+fn circles(site: &Site, index: usize, found: &mut Vec<Diagnostic>) {
+    let folder = &site.public_folders[index];
+    for (number, (receiver, _)) in folder.filled_from.iter().enumerate() {
+        let key = Key::public_folder(index, "filled_from").element(number);
+        let mut way = vec![receiver];
+        while let Some(giver) = giver_of(folder, way[way.len() - 1]) {
+            if giver == receiver {
+                // Each circle is told once, at the first of its servers.
+                if way.iter().all(|server| *server >= receiver) {
+                    found.push(circle(site, &key, index, &way));
+                }
+                break;
+            }
+            if way.contains(&giver) {
+                break;
+            }
+            way.push(giver);
+        }
+    }
+}
+
+/// Tells of a circle.
+fn circle(site: &Site, key: &Key, index: usize, way: &[&ServerName]) -> Diagnostic {
+    let folder = &site.public_folders[index];
+    let names: Vec<&str> = way.iter().chain(&way[..1]).map(|server| server.as_str()).collect();
+    let (path, chain) = (&folder.path, names.join(" from "));
+    let message = format!("replicas of \"{path}\" fill each other in a circle: {chain}");
+    Diagnostic::error("E023", site.place(key), message)
+        .why("none of them would ever be complete, and the plan would wait for it")
+        .fix(format!("let one of them fill from {}, the folder's home", folder.server))
+}
+
+/// From which server a replica gets its contents.
+fn giver_of<'a>(folder: &'a super::PublicFolder, receiver: &ServerName) -> Option<&'a ServerName> {
+    let filling = folder.filled_from.iter().find(|(to, _)| to == receiver);
+    filling.map(|(_, giver)| giver)
 }
 
 /// Something has its home on a server that has to be in the file.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Clients, Cluster, Group, Mailbox, RouteWishes, Server, Site, SoftwareVersion, place::Places,
+    Clients, Cluster, Facts, Group, InventoryFiles, Mailbox, RouteWishes, Server, Site, SiteKind,
+    SoftwareVersion, WaveWishes, place::Places,
 };
+use crate::import::Roster;
 use crate::names::{
     AccountName, ClusterName, GroupName, MailboxName, NAME_SIZE_MAX, NameError, NodeName,
     OrganizationName, ServerName, SiteName,
@@ -90,7 +92,32 @@ pub(super) fn implicit<S: AsRef<str>>(
     mailboxes: &[S],
 ) -> Result<Site, Vec<FolderProblem>> {
     let name = ServerName::new("MAIL1").expect("a valid name");
-    let mut site = Site {
+    let mut site = by_default(&name, mail, SiteKind::Rehome);
+    add_found(&mut site, &name, mailboxes)?;
+    Ok(site)
+}
+
+/// See [`Site::of_export`].
+pub(super) fn of_export(roster: &Roster, first: Option<&ServerName>) -> Site {
+    let largest = || {
+        let mut count: BTreeMap<&ServerName, usize> = BTreeMap::new();
+        for mailbox in &roster.mailboxes {
+            *count.entry(&mailbox.home).or_default() += 1;
+        }
+        let most = count.into_iter().max_by_key(|(name, many)| (*many, std::cmp::Reverse(*name)));
+        most.map(|(name, _)| name.clone())
+    };
+    let name = first.cloned().or_else(largest);
+    let name = name.unwrap_or_else(|| ServerName::new("MAIL1").expect("a valid name"));
+    let mut site = by_default(&name, "-", SiteKind::Exchange55);
+    site.clients.simulate = false;
+    site
+}
+
+/// A site of one server, everything else by default.
+fn by_default(name: &ServerName, mail: &str, kind: SiteKind) -> Site {
+    Site {
+        kind,
         organization: OrganizationName::new("Organization").expect("a valid name"),
         site: SiteName::new("Site").expect("a valid name"),
         timezone: None,
@@ -102,7 +129,7 @@ pub(super) fn implicit<S: AsRef<str>>(
             group: Group {
                 name: defaults::group(),
                 network_name: None,
-                server: defaults::new_server(&name),
+                server: defaults::new_server(name),
                 address: defaults::address(),
                 free: None,
                 log_free: None,
@@ -121,10 +148,12 @@ pub(super) fn implicit<S: AsRef<str>>(
         public_folders: Vec::new(),
         route: RouteWishes::default(),
         clients: Clients { simulate: true },
+        inventory: InventoryFiles::default(),
+        windows: Vec::new(),
+        waves: WaveWishes::default(),
+        facts: Facts::new(),
         places: Places::default(),
-    };
-    add_found(&mut site, &name, mailboxes)?;
-    Ok(site)
+    }
 }
 
 /// See [`Site::add_found_mailboxes`].

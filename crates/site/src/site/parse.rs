@@ -1,6 +1,7 @@
 //! `site.toml`, read whole: every mistake is reported, in the order of the file.
 #![doc = include_str!("../../../../docs/format/site.md")] // The only description of the keys.
 
+mod more;
 mod schema;
 
 use toml::Spanned;
@@ -11,7 +12,7 @@ use super::place::Places;
 use super::read::{Reader, Table};
 use super::{
     ByteSize, Clients, Cluster, Group, Mailbox, PublicFolder, RouteChoice, RouteWishes, SCHEMA,
-    Server, Site, SoftwareVersion, check,
+    Server, Site, SiteKind, SoftwareVersion, check,
 };
 use crate::diagnostic::{Diagnostic, Source};
 use crate::names::{AccountName, GroupName, MailboxName, ServerName};
@@ -56,8 +57,10 @@ fn read_site(reader: &mut Reader, document: &Spanned<DeTable<'_>>) -> Option<Sit
     read_schema(reader, &root);
     let organization = reader.required(&root, "organization");
     let site = reader.required(&root, "site");
+    let kinds = SiteKind::ALL.map(|kind| (kind.as_str(), kind));
+    let kind = reader.word(&root, "kind", &kinds).unwrap_or_default();
     let timezone = reader.text(&root, "timezone").map(|(text, _)| text.to_owned());
-    let servers = read_servers(reader, &root);
+    let servers = read_servers(reader, &root, kind);
     let first = servers.as_ref().and_then(|servers| servers.first()).map(|(server, _)| server);
     let cluster = read_cluster(reader, &root, first);
     let mailboxes = read_mailboxes(reader, &root, first);
@@ -65,9 +68,14 @@ fn read_site(reader: &mut Reader, document: &Spanned<DeTable<'_>>) -> Option<Sit
     let route = read_route(reader, &root);
     let clients = reader.table(&root, "clients", &schema::CLIENTS);
     let simulate = clients.and_then(|table| reader.flag(&table, "simulate")).unwrap_or(false);
+    let inventory = more::read_inventory(reader, &root);
+    let windows = more::read_windows(reader, &root);
+    let waves = more::read_waves(reader, &root);
+    let facts = more::read_facts(reader, &root);
     Some(Site {
         organization: organization?,
         site: site?,
+        kind,
         timezone,
         servers: with_versions(servers?, cluster.as_ref()?.version),
         cluster: cluster?,
@@ -75,6 +83,10 @@ fn read_site(reader: &mut Reader, document: &Spanned<DeTable<'_>>) -> Option<Sit
         public_folders: public_folders?,
         route,
         clients: Clients { simulate },
+        inventory,
+        windows: windows?,
+        waves,
+        facts,
         places: Places::default(),
     })
 }
@@ -110,19 +122,23 @@ fn read_schema(reader: &mut Reader, root: &Table<'_>) {
 type ReadServer = (Server, Option<SoftwareVersion>);
 
 /// Reads `[[server]]`; there has to be one.
-fn read_servers(reader: &mut Reader, root: &Table<'_>) -> Option<Vec<ReadServer>> {
+fn read_servers(reader: &mut Reader, root: &Table<'_>, kind: SiteKind) -> Option<Vec<ReadServer>> {
     let tables = reader.tables(root, "server", &schema::SERVER);
     if tables.is_empty() {
         reader.missing(root, "server");
     }
-    let servers: Vec<_> = tables.iter().map(|table| read_server(reader, table)).collect();
+    let servers: Vec<_> = tables.iter().map(|table| read_server(reader, table, kind)).collect();
     servers.into_iter().collect::<Option<Vec<_>>>().filter(|servers| !servers.is_empty())
 }
 
 /// Reads one `[[server]]`.
-fn read_server(reader: &mut Reader, table: &Table<'_>) -> Option<ReadServer> {
+fn read_server(reader: &mut Reader, table: &Table<'_>, kind: SiteKind) -> Option<ReadServer> {
     let name = reader.required(table, "name");
-    let mail = reader.required::<String>(table, "mail");
+    let mail = match kind {
+        SiteKind::Rehome => reader.required::<String>(table, "mail"),
+        // Nobody reads mail of a server that people move.
+        SiteKind::Exchange55 => reader.optional(table, "mail").or(Some("-".to_owned())),
+    };
     if mail.as_deref() == Some("") {
         let span = reader.span_of(&table.key.child("mail"));
         reader.wrong_value(table, "mail", span, "`mail` is empty");
@@ -276,10 +292,11 @@ fn read_public_folders(
         let path = reader.required(table, "path");
         let server = reader.optional::<ServerName>(table, "server");
         let replicas = reader.list(table, "replicas");
+        let filled_from = more::read_fillings(reader, table);
         folders.push(path.and_then(|path| {
             let server = server.or_else(|| first.map(|server| server.name.clone()))?;
             let replicas = replicas.unwrap_or_else(|| vec![server.clone()]);
-            Some(PublicFolder { path, server, replicas })
+            Some(PublicFolder { path, server, replicas, filled_from })
         }));
     }
     folders.into_iter().collect()
@@ -296,6 +313,8 @@ fn read_route(reader: &mut Reader, root: &Table<'_>) -> RouteWishes {
         second_server: reader.flag(&table, "second_server").unwrap_or(true),
         max_outage_minutes: reader.count(&table, "max_outage_minutes"),
         max_user_interruption_seconds: reader.count(&table, "max_user_interruption_seconds"),
+        deadline: reader.optional(&table, "deadline"),
+        all_servers: reader.flag(&table, "all_servers").unwrap_or(false),
     }
 }
 

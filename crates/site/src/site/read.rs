@@ -356,6 +356,17 @@ impl Reader {
         read
     }
 
+    /// A number of something, from 0.
+    pub(super) fn number(&mut self, table: &Table<'_>, name: &str) -> Option<u64> {
+        let zero = |value: &Spanned<DeValue<'_>>| {
+            value.get_ref().as_integer().is_some_and(|number| number.as_str() == "0")
+        };
+        match Self::value(table, name) {
+            Some(value) if zero(value) => Some(0),
+            _ => self.count(table, name),
+        }
+    }
+
     /// A size: a text with a unit, or a number of bytes.
     pub(super) fn size(&mut self, table: &Table<'_>, name: &str) -> Option<ByteSize> {
         let value = Self::value(table, name)?;

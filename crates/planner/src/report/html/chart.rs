@@ -30,7 +30,56 @@ struct Span {
     cut: bool,
 }
 
+/// The most steps that are drawn.
+const STEPS_MAX: usize = 120;
+
 pub(super) fn chart(page: &mut Page, plan: &Plan, outcome: Option<&Outcome>) {
+    if plan.steps.len() <= STEPS_MAX {
+        return draw(page, plan, outcome);
+    }
+    let few = few(plan);
+    draw(page, &few, outcome);
+    let text = format!(
+        "Drawn are {} of {} steps: those of the server that is named first, and its first waves. \
+         The others go the same way; all are in the table below.",
+        few.steps.len(),
+        plan.steps.len()
+    );
+    page.element("p class=\"note\"", &text);
+}
+
+/// A plan of the first server's steps alone, without its inventory.
+fn few(plan: &Plan) -> Plan {
+    let own = |step: &&Step| !step.id.as_str().contains('@');
+    let mut steps: Vec<Step> = plan.steps.iter().filter(own).cloned().collect();
+    let is_wave = |step: &Step| step.id.as_str().trim_start_matches('B').starts_with("M1w");
+    let mut waves = steps.iter().filter(|step| is_wave(step)).count();
+    let others = steps.len() - waves;
+    // The first waves stay, as many as there is room for.
+    let room = STEPS_MAX.saturating_sub(others);
+    while waves > room {
+        let Some(last) = steps.iter().rposition(&is_wave) else { break };
+        steps.remove(last);
+        waves -= 1;
+    }
+    Plan {
+        format: plan.format,
+        id: plan.id.clone(),
+        route: plan.route,
+        made_us: plan.made_us,
+        inventory_hash: String::new(),
+        inventory: crate::inventory::Inventory::default(),
+        comparison: plan.comparison.clone(),
+        steps,
+        critical_path: plan.critical_path.clone(),
+        warnings: Vec::new(),
+        schedule: crate::waves::Schedule::default(),
+        forecast: plan.forecast.clone(),
+        traps: Vec::new(),
+    }
+}
+
+fn draw(page: &mut Page, plan: &Plan, outcome: Option<&Outcome>) {
     let planned = planned_spans(plan);
     let actual = outcome.map(|outcome| actual_spans(plan, outcome));
     let end = planned
@@ -51,7 +100,11 @@ pub(super) fn chart(page: &mut Page, plan: &Plan, outcome: Option<&Outcome>) {
     for (at, step) in plan.steps.iter().enumerate() {
         label(page, at, step);
         match &actual {
-            None => bar(page, at, step, &planned[at], scale),
+            None => {
+                let slack = plan.forecast.slack.iter().find(|one| one.step == step.id);
+                let free = slack.is_some_and(|one| one.seconds > 0);
+                bar(page, at, step, (&planned[at], free), scale);
+            }
             Some(actual) => {
                 let of = outcome.and_then(|of| of.steps.iter().find(|of| of.id == step.id));
                 both_bars(page, at, &planned[at], actual[at].as_ref(), of, scale);
@@ -64,7 +117,7 @@ pub(super) fn chart(page: &mut Page, plan: &Plan, outcome: Option<&Outcome>) {
         None => {
             "Left: what depends on what; the critical path is blue, gates are filled, steps after \
              the point of no return have a red ring. Right: likely time, with a line to the bad \
-             case. A bar with a gap is longer than drawn."
+             case; pale bars have slack. A bar with a gap is longer than drawn."
         }
         Some(_) => "Pale: as planned. Strong: as it happened; red if it failed.",
     };
@@ -222,7 +275,8 @@ fn rect(page: &mut Page, class: &str, at: usize, span: &Span, scale: f64, (dy, s
     }
 }
 
-fn bar(page: &mut Page, at: usize, step: &Step, span: &Span, scale: f64) {
+/// `free`: the step may be later without the whole being later.
+fn bar(page: &mut Page, at: usize, step: &Step, (span, free): (&Span, bool), scale: f64) {
     let y = row_y(at);
     let (from, to) = (BARS_X + span.to * scale, BARS_X + span.high * scale);
     let to = to.min(WIDTH - 64.0).max(from);
@@ -230,7 +284,12 @@ fn bar(page: &mut Page, at: usize, step: &Step, span: &Span, scale: f64) {
         "<line class=\"whisker\" x1=\"{from:.1}\" y1=\"{y}\" x2=\"{to:.1}\" y2=\"{y}\" />"
     ));
     let gate = matches!(step.owner, Owner::Human { .. });
-    rect(page, if gate { "bar gate" } else { "bar" }, at, span, scale, (-5.0, 10.0));
+    let class = match (gate, free) {
+        (true, _) => "bar gate",
+        (_, true) => "bar free",
+        _ => "bar",
+    };
+    rect(page, class, at, span, scale, (-5.0, 10.0));
     time(page, at, to.max(from + 2.0) + 6.0, &duration(step.estimate_seconds.likely));
 }
 

@@ -1,7 +1,10 @@
 //! The steps as a run-book, and all conditions with their evidence.
 
+use rehome_site::SiteKind;
+
 use super::super::sentence;
 use super::Page;
+use crate::carrier::instruction;
 use crate::check::Check;
 use crate::format::{duration, elapsed, moment};
 use crate::outcome::{Outcome, StepOutcome, StepState};
@@ -22,6 +25,7 @@ pub(super) fn steps(page: &mut Page, plan: &Plan, outcome: Option<&Outcome>) {
     }
     page.raw("</tr></thead><tbody>\n");
     let no_return = plan.point_of_no_return();
+    let by_hand = plan.inventory.kind == SiteKind::Exchange55;
     for (at, step) in plan.steps.iter().enumerate() {
         if no_return == Some(at) {
             let columns = if outcome.is_some() { 7 } else { 6 };
@@ -32,13 +36,24 @@ pub(super) fn steps(page: &mut Page, plan: &Plan, outcome: Option<&Outcome>) {
         }
         match outcome.and_then(|outcome| outcome.steps.iter().find(|of| of.id == step.id)) {
             Some(actual) => actual_row(page, step, actual),
-            None => planned_row(page, step, outcome.is_some()),
+            None => planned_row(page, step, (outcome.is_some(), by_hand)),
         }
     }
     page.raw("</tbody></table></section>\n");
 }
 
-fn what(page: &mut Page, step: &Step) {
+/// What people do, and what they see then.
+fn acts(page: &mut Page, step: &Step) {
+    let page_of = instruction(step);
+    page.raw("<ol class=\"acts\">");
+    for act in &page_of.acts {
+        page.element("li", act);
+    }
+    page.raw("</ol>");
+    page.element("div class=\"expect\"", &format!("Then: {}", page_of.expect));
+}
+
+fn what(page: &mut Page, step: &Step, by_hand: bool) {
     page.raw("<td>");
     page.text(&step.title);
     if !step.page_ref.is_empty() {
@@ -52,16 +67,19 @@ fn what(page: &mut Page, step: &Step) {
         page.element("small", &format!("[{}]", why.evidence));
         page.raw("</div>");
     }
+    if by_hand {
+        acts(page, step);
+    }
     if let Owner::Human { instruction } = &step.owner {
         page.element("div class=\"gate\"", instruction);
     }
     page.raw("</td>");
 }
 
-fn planned_row(page: &mut Page, step: &Step, wide: bool) {
+fn planned_row(page: &mut Page, step: &Step, (wide, by_hand): (bool, bool)) {
     page.raw("<tr><td class=\"tight\"><span class=\"box\"></span></td>");
     page.element("td class=\"id\"", step.id.as_str());
-    what(page, step);
+    what(page, step, by_hand);
     page.raw("<td><ul class=\"conditions\">");
     for check in &step.postconditions {
         page.element("li", &sentence::condition(check));
@@ -86,7 +104,7 @@ fn actual_row(page: &mut Page, step: &Step, actual: &StepOutcome) {
         "<tr><td class=\"tight\"><span class=\"mark {class}\">{mark}</span></td>"
     ));
     page.element("td class=\"id\"", step.id.as_str());
-    what(page, step);
+    what(page, step, false);
     page.raw("<td><ul class=\"conditions\">");
     let attempts = match actual.attempts {
         0 | 1 => word.to_owned(),

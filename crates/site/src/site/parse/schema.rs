@@ -14,6 +14,7 @@ pub(super) static ROOT: TableSpec = TableSpec {
         key("schema", "schema = \"site/1\""),
         key("organization", "organization = \"Example\""),
         key("site", "site = \"Headquarters\""),
+        key("kind", "kind = \"exchange-5.5\""),
         key("timezone", "timezone = \"Europe/Berlin\""),
         key("server", "[[server]]"),
         key("cluster", "[cluster]"),
@@ -21,6 +22,10 @@ pub(super) static ROOT: TableSpec = TableSpec {
         key("public_folder", "[[public_folder]]"),
         key("route", "[route]"),
         key("clients", "[clients]"),
+        key("inventory", "[inventory]"),
+        key("window", "[[window]]"),
+        key("waves", "[waves]"),
+        key("facts", "[facts]"),
     ],
 };
 
@@ -84,6 +89,7 @@ pub(super) static PUBLIC_FOLDER: TableSpec = TableSpec {
         key("path", "path = \"Announcements\""),
         key("server", "server = \"EX1\""),
         key("replicas", "replicas = [\"EX1\"]"),
+        key("filled_from", "filled_from = [\"EX2 from EX1\"]"),
     ],
 };
 
@@ -95,6 +101,8 @@ pub(super) static ROUTE: TableSpec = TableSpec {
         key("second_server", "second_server = true"),
         key("max_outage_minutes", "max_outage_minutes = 600"),
         key("max_user_interruption_seconds", "max_user_interruption_seconds = 120"),
+        key("deadline", "deadline = \"2026-12-19T06:00:00-08:00\""),
+        key("all_servers", "all_servers = true"),
     ],
 };
 
@@ -102,6 +110,72 @@ pub(super) static ROUTE: TableSpec = TableSpec {
 pub(super) static CLIENTS: TableSpec =
     TableSpec { header: "[clients]", keys: &[key("simulate", "simulate = true")] };
 
+/// Files that say more about the site.
+pub(super) static INVENTORY: TableSpec = TableSpec {
+    header: "[inventory]",
+    keys: &[
+        key("directory", "directory = \"export.csv\""),
+        key("sizes", "sizes = \"sizes.csv\""),
+        key("encoding", "encoding = \"windows-1250\""),
+        key("on_unknown_column", "on_unknown_column = \"warn\""),
+    ],
+};
+
+/// When work may be done.
+pub(super) static WINDOW: TableSpec = TableSpec {
+    header: "[[window]]",
+    keys: &[
+        key("name", "name = \"weeknights\""),
+        key("days", "days = \"Mon-Thu\""),
+        key("from", "from = \"22:00\""),
+        key("until", "until = \"02:00\""),
+        key("first", "first = \"2026-12-07\""),
+        key("last", "last = \"2026-12-17\""),
+        key("utc_offset", "utc_offset = \"-08:00\""),
+    ],
+};
+
+/// How the move is parted into waves.
+pub(super) static WAVES: TableSpec = TableSpec {
+    header: "[waves]",
+    keys: &[
+        key("pilot_mailboxes", "pilot_mailboxes = 12"),
+        key("mailboxes_max", "mailboxes_max = 200"),
+        key("hub_delegates", "hub_delegates = 25"),
+        key("log_reserve_percent", "log_reserve_percent = 20"),
+        key("reverse_days", "reverse_days = 7"),
+        key("bytes_per_second_max", "bytes_per_second_max = \"10MiB\""),
+        key("keep_together", "keep_together = [\"boss, assistant\"]"),
+    ],
+};
+
+/// What else is known; its keys are those of the facts.
+pub(super) static FACTS: TableSpec = TableSpec { header: "[facts]", keys: &FACT_KEYS };
+
+/// The facts as keys.
+static FACT_KEYS: [KeySpec; super::super::facts::FACTS.len()] = {
+    let mut keys = [const { key("", "") }; super::super::facts::FACTS.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        let fact = &super::super::facts::FACTS[at];
+        keys[at] = key(fact.key, fact.example);
+        at += 1;
+    }
+    keys
+};
+
 /// All tables; the first one that has a key is where a misplaced key is sent.
-pub(super) static ALL: &[&TableSpec] =
-    &[&ROOT, &CLUSTER, &GROUP, &ROUTE, &CLIENTS, &SERVER, &MAILBOX, &PUBLIC_FOLDER];
+pub(super) static ALL: &[&TableSpec] = &[
+    &ROOT,
+    &CLUSTER,
+    &GROUP,
+    &ROUTE,
+    &CLIENTS,
+    &INVENTORY,
+    &WAVES,
+    &WINDOW,
+    &SERVER,
+    &MAILBOX,
+    &PUBLIC_FOLDER,
+    &FACTS,
+];

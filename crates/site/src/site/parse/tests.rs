@@ -585,3 +585,79 @@ fn a_large_site_is_read_in_time_proportional_to_its_size() {
     assert_eq!(site.mailboxes.len(), 20_000);
     assert_eq!(site.place(&Key::mailbox(19_999, "name")).line, 7 + 2 * 19_999 + 1);
 }
+
+#[test]
+fn replicas_that_fill_each_other_in_a_circle_are_told_once() {
+    let more = "\
+[[server]]
+name = \"EX2\"
+mail = \"mail2\"
+[[public_folder]]
+path = \"News\"
+replicas = [\"EX1\", \"EX2\"]
+filled_from = [\"EX2 from EX1\", \"EX1 from EX2\"]
+";
+    insta::assert_snapshot!(check_with(more), @r#"
+    error[E023]: replicas of "News" fill each other in a circle: EX1 from EX2 from EX1
+      --> site.toml:13:32
+       |
+    13 | filled_from = ["EX2 from EX1", "EX1 from EX2"]
+       |                                ^^^^^^^^^^^^^^
+       = why: none of them would ever be complete, and the plan would wait for it
+       = fix: let one of them fill from EX1, the folder's home
+    "#);
+    let chain = more.replace("\"EX1 from EX2\"", "");
+    assert_eq!(site(&format!("{SMALL}{chain}")).public_folders[0].filled_from.len(), 1);
+}
+
+#[test]
+fn windows_waves_and_facts_are_read_and_mistakes_in_them_told() {
+    let more = "\
+[[window]]
+name = \"nights\"
+days = \"Mon-Thu\"
+from = \"22:00\"
+until = \"02:00\"
+first = \"2026-12-07\"
+last = \"2026-12-17\"
+utc_offset = \"-08:00\"
+[waves]
+keep_together = [\"boss, pa\"]
+[facts]
+circular_logging = true
+quorum_free_mib = 0
+components = [\"internet-mail-service\"]
+";
+    let site = site(&format!("{SMALL}{more}"));
+    assert_eq!(site.windows[0].openings_us().len(), 8);
+    assert_eq!(site.waves.keep_together[0].len(), 2);
+    assert_eq!(site.facts.len(), 3);
+    let wrong = more.replace("\"-08:00\"", "\"PST\"").replace("circular", "cirkular");
+    insta::assert_snapshot!(check_with(&wrong), @r#"
+    error[E006]: "PST" is no offset from UTC such as -08:00
+      --> site.toml:14:14
+       |
+    14 | utc_offset = "PST"
+       |              ^^^^^
+       = why: nothing is planned while a value cannot be read
+       = fix: write it like `utc_offset = "-08:00"`
+
+    error[E003]: `cirkular_logging` is not a key of [facts]
+      --> site.toml:18:1
+       |
+    18 | cirkular_logging = true
+       | ^^^^^^^^^^^^^^^^
+       = why: a key that nobody reads would be a wish that nobody grants
+       = fix: did you mean `circular_logging`?
+    "#);
+    let never = more.replace("12-17", "12-01");
+    assert!(check_with(&never).contains("never opens"));
+}
+
+#[test]
+fn people_move_servers_that_have_no_folder_of_mail() {
+    let text = "schema = \"site/1\"\norganization = \"E\"\nsite = \"S\"\nkind = \"exchange-5.5\"\n\
+                [[server]]\nname = \"EX1\"\n[[server]]\nname = \"EX2\"\n";
+    assert_eq!(site(text).servers.len(), 2);
+    assert!(check(&text.replace("kind = \"exchange-5.5\"\n", "")).contains("`mail` is missing"));
+}

@@ -1,0 +1,120 @@
+//! Kills a migration at every record of its journal: from nothing up to that record, SIGKILL, and
+//! then the same command to its end.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use clap::Args;
+
+use super::{Route, command, finish, own_address, verdict};
+use crate::commands::{program, say};
+
+/// How often one record is tried until the kill falls exactly behind it.
+const TRIES_MAX: u32 = 12;
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordsArgs {
+    /// Only this route.
+    #[arg(long, value_enum)]
+    route: Option<Route>,
+    /// Only every so many-th record.
+    #[arg(long, default_value_t = 1)]
+    every: usize,
+}
+
+pub(crate) fn run(args: &RecordsArgs) -> Result<(), String> {
+    let program = program()?;
+    let scratch = super::scratch()?;
+    let site = small_site(&program, scratch.path())?;
+    let mut failures = 0;
+    for route in [Route::MoveUsers, Route::DisasterRecovery] {
+        if args.route.is_none_or(|only| only == route) {
+            failures += one_route(&program, scratch.path(), &site, route, args.every.max(1))?;
+        }
+    }
+    if failures == 0 { Ok(()) } else { Err(format!("{failures} runs lost, altered or doubled")) }
+}
+
+/// A site of three mailboxes: what is looked for is in the journal, not in the mail.
+fn small_site(program: &Path, scratch: &Path) -> Result<PathBuf, String> {
+    let site = scratch.join("site");
+    let output = std::process::Command::new(program)
+        .arg("sample")
+        .arg(&site)
+        .args(["--mailboxes", "3", "--messages", "8"])
+        .output()
+        .map_err(|error| format!("rehome does not start: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("rehome sample failed: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    own_address(&site.join("site.toml")).map_err(|error| error.to_string())?;
+    Ok(site)
+}
+
+/// Records in a journal; none if there is no journal yet.
+fn records(work: &Path) -> usize {
+    let journal = std::fs::read(work.join("journal")).unwrap_or_default();
+    journal.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// Kills one route at each of its records; returns how many of the resumed runs were not whole.
+fn one_route(
+    program: &Path,
+    scratch: &Path,
+    site: &Path,
+    route: Route,
+    every: usize,
+) -> Result<u32, String> {
+    let work = scratch.join(format!("{}-whole", route.name()));
+    verdict(&finish(program, site, &work, route)?)?;
+    let all = records(&work);
+    say(&format!("{}: {all} records in the journal of an undisturbed run", route.name()));
+    let (mut failures, mut kills, mut exact) = (0, 0, 0);
+    for wanted in (1..=all).step_by(every) {
+        for attempt in 1..=TRIES_MAX {
+            let work = scratch.join(format!("{}-{wanted}-{attempt}", route.name()));
+            let found = kill_at(program, site, (&work, route), wanted)?;
+            let last = found == wanted || attempt == TRIES_MAX;
+            if last {
+                kills += 1;
+                exact += u32::from(found == wanted);
+                let verdict = finish(program, site, &work, route).and_then(|one| verdict(&one));
+                if let Err(error) = verdict {
+                    failures += 1;
+                    say(&format!("{} killed at record {found}: {error}", route.name()));
+                }
+            }
+            std::fs::remove_dir_all(&work).map_err(|error| error.to_string())?;
+            if last {
+                break;
+            }
+        }
+    }
+    say(&format!(
+        "{}: killed at {kills} records ({exact} exactly behind the record that was meant), resumed \
+         by the same command: {failures} not whole",
+        route.name()
+    ));
+    Ok(failures)
+}
+
+/// Starts the migration and kills it as soon as its journal has so many records; returns how many
+/// it has at rest.
+fn kill_at(
+    program: &Path,
+    site: &Path,
+    (work, route): (&Path, Route),
+    wanted: usize,
+) -> Result<usize, String> {
+    let mut child = command(program, site, work, route)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("rehome does not start: {error}"))?;
+    while records(work) < wanted && child.try_wait().map_err(|e| e.to_string())?.is_none() {
+        std::hint::spin_loop();
+    }
+    child.kill().map_err(|error| error.to_string())?;
+    child.wait().map_err(|error| error.to_string())?;
+    Ok(records(work))
+}
