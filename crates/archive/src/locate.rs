@@ -26,16 +26,23 @@ pub(crate) fn load(volumes: &[Result<VolumeFile, Damage>]) -> Catalog {
     catalog
 }
 
+/// A volume that is cut between two records has no damaged one: it ends without a trailer.
 fn scan(catalog: &mut Catalog, volume: &VolumeFile, number: u32) {
+    let mut is_cut = true;
     for scanned in volume.scan() {
         match scanned {
             Scanned::Damage(damage) => catalog.damage.push(damage),
             Scanned::Record(record) => {
+                is_cut = record.head.kind != RecordKind::Trailer;
                 if let Err(what) = note(catalog, &record, Place::new(number, record.offset)) {
                     catalog.damage.push(damage_in(volume, &record, what));
                 }
             }
         }
+    }
+    if is_cut {
+        let what = "it does not end with a trailer: its end is cut off or damaged";
+        catalog.damage.push(Damage::of_file(&volume.name, what));
     }
 }
 

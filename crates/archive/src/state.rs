@@ -28,12 +28,20 @@ impl State {
                 let cursors = read_cursors(backup)?;
                 mailboxes.retain(|name, _| cursors.mailbox(name).is_some());
             }
+            let mut found = 0;
             for outline in backup.outlines_of(only) {
                 let (_, outline) = outline?;
+                found += 1;
                 let name = outline.name.clone();
                 let after = apply(mailboxes.remove(&name), outline)
                     .map_err(|what| ArchiveError::file_damaged(backup.folder(), what))?;
                 mailboxes.insert(name, after);
+            }
+            let written = backup.manifest().map(|manifest| manifest.totals.mailboxes);
+            if let (None, Some(written)) = (only, written.filter(|written| *written != found)) {
+                let what =
+                    format!("{found} outlines of mailboxes are in it, {written} were written");
+                return Err(ArchiveError::file_damaged(backup.folder(), what));
             }
         }
         Ok(State { backups, mailboxes: mailboxes.into_values().collect() })
