@@ -442,10 +442,9 @@ impl Hosts {
         // It is gone already if the store's host did not have it.
         let address = format!("{FLOATING}/24");
         let _gone = super::network::ip(&["-n", &name, "addr", "del", &address, "dev", "eth0"]);
-        for child in [self.hosts[host].node.take(), self.hosts[host].etcd.take()] {
-            if let Some(mut child) = child {
-                child.wait().map_err(|error| error.to_string())?;
-            }
+        let children = [self.hosts[host].node.take(), self.hosts[host].etcd.take()];
+        for mut child in children.into_iter().flatten() {
+            child.wait().map_err(|error| error.to_string())?;
         }
         Ok(())
     }
