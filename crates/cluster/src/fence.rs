@@ -1,4 +1,4 @@
-//! Fence agents: programs that switch a node's power off, as the ClusterLabs project describes them.
+//! Fence agents: programs that switch a node's power off, as ClusterLabs describes them.
 //!
 //! An agent reads `name=value` lines from standard input and ends with 0 if it did what `action`
 //! says. Debian's `fence-agents` has them for most power switches and hypervisors.
@@ -119,7 +119,9 @@ mod tests {
     use super::*;
 
     const AGENT: &str = r#"#!/bin/sh
-while read -r line; do case "$line" in action=*) action=${line#action=};; plug=*) plug=${line#plug=};; esac; done
+while read -r line; do
+    case "$line" in action=*) action=${line#action=};; plug=*) plug=${line#plug=};; esac
+done
 case "$action" in
 metadata) echo '<parameters><parameter name="plug" required="1"></parameters><action name="off"/>';;
 monitor) [ "$plug" != broken ] || { echo "no such plug" >&2; exit 1; };;

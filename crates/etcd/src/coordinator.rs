@@ -222,7 +222,7 @@ impl Coordinator for Etcd {
     fn look(&self, known: Option<&Configuration>) -> Result<Shared, CoordinatorError> {
         let since = self.since(known.map_or(0, |known| known.revision));
         let config = get_since(&self.keys.config(), since);
-        let txn = self.gateway.txn(&[], &[get_all(&self.keys.live()), config], &[])?;
+        let txn = self.gateway.read(&[get_all(&self.keys.live()), config])?;
         let config_key = self.keys.config();
         let (config, live): (Vec<_>, Vec<_>) =
             txn.records().partition(|record| record.key == config_key.as_bytes());

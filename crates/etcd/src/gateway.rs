@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rehome_cluster::CoordinatorError;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,9 @@ const FIRST_TIMEOUT_MS: u64 = 2_000;
 /// The shortest time for a request: less would be over before etcd has synced its disk.
 const TIMEOUT_MS_MIN: u64 = 100;
 
+/// How long another endpoint than the first is asked.
+const AWAY_MAX: Duration = Duration::from_secs(2);
+
 /// Codes of gRPC that say that whoever asks may not.
 const PERMISSION_DENIED: u64 = 7;
 const UNAUTHENTICATED: u64 = 16;
@@ -32,8 +36,10 @@ const UNAUTHENTICATED: u64 = 16;
 pub(crate) struct Gateway {
     place: PathBuf,
     endpoints: Vec<String>,
-    /// The endpoint that answered last.
+    /// The endpoint that is asked now.
     current: AtomicUsize,
+    /// When another one than the first was chosen.
+    left_first: Mutex<Option<Instant>>,
     timeout_ms: AtomicU64,
     agent: Agent,
 }
@@ -63,6 +69,7 @@ impl Gateway {
             place: place.as_path().to_owned(),
             endpoints: place.endpoints.clone(),
             current: AtomicUsize::new(0),
+            left_first: Mutex::default(),
             timeout_ms: AtomicU64::new(FIRST_TIMEOUT_MS),
             agent: config.build().into(),
         })
@@ -77,6 +84,13 @@ impl Gateway {
         self.timeout_ms.store((lease_ms / 4).max(TIMEOUT_MS_MIN), Ordering::Relaxed);
     }
 
+    /// Everything in some ranges, at one moment. It takes an eighth of the lease at most: a reading
+    /// that comes later than a quarter after the one before has the nodes count silence anew.
+    pub(crate) fn read(&self, ranges: &[Value]) -> Result<Txn, CoordinatorError> {
+        let body = json!({ "compare": [], "success": ranges, "failure": [] });
+        self.call("/v3/kv/txn", &body, self.timeout_ms.load(Ordering::Relaxed) / 2)
+    }
+
     /// A transaction: if all of `compare` hold `success` is done, otherwise `failure`.
     pub(crate) fn txn(
         &self,
@@ -85,16 +99,22 @@ impl Gateway {
         failure: &[Value],
     ) -> Result<Txn, CoordinatorError> {
         let body = json!({ "compare": compare, "success": success, "failure": failure });
-        self.call("/v3/kv/txn", &body)
+        self.call("/v3/kv/txn", &body, self.timeout_ms.load(Ordering::Relaxed))
     }
 
     /// Asks the endpoint that answered last, and the others if it takes nothing.
-    fn call<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, CoordinatorError> {
+    fn call<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+        timeout_ms: u64,
+    ) -> Result<T, CoordinatorError> {
         let body = body.to_string();
         let mut last = None;
+        self.return_to_first();
         for _ in 0..self.endpoints.len() {
             let current = self.current.load(Ordering::Relaxed);
-            match self.call_one(self.endpoint(current), path, &body) {
+            match self.call_one(self.endpoint(current), path, &body, timeout_ms) {
                 Ok(answer) => return Ok(answer),
                 Err(Failed::Final(error)) => return Err(error),
                 Err(Failed::Unknown(error)) => {
@@ -114,8 +134,20 @@ impl Gateway {
         &self.endpoints[current % self.endpoints.len()]
     }
 
+    /// The first endpoint is the best, the member on this host for instance: it is tried again.
+    fn return_to_first(&self) {
+        let mut left_first = self.left_first.lock().unwrap_or_else(PoisonError::into_inner);
+        if left_first.is_some_and(|left| left.elapsed() > AWAY_MAX) {
+            *left_first = None;
+            self.current.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Another endpoint is asked next, unless somebody else has seen to that.
     fn rotate(&self, from: usize) {
+        let mut left_first = self.left_first.lock().unwrap_or_else(PoisonError::into_inner);
+        left_first.get_or_insert_with(Instant::now);
+        drop(left_first);
         let next = from.wrapping_add(1);
         let (order, failure) = (Ordering::Relaxed, Ordering::Relaxed);
         let _seen_to = self.current.compare_exchange(from, next, order, failure);
@@ -126,8 +158,9 @@ impl Gateway {
         endpoint: &str,
         path: &str,
         body: &str,
+        timeout_ms: u64,
     ) -> Result<T, Failed> {
-        let timeout = Duration::from_millis(self.timeout_ms.load(Ordering::Relaxed));
+        let timeout = Duration::from_millis(timeout_ms);
         let request = self.agent.post(format!("{endpoint}{path}")).config();
         let request = request.timeout_global(Some(timeout)).build();
         let mut response = request.send(body).map_err(|error| self.failed(endpoint, &error))?;

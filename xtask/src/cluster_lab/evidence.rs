@@ -15,6 +15,7 @@ use super::PATIENCE;
 use super::hosts::{COUNT, FLOATING, Hosts, PORT};
 
 /// The time that all processes of the lab measure by, in microseconds.
+#[expect(clippy::disallowed_methods, reason = "processes have no other clock in common")]
 pub(super) fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)

@@ -23,7 +23,8 @@ pub(super) const FLOATING: &str = "10.77.0.50";
 pub(super) const PORT: u16 = 7403;
 /// Names of the nodes.
 pub(super) const NAMES: [&str; COUNT] = ["a", "b", "c"];
-/// Timing of etcd, in milliseconds: as its documentation has it for one room, and a faster election.
+/// Timing of etcd, in milliseconds: as documented for one room, but for the
+/// election.
 const ETCD_HEARTBEAT: &str = "100";
 const ETCD_ELECTION: &str = "500";
 /// With this exit code a node ends that does not reach etcd when it starts.
@@ -324,7 +325,7 @@ impl Hosts {
         }
     }
 
-    /// Starts nodes that ended because etcd was not there yet, as the system's service manager does.
+    /// Starts nodes that ended because etcd was not there yet, as a service manager does.
     fn start_again(&mut self) -> Result<(), String> {
         for host in 0..COUNT {
             let node = self.hosts[host].node.as_mut();
@@ -442,10 +443,9 @@ impl Hosts {
         // It is gone already if the store's host did not have it.
         let address = format!("{FLOATING}/24");
         let _gone = super::network::ip(&["-n", &name, "addr", "del", &address, "dev", "eth0"]);
-        for child in [self.hosts[host].node.take(), self.hosts[host].etcd.take()] {
-            if let Some(mut child) = child {
-                child.wait().map_err(|error| error.to_string())?;
-            }
+        let children = [self.hosts[host].node.take(), self.hosts[host].etcd.take()];
+        for mut child in children.into_iter().flatten() {
+            child.wait().map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -497,6 +497,10 @@ impl Hosts {
 fn first_child(pid: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()
+}
+
+pub(super) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
 }
 
 fn signal(pid: u32, signal: Signal) {

@@ -7,6 +7,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
+/// How the names of namespaces begin, before the number of the process that made them.
+const STEM: &str = "rehome";
 /// Address of the client.
 const CLIENT: u8 = 100;
 
@@ -45,7 +47,8 @@ pub(super) fn ip(args: &[&str]) -> Result<String, String> {
 impl Network {
     /// Makes the namespaces and connects them.
     pub(super) fn set_up(count: usize) -> Result<Self, String> {
-        let network = Self { stem: format!("rehome{}", std::process::id()), count };
+        clear_leftovers();
+        let network = Self { stem: format!("{STEM}{}", std::process::id()), count };
         let switch = network.switch();
         ip(&["netns", "add", &switch])?;
         for bridge in ["br0", "br1"] {
@@ -107,17 +110,34 @@ impl Network {
 
     /// Every process in a host's namespace.
     pub(super) fn processes(&self, host: usize) -> Vec<u32> {
-        let Ok(own) = fs::metadata(format!("/run/netns/{}", self.host(host))) else {
-            return Vec::new();
-        };
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let here = |pid: &u32| {
-            let namespace = fs::metadata(format!("/proc/{pid}/ns/net"));
-            namespace.is_ok_and(|one| one.ino() == own.ino() && one.dev() == own.dev())
-        };
-        pids.filter(here).collect()
+        processes_in(&self.host(host))
     }
+}
+
+/// Takes down what labs have left that were killed themselves: their names say which process made
+/// them.
+fn clear_leftovers() {
+    let maker = |name: &str| name.strip_prefix(STEM)?.split_once('-')?.0.parse::<u32>().ok();
+    let listed = ip(&["netns", "list"]).unwrap_or_default();
+    for name in listed.lines().filter_map(|line| line.split_whitespace().next()) {
+        if maker(name).is_some_and(|pid| !fs::exists(format!("/proc/{pid}")).unwrap_or(true)) {
+            processes_in(name).into_iter().for_each(super::hosts::kill);
+            // What cannot be taken down is in nobody's way.
+            let _left = ip(&["netns", "del", name]);
+        }
+    }
+}
+
+/// Every process in a namespace.
+fn processes_in(name: &str) -> Vec<u32> {
+    let Ok(own) = fs::metadata(format!("/run/netns/{name}")) else { return Vec::new() };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let here = |pid: &u32| {
+        let namespace = fs::metadata(format!("/proc/{pid}/ns/net"));
+        namespace.is_ok_and(|one| one.ino() == own.ino() && one.dev() == own.dev())
+    };
+    pids.filter(here).collect()
 }
 
 impl Drop for Network {
