@@ -32,15 +32,16 @@ pub fn changes_as_ldif(site: &DistinguishedName, moved: &[(MailboxName, ServerNa
     text
 }
 
-/// Writes a line for each mailbox with its new home, to be imported with `Mode` modify.
+/// Writes a line for each mailbox with its new home, to be imported with `Mode` modify. Lines end
+/// with a line feed, as everything does that this program writes.
 #[must_use]
 pub fn changes_as_csv(moved: &[(MailboxName, ServerName)]) -> String {
-    let mut text = String::from("Obj-Class,Mode,Directory Name,Home-Server\r\n");
+    let mut text = String::from("Obj-Class,Mode,Directory Name,Home-Server\n");
     for (name, home) in moved {
         let quoted = format!("\"{}\"", name.as_str().replace('"', "\"\""));
         let plain = !name.as_str().contains([',', '"', '\n']);
         let name = if plain { name.as_str() } else { &quoted };
-        text.push_str(&format!("Mailbox,Modify,{name},{home}\r\n"));
+        text.push_str(&format!("Mailbox,Modify,{name},{home}\n"));
     }
     text
 }

@@ -241,11 +241,14 @@ fn label(page: &mut Page, at: usize, step: &Step) {
     };
     page.put(format_args!("<circle class=\"{class}\" cx=\"{DOT_X}\" cy=\"{y}\" r=\"4.5\" />"));
     let text_y = y + 4.0;
-    let mut title: String = step.title.chars().take(TITLE_SIZE_MAX).collect();
+    // A name that is longer than usual takes its room from the title.
+    let id_size = step.id.as_str().chars().count();
+    let title_size_max = TITLE_SIZE_MAX.saturating_sub(id_size.saturating_sub(5));
+    let mut title: String = step.title.chars().take(title_size_max).collect();
     if title.len() < step.title.len() {
         title.push('…');
     }
-    let title_x = LABEL_X + 46.0;
+    let title_x = LABEL_X + (id_size as f64 * 8.2 + 8.0).max(46.0);
     page.put(format_args!(
         "<text class=\"strong\" x=\"{LABEL_X}\" y=\"{text_y}\">{}</text>\
          <text x=\"{title_x}\" y=\"{text_y}\">{}</text>",
