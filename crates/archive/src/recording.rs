@@ -13,7 +13,7 @@ use crate::read_back::{Found, ReadBack};
 use crate::volume::{ClosedVolume, Note, VolumeWriter};
 
 /// Raw bytes that may wait for compression or for being written.
-const IN_FLIGHT_BYTES_MAX: usize = 12 << 20;
+const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 
 /// A record whose payload is being compressed.
 pub(crate) struct Waiting {
