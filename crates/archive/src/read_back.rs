@@ -1,5 +1,5 @@
-//! Finishing volumes and reading back what was written: each once it is complete, while the next one
-//! is written.
+//! Finishing volumes and reading back what was written: each once it is complete, while the next
+//! one is written.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -170,8 +170,8 @@ impl RecordKey {
         tag.ok().map(Into::into)
     }
 
-    /// Opens what [`RecordKey::seal`] made, with what belongs behind it; `None` if the key or a byte
-    /// is another one.
+    /// Opens what [`RecordKey::seal`] made, with what belongs behind it; `None` if the key or a
+    /// byte is another one.
     pub(crate) fn open(
         &self,
         (volume, sequence): (u16, u32),

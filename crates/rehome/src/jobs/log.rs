@@ -66,8 +66,8 @@ pub fn store_log(path: &Path, change: Option<LogChange>) -> Result<JobReport, Er
 /// # Errors
 ///
 /// [`Error::BadInput`] if there is no store, the set is of another one or of another history of
-/// this one, or encrypted, or a recipient is none; [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if store or set
-/// fails. The same call goes on behind what is in the set.
+/// this one, or encrypted, or a recipient is none; [`Error::Interrupted`] if `observe` says so;
+/// [`Error::NeedsHuman`] if store or set fails. The same call goes on behind what is in the set.
 pub fn archive_log(
     path: &Path,
     set: &Path,
