@@ -191,6 +191,8 @@ impl Hosts {
         command.args(["--advertise-client-urls", &own(2379)]);
         command.args(["--initial-cluster", &peers.join(","), "--initial-cluster-state", "new"]);
         command.args(["--heartbeat-interval", ETCD_HEARTBEAT, "--election-timeout", ETCD_ELECTION]);
+        // Without it, who comes back from a cut makes the others elect anew.
+        command.arg("--pre-vote=true");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.log(host, "etcd")?);
         self.hosts[host].etcd = Some(command.spawn().map_err(|error| format!("etcd: {error}"))?);
         Ok(())

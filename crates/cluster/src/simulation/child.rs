@@ -98,17 +98,19 @@ impl Child {
                 }
             }
             Stage::TakingEpoch => {
-                store.stage = Stage::WritingEpoch(around.disk.next_epoch(store.token));
+                let Some(epoch) = around.disk.next_epoch(store.token) else {
+                    return Some(store.fenced());
+                };
+                store.stage = Stage::WritingEpoch(epoch);
             }
             Stage::WritingEpoch(epoch) => {
-                around.disk.write_epoch(epoch);
+                around.disk.write_epoch(epoch, store.token);
                 store.stage = Stage::Sealing(epoch);
             }
             Stage::Sealing(epoch) => {
-                if !around.disk.verify(epoch) {
+                if !around.disk.verify(epoch) || !around.disk.seal(epoch) {
                     return Some(store.fenced());
                 }
-                around.disk.seal(epoch);
                 store.stage = Stage::Serving(epoch);
                 return Some(Report::Online(None));
             }

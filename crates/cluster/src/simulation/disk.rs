@@ -26,6 +26,8 @@ struct Part {
 pub(super) struct Disk {
     without: Option<Layer>,
     epoch: u64,
+    /// The newest token that it was opened under.
+    token: u64,
     /// Who has the lock, and when it comes free though nobody gives it up.
     lock: Option<(ProcessId, u64)>,
     parts: BTreeMap<u64, Part>,
@@ -73,18 +75,20 @@ impl Disk {
         }
     }
 
-    /// The epoch that an opening with `token` takes: a higher one than the newest.
-    pub(super) fn next_epoch(&mut self, token: u64) -> u64 {
+    /// The epoch that an opening with `token` takes: a higher one than the newest; none if it was
+    /// opened under a later token.
+    pub(super) fn next_epoch(&mut self, token: u64) -> Option<u64> {
         self.openings += 1;
         match self.without {
             // One log for all: the number only tells the openings apart.
-            Some(Layer::Seal) => self.openings,
-            _ => token.max(self.epoch + 1),
+            Some(Layer::Seal) => Some(self.openings),
+            _ => (token >= self.token).then(|| token.max(self.epoch + 1)),
         }
     }
 
-    pub(super) fn write_epoch(&mut self, epoch: u64) {
+    pub(super) fn write_epoch(&mut self, epoch: u64, token: u64) {
         self.epoch = epoch;
+        self.token = self.token.max(token);
     }
 
     /// Whether `epoch` is still the newest, as a process finds that reads it again.
@@ -92,15 +96,19 @@ impl Disk {
         self.without == Some(Layer::Seal) || self.epoch == epoch
     }
 
-    /// Reads what earlier owners wrote, and begins a part of its own.
-    pub(super) fn seal(&mut self, epoch: u64) {
+    /// Reads what earlier owners wrote, and begins a part of its own; whether that was possible:
+    /// a part is a new file, and of two owners who came to one epoch one finds it there.
+    pub(super) fn seal(&mut self, epoch: u64) -> bool {
+        if self.parts.contains_key(&epoch) {
+            return false;
+        }
         for (&older, part) in &mut self.parts {
             if older < epoch {
                 part.sealed.get_or_insert(part.writes.len());
             }
         }
-        // Two owners with one epoch would overwrite each other.
         self.parts.insert(epoch, Part::default());
+        true
     }
 
     /// Sends a write that lands at `at_ms`.
