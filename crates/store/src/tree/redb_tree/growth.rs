@@ -142,8 +142,10 @@ impl Growth {
         }
         let part = (self.rows_max / STEP_PART).max(STEP_FACTOR * fresh.rows().len()).max(1);
         put(transaction, now.version + 1, &fresh)?;
-        let mut young = now.with(fresh);
+        let mut young = Young::clone(&now);
+        // Without the new ones: the rows of the last transaction tell readers which one they see.
         let fold = fold.or_else(|| self.begin_fold(&mut young));
+        let mut young = young.with(fresh);
         let fold = match fold.map(|fold| advance(transaction, fold, part)).transpose()? {
             Some(fold) if fold.next == fold.run.rows().len() => {
                 forget(transaction, fold.until)?;
@@ -325,6 +327,31 @@ mod tests {
             let table = tree.database.begin_read().unwrap().open_table(hashes()).unwrap();
             assert_eq!(table.len().unwrap() > 0, rows_max < 100_000, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn who_begins_between_a_commit_and_its_note_sees_what_was_committed() {
+        let disk = Arc::new(SimDisk::new());
+        let tree = open(&disk, 1);
+        let (kept, gone) = ([1; KEY_SIZE], [2; KEY_SIZE]);
+        let mut before = Batch::new(tree.read().unwrap(), None);
+        before.put(Table::Hash, &gone, b"old");
+        tree.write(Commit::Checkpoint, &before.finish()).unwrap();
+        let mut batch = Batch::new(tree.read().unwrap(), None);
+        batch.put(Table::Hash, &kept, b"new");
+        batch.remove(Table::Hash, &gone);
+        let transaction = tree.database.begin_write().unwrap();
+        let step = tree.growth.grow(&transaction, Commit::Later, &batch.finish()).unwrap();
+        let mut seen = None;
+        let commit = || {
+            transaction.commit().map_err(at(WRITING))?;
+            seen = Some(tree.read()?);
+            Ok(())
+        };
+        tree.growth.commit(step, commit).unwrap();
+        let model = Model::from([(kept.to_vec(), b"new".to_vec())]);
+        check(&*seen.unwrap(), &model, "while it is noted");
+        check(&*tree.read().unwrap(), &model, "after it");
     }
 
     #[test]
