@@ -1,7 +1,5 @@
 //! Backups that build upon others, and what they show together.
 
-use rehome_log::Lsn;
-
 use super::Set;
 use crate::backup::Backup;
 use crate::chain::{base_for, chain};
@@ -12,7 +10,7 @@ use crate::info::{BackupInfo, LogInfo};
 use crate::kind::BackupKind;
 use crate::manifest::BaseReference;
 use crate::names::{LOG, parse_segment_name};
-use crate::plan::{Gap, RestorePlan, Until, plan};
+use crate::plan::{Gap, LogStep, RestorePlan, Until, plan};
 use crate::state::{State, read_cursors};
 
 /// What a new backup of changes builds upon.
@@ -107,38 +105,54 @@ impl Set {
     }
 
     /// Plans a restore from the names, manifests and first records of segments in the set. A
-    /// segment that cannot be opened is a gap; for a time, the plan ends with the segment in which
-    /// log records are later.
+    /// segment that cannot be opened counts as missing; for a time, the plan ends with the segment
+    /// in which log records are later.
     ///
     /// # Errors
     ///
     /// As [`plan`], and the target's errors.
     pub fn plan_restore(&self, until: Until) -> Result<RestorePlan, ArchiveError> {
-        let mut plan = plan(&self.list()?, &self.logs()?, until)?;
-        let mut reached = plan.backups.last().map_or(Lsn::ZERO, |step| step.lsn_end);
-        for at in 0..plan.logs.len() {
-            let step = plan.logs[at].clone();
-            match self.log_head(&step.info()) {
-                Ok(head) => {
-                    reached = step.until;
-                    plan.log_wall_us = Some(head.last_wall_us);
-                    let latest = head.first_wall_us.max(head.last_wall_us);
-                    if matches!(until, Until::WallUs(moment) if latest > moment) {
-                        plan.logs.truncate(at + 1);
-                        (plan.reaches, plan.gaps) = (reached, Vec::new());
-                        return Ok(plan);
-                    }
+        let (backups, mut logs) = (self.list()?, self.logs()?);
+        let mut unreadable: Vec<(LogStep, String)> = Vec::new();
+        loop {
+            let mut plan = plan(&backups, &logs, until)?;
+            // Behind the last segment that is left nothing else tells of it.
+            let last = unreadable.iter().map(|(step, _)| step.last).max();
+            let last = last.filter(|last| *last > plan.reaches && plan.gaps.is_empty());
+            if let (Some(to), Until::Latest | Until::WallUs(_)) = (last, until) {
+                plan.gaps.push(Gap { after: plan.reaches, to: Some(to) });
+            }
+            match self.follow(&mut plan)? {
+                Some(found) => {
+                    logs.retain(|log| log.file != found.0.file);
+                    unreadable.push(found);
                 }
-                Err(error @ ArchiveError::Target { .. }) => return Err(error),
-                Err(error) => {
-                    plan.passed_over.push(error.to_string());
-                    plan.logs.truncate(at);
-                    plan.gaps = vec![Gap { after: reached, to: Some(step.until) }];
-                    plan.reaches = reached;
+                None => {
+                    plan.passed_over.extend(unreadable.into_iter().map(|(_, why)| why));
                     return Ok(plan);
                 }
             }
         }
-        Ok(plan)
+    }
+
+    /// Looks at the segments of a plan as far as its moment; gives the first that cannot be opened,
+    /// and why.
+    fn follow(&self, plan: &mut RestorePlan) -> Result<Option<(LogStep, String)>, ArchiveError> {
+        for at in 0..plan.logs.len() {
+            let step = &plan.logs[at];
+            let head = match self.log_head(&step.info()) {
+                Ok(head) => head,
+                Err(error @ ArchiveError::Target { .. }) => return Err(error),
+                Err(error) => return Ok(Some((step.clone(), error.to_string()))),
+            };
+            plan.log_wall_us = Some(head.last_wall_us);
+            let latest = head.first_wall_us.max(head.last_wall_us);
+            if matches!(plan.until, Until::WallUs(moment) if latest > moment) {
+                (plan.reaches, plan.gaps) = (step.until, Vec::new());
+                plan.logs.truncate(at + 1);
+                break;
+            }
+        }
+        Ok(None)
     }
 }

@@ -6,7 +6,7 @@ use super::Set;
 use crate::check::{CheckLevel, LogReport, LostLog};
 use crate::error::{ArchiveError, Damage};
 use crate::ids::StoreId;
-use crate::info::LogInfo;
+use crate::info::{BackupInfo, LogInfo};
 use crate::segment::{self, LogSegment, SegmentHead};
 use crate::survey::Progress;
 
@@ -29,7 +29,7 @@ impl Set {
     /// # Errors
     ///
     /// As [`Set::log`]; a key is not needed.
-    pub(super) fn log_head(&self, info: &LogInfo) -> Result<SegmentHead, ArchiveError> {
+    pub fn log_head(&self, info: &LogInfo) -> Result<SegmentHead, ArchiveError> {
         let (_, head) = segment::read_head(&*self.target, info)?;
         self.expect_ours(info, &head)?;
         Ok(head)
@@ -74,7 +74,7 @@ impl Set {
             report.records += found.records;
             report.bytes += found.bytes;
             let foreign = found.head.as_ref().and_then(|head| self.is_foreign(head));
-            let missing = missing_before(found.head.as_ref(), &info, before.as_ref());
+            let missing = self.missing_before(found.head.as_ref(), &info, before.as_ref())?;
             lost.extend(missing.is_some().then(|| (reached(before.as_ref()), info.after)));
             let has_damage = !found.damage.is_empty() || foreign.is_some();
             lost.extend(has_damage.then_some((info.after, info.last)));
@@ -85,6 +85,25 @@ impl Set {
         }
         report.lost = self.lost(lost)?;
         Ok(report)
+    }
+
+    /// What is wrong with the segment before the one that `head` and `info` describe, if that says
+    /// that it follows one. The one before the first may have expired: no backup needs it then.
+    fn missing_before(
+        &self,
+        head: Option<&SegmentHead>,
+        info: &LogInfo,
+        before: Option<&(LogInfo, String)>,
+    ) -> Result<Option<String>, ArchiveError> {
+        let Some(root) = head.and_then(|head| head.previous_root.as_ref()) else { return Ok(None) };
+        let is_as_it_should = match before {
+            Some((last, known)) => last.last == info.after && known == root,
+            None => {
+                let oldest = self.list()?.iter().filter_map(BackupInfo::log_follows).min();
+                oldest.is_some_and(|oldest| oldest >= info.after)
+            }
+        };
+        Ok((!is_as_it_should).then(|| "the segment that it follows is not there".to_owned()))
     }
 
     /// Parts of the log that are lost, with the backups that bridge them.
@@ -114,16 +133,4 @@ impl Set {
 /// Where a segment ends; [`Lsn::ZERO`] if there is none.
 fn reached(before: Option<&(LogInfo, String)>) -> Lsn {
     before.map_or(Lsn::ZERO, |(last, _)| last.last)
-}
-
-/// What is wrong with the segment before the one that `head` and `info` describe, if that says that
-/// it follows one.
-fn missing_before(
-    head: Option<&SegmentHead>,
-    info: &LogInfo,
-    before: Option<&(LogInfo, String)>,
-) -> Option<String> {
-    let root = head?.previous_root.as_ref()?;
-    let is_there = before.is_some_and(|(last, known)| last.last == info.after && known == root);
-    (!is_there).then(|| "the segment that it follows is not there".to_owned())
 }

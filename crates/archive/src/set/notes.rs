@@ -51,12 +51,7 @@ impl Set {
     /// [`ArchiveError::Damaged`] if it is not what was written; the target's errors.
     pub fn note(&self, what: &str, until: Lsn) -> Result<Option<(Lsn, String)>, ArchiveError> {
         let notes = self.notes()?;
-        let newest = notes
-            .iter()
-            .filter_map(|name| parse_note_name(name).map(|found| (found, name)))
-            .filter(|((lsn, _, found), _)| *found == what && *lsn <= until)
-            .max_by_key(|((lsn, number, _), _)| (*lsn, *number));
-        let Some(((lsn, ..), name)) = newest else { return Ok(None) };
+        let Some((lsn, name)) = newest(&notes, what, until) else { return Ok(None) };
         Ok(Some((lsn, self.read_note(&format!("{NOTE}/{name}"))?)))
     }
 
@@ -73,4 +68,13 @@ impl Set {
         let text = text::unseal(name, &bytes)?;
         Ok(text.strip_suffix('\n').unwrap_or(text).to_owned())
     }
+}
+
+/// The note that says what `what` was at `until`, and its moment.
+pub(super) fn newest<'n>(notes: &'n [String], what: &str, until: Lsn) -> Option<(Lsn, &'n String)> {
+    let all = notes.iter().filter_map(|name| parse_note_name(name).map(|found| (found, name)));
+    let newest = all
+        .filter(|((lsn, _, found), _)| *found == what && *lsn <= until)
+        .max_by_key(|((lsn, number, _), _)| (*lsn, *number));
+    newest.map(|((lsn, ..), name)| (lsn, name))
 }

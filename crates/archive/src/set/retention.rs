@@ -5,6 +5,7 @@ use std::io;
 use rehome_log::Lsn;
 
 use super::Set;
+use super::notes::newest;
 use crate::error::ArchiveError;
 use crate::expire::{ExpirePlan, plan_expire};
 use crate::lease::{Lease, LeaseKind};
@@ -58,11 +59,15 @@ impl Set {
         Lease::take(&self.target, LeaseKind::Restore, account, (now_us, until_us))
     }
 
-    /// Takes notes of moments away that nothing leads to any more.
+    /// Takes notes away that say nothing of a moment from `below` on: a later one took their place.
     fn remove_notes(&self, below: Lsn) -> Result<(), ArchiveError> {
         let names = self.notes()?;
-        let is_old = |name: &&String| parse_note_name(name).is_some_and(|(lsn, ..)| lsn < below);
-        names.iter().filter(is_old).try_for_each(|name| self.remove(&format!("{NOTE}/{name}")))
+        let is_over = |name: &&String| {
+            parse_note_name(name).is_some_and(|(lsn, _, what)| {
+                lsn <= below && newest(&names, what, below).is_some_and(|(_, one)| one != *name)
+            })
+        };
+        names.iter().filter(is_over).try_for_each(|name| self.remove(&format!("{NOTE}/{name}")))
     }
 
     fn remove_folder(&self, folder: &str) -> Result<(), ArchiveError> {

@@ -48,14 +48,26 @@ fn entries(after: Lsn, count: u64, seed: u64) -> Vec<(LogEntry, Brought)> {
 
 /// A set with a full backup; the state that it shows.
 fn with_backup() -> (Arc<Memory>, Lsn) {
+    let (memory, _, lsn) = with_model();
+    (memory, lsn)
+}
+
+/// The same, and what the store holds.
+fn with_model() -> (Arc<Memory>, Model, Lsn) {
     let memory = Arc::new(Memory::default());
-    let target: Arc<dyn Target> = memory.clone();
     let mut model = Model::default();
-    let mut random = SplitMix64::new(5);
-    (0..40).for_each(|_| model.step(&mut random));
-    let options = WriterOptions { catalog: true, ..crate::fixture::options(4 << 10) };
-    let manifest = model.back_up_as(&target, BackupKind::Full, options).unwrap();
-    (memory, manifest.log_follows().unwrap())
+    let lsn = back_up(&memory, &mut model, 40, BackupKind::Full);
+    (memory, model, lsn)
+}
+
+/// A backup after so many steps, with the catalog if it is a full one; the state that it shows.
+fn back_up(memory: &Arc<Memory>, model: &mut Model, steps: u64, kind: BackupKind) -> Lsn {
+    let target: Arc<dyn Target> = memory.clone();
+    let mut random = SplitMix64::new(steps);
+    (0..steps).for_each(|_| model.step(&mut random));
+    let catalog = kind == BackupKind::Full;
+    let options = WriterOptions { catalog, ..crate::fixture::options(4 << 10) };
+    model.back_up_as(&target, kind, options).unwrap().header.lsn_end
 }
 
 fn archiver(memory: &Arc<Memory>, segment_bytes: usize) -> Result<LogArchiver, ArchiveError> {
@@ -65,15 +77,21 @@ fn archiver(memory: &Arc<Memory>, segment_bytes: usize) -> Result<LogArchiver, A
 /// A set with a backup and a log in several segments.
 fn archived(segment_bytes: usize) -> (Arc<Memory>, Vec<(LogEntry, Brought)>) {
     let (memory, after) = with_backup();
+    let all = archive(&memory, after, segment_bytes);
+    (memory, all)
+}
+
+/// Archives a log after the backup that shows `after`.
+fn archive(memory: &Arc<Memory>, after: Lsn, segment_bytes: usize) -> Vec<(LogEntry, Brought)> {
     let all = entries(after, 60, 1);
-    let mut archiver = archiver(&memory, segment_bytes).unwrap();
+    let mut archiver = archiver(memory, segment_bytes).unwrap();
     assert_eq!(archiver.archived(), after);
     for (entry, brought) in &all {
         archiver.entry(entry.clone(), brought.clone()).unwrap();
     }
     archiver.flush().unwrap();
     assert_eq!(archiver.archived(), all.last().unwrap().0.lsn);
-    (memory, all)
+    all
 }
 
 /// Reads the whole log after `after`; what is handed out must be what was archived. Gives the
@@ -291,6 +309,59 @@ fn what_a_damaged_or_missing_segment_costs_is_named_by_plan_and_check() {
         assert_eq!(parts, [(bad.after, bad.last)]);
         assert_eq!(lost[0].until_backup, None);
     }
+}
+
+#[test]
+fn a_damaged_segment_is_passed_over_for_a_backup_that_comes_further() {
+    let (memory, mut model, after) = with_model();
+    let all = archive(&memory, after, 3000);
+    let segments = memory.set().unwrap().logs().unwrap();
+    let (bad, end) = (&segments[1], all[59].0.lsn);
+    let steps = u64::from((bad.last.to_u64() - after.to_u64()) as u32) + 5;
+    let shown = back_up(&memory, &mut model, steps, BackupKind::Incremental);
+    assert!(bad.last < shown && shown < end, "{shown} lies in the log behind {}", bad.last);
+    let cut = memory.get(&bad.file)[..40].to_vec();
+    for broken in [Some(cut), None] {
+        let set = memory.with(&bad.file, broken.clone()).set().unwrap();
+        for until in [Until::Latest, Until::Lsn(end), Until::WallUs(i64::MAX)] {
+            let plan = set.plan_restore(until).unwrap();
+            assert_eq!((plan.logs.len(), plan.reaches), (0, shown), "{plan:?}");
+            assert_eq!(plan.backups.len(), 2, "{plan:?}");
+            assert_eq!(plan.passed_over.len(), usize::from(broken.is_some()), "{plan:?}");
+            assert_eq!(plan.gaps[0].after, shown, "{plan:?}");
+        }
+    }
+}
+
+#[test]
+fn log_that_expired_is_not_missed() {
+    let (memory, mut model, after) = with_model();
+    let all = archive(&memory, after, 3000);
+    let set = memory.set().unwrap();
+    for (lsn, text) in [(after, "oldest"), (all[5].0.lsn, "old"), (all[50].0.lsn, "new")] {
+        set.keep_note(lsn, "directory", text).unwrap();
+    }
+    let shown = back_up(&memory, &mut model, 4000, BackupKind::Full);
+    assert!(all[5].0.lsn < shown && shown < all[50].0.lsn, "{shown} lies in the log");
+    let segments = set.logs().unwrap().len();
+    let plan = set.expire(1, "root", 1_800_000_000_000_000).unwrap();
+    assert_eq!(plan.backups.len(), 1, "{plan:?}");
+    let left = set.logs().unwrap();
+    assert!(left.len() < segments && left[0].after < shown, "{left:?}");
+    let report = set.check_logs(CheckLevel::Deep, &mut |_| {}).unwrap();
+    assert_eq!((report.damage, report.lost), (Vec::new(), Vec::new()));
+    let plan = set.plan_restore(Until::Latest).unwrap();
+    assert!(plan.is_complete() && plan.reaches == all[59].0.lsn, "{plan:?}");
+    // The first segment that is left is missed.
+    let set = memory.with(&left[0].file, None).set().unwrap();
+    let report = set.check_logs(CheckLevel::Hashes, &mut |_| {}).unwrap();
+    assert!(!report.damage.is_empty() && !report.lost.is_empty(), "{report:?}");
+    // What was said last before the moments that are left still counts for them.
+    let set = memory.set().unwrap();
+    let note = |until| set.note("directory", until).unwrap().map(|(_, text)| text);
+    assert_eq!(note(shown).unwrap(), "old");
+    assert_eq!(note(all[59].0.lsn).unwrap(), "new");
+    assert_eq!(memory.names().iter().filter(|name| name.starts_with("note/")).count(), 2);
 }
 
 #[test]
