@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use rehome_archive::{LogEntry, Set, Target};
+use rehome_archive::{ArchiveError, LogEntry, LogSegment, SegmentHead, Set, Target};
 use rehome_log::Lsn;
-use rehome_store::{LogPolicy, LogRecord, Store};
+use rehome_store::{LogPolicy, LogReader, LogRecord, Store};
 
 use crate::error::Error;
 
@@ -28,24 +28,68 @@ pub(super) fn expect_same(
         return Ok(());
     }
     let set = Set::open(Arc::clone(target)).map_err(Error::chain)?;
-    let mut reader = store.read_log(archived_until, archived).map_err(Error::chain)?;
+    let mut own = store.read_log(archived_until, archived).map_err(Error::chain)?;
     for info in set.logs().map_err(Error::chain)? {
         if info.last <= archived_until {
             continue;
         }
-        let segment = set.log(&info).map_err(Error::chain)?;
-        for entry in segment.entries(archived_until) {
-            let entry = entry.map_err(Error::chain)?;
-            let mut own = reader.next_record().map_err(Error::chain)?;
-            while own.as_ref().is_some_and(|record| record.lsn < entry.lsn) {
-                own = reader.next_record().map_err(Error::chain)?;
+        match set.log(&info) {
+            Ok(segment) => expect_entries(&segment, &mut own, archived_until)?,
+            // Who archives for others cannot read what they can.
+            Err(ArchiveError::Locked { .. }) => {
+                let head = set.log_head(&info).map_err(Error::chain)?;
+                expect_ends(&head, &mut own, archived_until)?;
             }
-            if !own.is_some_and(|record| is_same(&record, &entry)) {
-                return Err(other_history(format!("record {} is another one", entry.lsn)));
-            }
+            Err(error) => return Err(Error::chain(error)),
         }
     }
     Ok(())
+}
+
+/// The records of a segment are those of the store.
+fn expect_entries(
+    segment: &LogSegment,
+    own: &mut LogReader,
+    archived_until: Lsn,
+) -> Result<(), Error> {
+    for entry in segment.entries(archived_until) {
+        let entry = entry.map_err(Error::chain)?;
+        let record = next_from(own, entry.lsn)?;
+        if !record.is_some_and(|record| is_same(&record, &entry)) {
+            return Err(other_history(format!("record {} is another one", entry.lsn)));
+        }
+    }
+    Ok(())
+}
+
+/// The store has as many records where a sealed segment has its own, and the first and the last of
+/// them were written at the same places and times.
+fn expect_ends(head: &SegmentHead, own: &mut LogReader, archived_until: Lsn) -> Result<(), Error> {
+    let other = || other_history(format!("the records from {} to {}", head.after, head.last));
+    let first = next_from(own, Lsn::from_u64(head.after.to_u64() + 1))?.ok_or_else(other)?;
+    let (mut last, mut count) = ((first.lsn, first.wall_us), 1);
+    while last.0 < head.last {
+        let record = own.next_record().map_err(Error::chain)?.ok_or_else(other)?;
+        (last, count) = ((record.lsn, record.wall_us), count + 1);
+    }
+    // What the store has noted of the segment is not read again.
+    let is_whole = head.after >= archived_until;
+    let begins_alike = (first.prev_lsn, first.wall_us) == (head.after, head.first_wall_us);
+    let ends_alike = last == (head.last, head.last_wall_us);
+    match ends_alike && (!is_whole || begins_alike && count == head.entries) {
+        true => Ok(()),
+        false => Err(other()),
+    }
+}
+
+/// The first record at `lsn` or behind it.
+fn next_from(own: &mut LogReader, lsn: Lsn) -> Result<Option<LogRecord>, Error> {
+    loop {
+        let record = own.next_record().map_err(Error::chain)?;
+        if record.as_ref().is_none_or(|record| record.lsn >= lsn) {
+            return Ok(record);
+        }
+    }
 }
 
 fn is_same(record: &LogRecord, entry: &LogEntry) -> bool {

@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rehome_archive::BackupKind;
+use rehome_store::Flags;
 
 use super::{SetAccess, recipients};
 use crate::error::Error;
 use crate::jobs::{
     BackupOptions, RestoreRequest, RestoreTo, archive_check, archive_drill, archive_extract,
-    archive_log, archive_salvage, backup, backup_to_pipe, maildir_digest, restore,
+    archive_log, archive_salvage, backup, backup_to_pipe, maildir_digest, open, restore,
     restore_from_pipe, store_digest,
 };
 use crate::report::JobReport;
-use crate::testing::{quiet, rich_store};
+use crate::testing::{append, letter, quiet, rich_store};
 
 /// Keys that tests of age use.
 const RECIPIENT: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
@@ -94,6 +95,47 @@ fn a_chain_and_its_log_come_back_with_the_key_alone() {
     assert_eq!(digest(&scene.path("again")), digest(&scene.path("store")));
     archive_extract(access, &scene.path("files"), &mut quiet).expect("a key");
     assert!(maildir_digest(&scene.path("files")).expect("Maildirs").text.contains("alice"));
+}
+
+/// The archiver was killed behind a segment, before the store noted it.
+#[test]
+fn archiving_goes_on_behind_an_encrypted_segment_that_the_store_has_not_noted() {
+    let scene = Scene::new();
+    let (store, set) = (scene.path("store"), scene.path("set"));
+    let to = [RECIPIENT.to_owned()];
+    archive_log(&store, &set, &to, &mut quiet).expect("a set");
+    let copy = scene.path("before");
+    for text in ["first", "second"] {
+        copy_folder(&store, &copy);
+        let open = open(&store).expect("a store");
+        let alice = open.mailboxes().expect("readable")[0].id;
+        append(&open, (alice, "INBOX"), &letter(text), Flags::NONE);
+        open.close().expect("durable");
+        archive_log(&store, &set, &to, &mut quiet).expect("a writer needs no key");
+        // The store forgets that the segment is there.
+        std::fs::copy(copy.join("log.json"), store.join("log.json")).expect("room");
+        archive_log(&store, &set, &to, &mut quiet).expect("the same history");
+    }
+    // A store that was put back has the same places with other records.
+    std::fs::remove_dir_all(&store).expect("there");
+    copy_folder(&copy, &store);
+    let open = open(&store).expect("a store");
+    let alice = open.mailboxes().expect("readable")[0].id;
+    append(&open, (alice, "INBOX"), &letter("other!"), Flags::NONE);
+    open.close().expect("durable");
+    check_refused(archive_log(&store, &set, &to, &mut quiet), "former history");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("room");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("readable");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("known").is_dir() {
+            true => copy_folder(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).expect("room")),
+        }
+    }
 }
 
 #[test]
