@@ -181,6 +181,9 @@ pub enum StoreError {
         /// What is known about the other.
         owner: String,
     },
+    /// It was opened under a later token than the one given: [`OwnershipError::Outdated`].
+    #[error(transparent)]
+    Outdated(OwnershipError),
     /// A later owner has opened the store: this one must stop.
     #[error(
         "the store has a new owner: its epoch is {newer} and ours is {mine}; stop and do not \
@@ -353,9 +356,7 @@ impl From<OwnershipError> for StoreError {
     fn from(error: OwnershipError) -> StoreError {
         match error {
             OwnershipError::Fenced { mine, newer, .. } => StoreError::Fenced { mine, newer },
-            OwnershipError::Outdated { token, newer, .. } => {
-                StoreError::Fenced { mine: token, newer }
-            }
+            outdated @ OwnershipError::Outdated { .. } => StoreError::Outdated(outdated),
             OwnershipError::Held { owner, epoch } => {
                 StoreError::Locked { owner: format!("{owner}, epoch {epoch}") }
             }

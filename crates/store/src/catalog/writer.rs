@@ -50,7 +50,7 @@ impl<'s> Writer<'s> {
         Writer { stage }
     }
 
-    /// Has `groups` applied after those before; goes on when these are worked out.
+    /// Has `groups` applied after those before, and goes on when those before are worked out.
     ///
     /// # Errors
     ///

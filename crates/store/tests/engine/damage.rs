@@ -177,3 +177,17 @@ fn a_later_owner_stops_an_earlier_one_before_it_acknowledges() {
     assert!(matches!(refused, StoreError::Fenced { .. }), "{refused}");
     assert_eq!(store.messages(anna, inbox, Uid(0), 9).unwrap(), []);
 }
+
+#[test]
+fn a_token_that_is_over_is_told_with_the_way_out() {
+    let (disk, store) = new_store();
+    store.close().unwrap();
+    let with =
+        |epoch_token| Store::open(disk.clone(), clock(), OpenOptions { epoch_token, ..options() });
+    with(40).unwrap().close().unwrap();
+    let refused = with(3).unwrap_err();
+    assert!(matches!(refused, StoreError::Outdated(_)), "{refused}");
+    let told = refused.to_string();
+    assert!(told.contains("token 3") && told.contains("remove the file `epoch`"), "{told}");
+    with(40).unwrap().close().unwrap();
+}
