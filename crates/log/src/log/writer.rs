@@ -165,7 +165,31 @@ impl Shape {
         _ = self.disk.remove(&chain::path(&self.dir, id));
     }
 
-    /// Makes a generation and begins to write it.
+    /// Makes the first generation of this opening. Of two owners who came to one epoch, and looked
+    /// before either had made a file, the one that makes its own later finds that of the other.
+    fn prepare_alone(&self, id: GenerationId, options: &LogOptions) -> Result<FileId, LogError> {
+        let file = match self.prepare(id, options) {
+            Err(LogError::Io { name, source, .. })
+                if source.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                return Err(LogError::StaleEpoch { mine: self.epoch, found: id.epoch, name });
+            }
+            prepared => prepared?,
+        };
+        let alone = chain::list(&*self.disk, &self.dir).and_then(|mut others| {
+            others.retain(|other| *other != id);
+            self.check_epoch(&others)
+        });
+        match alone {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                self.discard(file, id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins to write the log, with the first generation of this opening.
     pub(crate) fn begin(
         &self,
         id: GenerationId,
@@ -175,7 +199,7 @@ impl Shape {
         clock: &dyn Clock,
         options: &LogOptions,
     ) -> Result<(Tail, Generation), LogError> {
-        let file = self.prepare(id, options)?;
+        let file = self.prepare_alone(id, options)?;
         let header = self.header(id, previous, prev_lsn, durable_lsn, clock);
         match self.finish(file, &header) {
             Ok(seed) => {

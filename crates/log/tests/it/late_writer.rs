@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rehome_log::{Log, LogError, SimDisk, SplitMix64};
+use rehome_log::{Disk, Log, LogError, Lsn, Record, SimDisk, SplitMix64, Visit};
 
-use crate::support::{Read, create, open, read_all};
+use crate::support::{IDENTITY, Read, clock, create, dir, open, read_all, small};
 
 /// What a writer appended before it lost the log, and after.
 struct Writer {
@@ -73,4 +73,43 @@ fn a_late_generation_of_the_same_number_does_not_count() {
     let (_, _, records) = open(&disk, 3).unwrap();
     let texts: Vec<_> = records.iter().map(|r| std::str::from_utf8(&r.1).unwrap()).collect();
     assert_eq!(texts, ["seen by the next owner", "second owner"]);
+}
+
+/// Two owners who read the same newest epoch take the same next one. `between` happens after the
+/// slower one has listed the folder, then the faster one opens the log.
+#[track_caller]
+fn check_same_epoch(between: impl Fn(&Log)) {
+    let disk = Arc::new(SimDisk::new());
+    let old = create(&disk);
+    old.append(b"of the owner before").unwrap();
+    old.sync().unwrap();
+    let mut faster = None;
+    let mut visit = |_: Record<'_>| {
+        between(&old);
+        let (log, ..) = open(&disk, 2).unwrap();
+        log.append(b"of the faster one").unwrap();
+        log.sync().unwrap();
+        faster = Some(log);
+        Visit::Accept
+    };
+    let there = Arc::clone(&disk) as Arc<dyn Disk>;
+    let slower =
+        Log::open(there, dir(), IDENTITY, 2, clock(), small(), Lsn::ZERO, &mut visit).map(drop);
+    assert!(matches!(slower, Err(LogError::StaleEpoch { mine: 2, found: 2, .. })), "{slower:?}");
+    let faster = faster.unwrap();
+    faster.append(b"and again").unwrap();
+    faster.sync().unwrap();
+    let (_, _, records) = open(&disk, 3).unwrap();
+    let texts: Vec<_> = records.iter().map(|r| std::str::from_utf8(&r.1).unwrap()).collect();
+    assert_eq!(texts, ["of the owner before", "of the faster one", "and again"]);
+}
+
+#[test]
+fn of_two_owners_with_one_epoch_the_slower_one_is_refused() {
+    check_same_epoch(|_| ());
+}
+
+#[test]
+fn of_two_owners_with_one_epoch_the_slower_one_is_refused_though_the_names_differ() {
+    check_same_epoch(|old| drop(old.roll().unwrap()));
 }
