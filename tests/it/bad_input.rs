@@ -151,6 +151,21 @@ fn windows_that_cannot_hold_the_mail() {
 }
 
 #[test]
+fn what_only_an_export_can_be_asked_for_is_refused_for_mail() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 40, 3, 4);
+    let before = tree(scratch.path());
+    for option in [&["--server", "EX2"][..], &["--all-servers"], &["--encoding", "latin1"]] {
+        let refused = run(REHOME, &[&["plan", &site][..], option].concat());
+        assert_eq!(refused.code, Some(65), "{refused:?}");
+        assert!(refused.stderr.contains(option[0]), "{refused:?}");
+    }
+    let both = run(REHOME, &["plan", &site, "--what-if", "lose=N2", "--output", "plan.json"]);
+    assert_eq!(both.code, Some(64), "{both:?}");
+    assert_eq!(tree(scratch.path()), before, "something was written or changed");
+}
+
+#[test]
 fn what_would_be_otherwise_is_said_and_nothing_written() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let site = sample(scratch.path(), 39, 3, 4);

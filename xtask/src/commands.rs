@@ -91,9 +91,7 @@ pub(crate) fn program() -> Result<PathBuf, String> {
     if let Some(program) = std::env::var_os("REHOME_PROGRAM") {
         return Ok(program.into());
     }
-    cargo(&["build", "--release", "--package", "rehome-cli", "--quiet"], &[])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))
+    release("rehome", &["--package", "rehome-cli"])
 }
 
 /// As [`program`], built with one of its features; `REHOME_PROGRAM_ETCD` and the like name one that
@@ -103,15 +101,17 @@ pub(crate) fn program_with(feature: &str) -> Result<PathBuf, String> {
     if let Some(program) = given {
         return Ok(program.into());
     }
-    let build = ["build", "--release", "--package", "rehome-cli", "--features", feature, "--quiet"];
-    cargo(&build, &[])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    Ok(target.unwrap_or_else(|| root().join("target")).join("release").join("rehome"))
+    release("rehome", &["--package", "rehome-cli", "--features", feature])
 }
 
 /// Builds a program of the tests for release and returns where it is.
 pub(crate) fn test_program(name: &str) -> Result<PathBuf, String> {
-    cargo(&["build", "--release", "--package", "rehome-tests", "--bin", name, "--quiet"], &[])?;
+    release(name, &["--package", "rehome-tests", "--bin", name])
+}
+
+/// Builds for release and returns where the program of that name is.
+fn release(name: &str, what: &[&str]) -> Result<PathBuf, String> {
+    cargo(&[&["build", "--release", "--quiet"][..], what].concat(), &[])?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     Ok(target.unwrap_or_else(|| root().join("target")).join("release").join(name))
 }

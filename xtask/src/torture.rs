@@ -108,7 +108,7 @@ fn migrate(args: &MigrateArgs) -> Result<(), String> {
     let scratch = scratch()?;
     let site = match &args.site {
         Some(site) => site.clone(),
-        None => sample(&program, scratch.path())?,
+        None => sample(&program, scratch.path(), &[])?,
     };
     say(&format!("seed {}, {} kills for each route", args.seed, args.kills));
     let routes = [Route::MoveUsers, Route::DisasterRecovery];
@@ -212,7 +212,7 @@ fn verdict(summary: &Value) -> Result<String, String> {
 fn failover(args: &FailoverArgs) -> Result<(), String> {
     let program = program()?;
     let scratch = scratch()?;
-    let site = sample(&program, scratch.path())?;
+    let site = sample(&program, scratch.path(), &[])?;
     let work = scratch.path().join("work");
     verdict(&finish(&program, &site, &work, Route::MoveUsers)?)?;
     say(&format!("seed {}, {} kills of the owner", args.seed, args.kills));
@@ -233,12 +233,13 @@ fn scratch() -> Result<tempfile::TempDir, String> {
     tempfile::tempdir().map_err(|error| format!("no scratch folder: {error}"))
 }
 
-/// Writes the made-up site that is tortured.
-fn sample(program: &Path, scratch: &Path) -> Result<PathBuf, String> {
+/// Writes the made-up site that is tortured; `size` is what it is to have, if not the usual.
+fn sample(program: &Path, scratch: &Path, size: &[&str]) -> Result<PathBuf, String> {
     let site = scratch.join("site");
     let output = Command::new(program)
         .arg("sample")
         .arg(&site)
+        .args(size)
         .output()
         .map_err(|error| format!("rehome does not start: {error}"))?;
     if output.status.success() {

@@ -195,7 +195,7 @@ pub(crate) struct PlanArgs {
     pub(crate) export: ExportReadArgs,
     /// Suppose that something were otherwise, as log_free=20GiB or lose=N2, and say what differs;
     /// writes nothing. May be given several times.
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "output")]
     pub(crate) what_if: Vec<String>,
     /// Of a directory export: a table with the sizes of the mailboxes.
     #[arg(long, value_name = "FILE")]

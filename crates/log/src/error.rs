@@ -109,8 +109,8 @@ pub enum LogError {
         /// The newest version known.
         known: u32,
     },
-    /// Somebody with this epoch or a higher one has been here.
-    #[error("epoch {mine} is not above epoch {found} of {name}: take a new epoch and open again")]
+    /// Somebody with this epoch or a higher one has been here, or the epoch file says another one.
+    #[error("epoch {mine} is over, for {name} has epoch {found}: take a new epoch and open again")]
     StaleEpoch {
         /// The epoch asked for.
         mine: u64,

@@ -78,12 +78,13 @@ pub enum OwnershipError {
 pub struct Ownership {
     disk: Arc<dyn Disk>,
     lock: FileId,
-    epoch: u64,
+    /// As it was written.
+    slot: Slot,
 }
 
 impl std::fmt::Debug for Ownership {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ownership").field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("Ownership").field("epoch", &self.epoch()).finish_non_exhaustive()
     }
 }
 
@@ -128,7 +129,7 @@ impl Ownership {
             Err(source) => return Err(OwnershipError::Io { action: "take the lock", source }),
         };
         // From here on a return gives up the lock.
-        let mut mine = Ownership { disk, lock, epoch: 0 };
+        let mut mine = Ownership { disk, lock, slot: Slot::default() };
         let stored = newest(&*mine.disk)?.unwrap_or_default();
         if token > 0 && token < stored.token {
             let (newer, owner) = (stored.token, stored.owner);
@@ -140,9 +141,8 @@ impl Ownership {
         })?;
         let epoch = next.max(token).max(least);
         // Who opens it without a token says nothing about tokens.
-        let slot = Slot { epoch, token: token.max(stored.token), owner: owner.to_owned() };
-        write_slots(&*mine.disk, &slot)?;
-        mine.epoch = slot.epoch;
+        mine.slot = Slot::new(epoch, token.max(stored.token), owner);
+        write_slots(&*mine.disk, &mine.slot)?;
         mine.verify()?;
         Ok(mine)
     }
@@ -150,22 +150,25 @@ impl Ownership {
     /// The epoch.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.slot.epoch
     }
 
     /// Reads the epoch file again.
+    ///
+    /// Two owners who read the same epoch at the same time take the same next one; the file tells
+    /// them apart by token and name, so that at most one of them goes on.
     ///
     /// The file is opened anew each time. On a network file system that is what makes the other
     /// side's epoch visible, so that it has to be mounted with close-to-open consistency at least.
     ///
     /// # Errors
     ///
-    /// [`OwnershipError::Fenced`] if a higher epoch is there, [`OwnershipError::Damaged`] if this
-    /// one is not there any more, and [`OwnershipError::Io`].
+    /// [`OwnershipError::Fenced`] if a higher epoch is there or another owner's of this number,
+    /// [`OwnershipError::Damaged`] if only a lower one is, and [`OwnershipError::Io`].
     pub fn verify(&self) -> Result<(), OwnershipError> {
         let newest = newest(&*self.disk)?.unwrap_or_default();
-        let (mine, newer) = (self.epoch, newest.epoch);
-        if newer > mine {
+        let (mine, newer) = (self.epoch(), newest.epoch);
+        if newer > mine || newer == mine && newest != self.slot {
             return Err(OwnershipError::Fenced { mine, newer, owner: newest.owner });
         }
         if newer < mine {
@@ -196,7 +199,8 @@ fn lock_name() -> FileName {
     FileName::new("lock").expect("a plain name")
 }
 
-fn epoch_name() -> FileName {
+/// The epoch file, in the root folder.
+pub(crate) fn epoch_name() -> FileName {
     FileName::new("epoch").expect("a plain name")
 }
 

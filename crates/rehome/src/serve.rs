@@ -114,7 +114,7 @@ fn beside(attendant: &str, service: Resource) -> Option<String> {
     let (host, port) = attendant.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;
     let offset = port_offset(service) - port_offset(Resource::Attendant);
-    Some(format!("{host}:{}", port + offset))
+    Some(format!("{host}:{}", port.checked_add(offset)?))
 }
 
 fn store(
@@ -219,6 +219,7 @@ mod tests {
     fn services_listen_on_the_ports_after_the_attendant() {
         assert_eq!(beside("127.0.0.9:7401", Resource::Store).as_deref(), Some("127.0.0.9:7403"));
         assert_eq!(beside("nonsense", Resource::Store), None);
+        assert_eq!(beside("127.0.0.9:65535", Resource::Store), None, "there is no such port");
     }
 
     #[test]

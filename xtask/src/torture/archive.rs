@@ -63,7 +63,7 @@ struct Scene {
 pub(crate) fn run(args: &ArchiveArgs) -> Result<(), String> {
     let program = program()?;
     let scratch = scratch()?;
-    let site = sample(&program, scratch.path())?;
+    let site = sample(&program, scratch.path(), &[])?;
     let took = [Duration::from_millis(300); VICTIMS.len()];
     let root = scratch.path().to_owned();
     let mut scene = Scene { program, root, good: String::new(), took };

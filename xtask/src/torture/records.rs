@@ -1,12 +1,12 @@
 //! Kills a migration at every record of its journal: from nothing up to that record, SIGKILL, and
 //! then the same command to its end.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use clap::Args;
 
-use super::{Route, command, finish, own_address, verdict};
+use super::{Route, command, finish, sample, verdict};
 use crate::commands::{program, say};
 
 /// How often one record is tried until the kill falls exactly behind it.
@@ -25,7 +25,9 @@ pub(crate) struct RecordsArgs {
 pub(crate) fn run(args: &RecordsArgs) -> Result<(), String> {
     let program = program()?;
     let scratch = super::scratch()?;
-    let site = small_site(&program, scratch.path())?;
+    // What is looked for is in the journal, not in the mail.
+    let small = ["--mailboxes", "3", "--messages", "8"];
+    let site = sample(&program, scratch.path(), &small)?;
     let mut failures = 0;
     for route in [Route::MoveUsers, Route::DisasterRecovery] {
         if args.route.is_none_or(|only| only == route) {
@@ -33,22 +35,6 @@ pub(crate) fn run(args: &RecordsArgs) -> Result<(), String> {
         }
     }
     if failures == 0 { Ok(()) } else { Err(format!("{failures} runs lost, altered or doubled")) }
-}
-
-/// A site of three mailboxes: what is looked for is in the journal, not in the mail.
-fn small_site(program: &Path, scratch: &Path) -> Result<PathBuf, String> {
-    let site = scratch.join("site");
-    let output = std::process::Command::new(program)
-        .arg("sample")
-        .arg(&site)
-        .args(["--mailboxes", "3", "--messages", "8"])
-        .output()
-        .map_err(|error| format!("rehome does not start: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("rehome sample failed: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    own_address(&site.join("site.toml")).map_err(|error| error.to_string())?;
-    Ok(site)
 }
 
 /// Records in a journal; none if there is no journal yet.

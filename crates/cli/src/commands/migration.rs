@@ -116,8 +116,13 @@ pub(crate) fn plan(
     view: &mut View,
     json: bool,
 ) -> Result<(), Error> {
-    let (site, work) =
-        if rehome::is_export(&args.site.site) { open_export(args)? } else { open(&args.site)? };
+    let (site, work) = if rehome::is_export(&args.site.site) {
+        open_export(args)?
+    } else {
+        let opened = open(&args.site)?;
+        expect_no_export_options(args)?;
+        opened
+    };
     if !args.what_if.is_empty() {
         let found = rehome::what_if(session, &site, route(args.site.route), &args.what_if)?;
         view.end();
@@ -159,6 +164,28 @@ fn open_export(args: &PlanArgs) -> Result<(SiteFile, Work), Error> {
     let site = of_export(&args.site.site, &options)?;
     let work = args.site.work.clone().map_or_else(|| site.default_work(), Work::new);
     Ok((site, work))
+}
+
+/// Refuses what would be without effect: a site that is no export says these things itself.
+fn expect_no_export_options(args: &PlanArgs) -> Result<(), Error> {
+    let given = [
+        ("--sizes", args.sizes.is_some()),
+        ("--server", args.server.is_some()),
+        ("--all-servers", args.all_servers),
+        ("--encoding", args.export.encoding.is_some()),
+        ("--allow-unknown-columns", args.export.allow_unknown_columns),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(Error::BadInput {
+            message: format!(
+                "{}: {option} is for a directory export (.csv, .ldif), and this is none, so it \
+                 would be without effect; nothing was planned; leave it out, or say it in \
+                 site.toml",
+                args.site.site.display()
+            ),
+        }),
+    }
 }
 
 pub(crate) fn check(args: &CheckArgs, view: &mut View, json: bool) -> Result<(), Error> {

@@ -2,17 +2,20 @@
 
 use rehome_log::SplitMix64;
 
-use super::disk::{Disk, ProcessId, Write};
+use super::disk::{Disk, ProcessId, Read, Write};
 use super::{LEASE_MS, Layer};
 use crate::policy::Report;
 
 /// How far a store is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Stage {
     Locking { until_ms: u64 },
     TakingEpoch,
     WritingEpoch(u64),
-    Sealing(u64),
+    Reading(u64),
+    Naming(u64, Read),
+    LookingAgain(u64, Read),
+    Beginning(u64, Read),
     Serving(u64),
     Failed,
 }
@@ -88,34 +91,42 @@ impl Child {
         if around.reaches_ms > around.world_ms && !matches!(store.stage, Stage::Serving(_)) {
             return None;
         }
-        match store.stage {
+        let disk = &mut *around.disk;
+        let next = match &store.stage {
+            Stage::Locking { .. } if disk.lock(id) => Some(Stage::TakingEpoch),
             Stage::Locking { until_ms } => {
-                if around.disk.lock(id) {
-                    store.stage = Stage::TakingEpoch;
-                } else if around.clock_ms >= until_ms {
-                    store.stage = Stage::Failed;
-                    return Some(Report::Refused("the store is open elsewhere".to_owned()));
+                if around.clock_ms < *until_ms {
+                    return None;
                 }
+                store.stage = Stage::Failed;
+                return Some(Report::Refused("the store is open elsewhere".to_owned()));
             }
-            Stage::TakingEpoch => {
-                let Some(epoch) = around.disk.next_epoch(store.token) else {
-                    return Some(store.fenced());
-                };
-                store.stage = Stage::WritingEpoch(epoch);
-            }
+            Stage::TakingEpoch => disk.next_epoch(store.token).map(Stage::WritingEpoch),
             Stage::WritingEpoch(epoch) => {
-                around.disk.write_epoch(epoch, store.token);
-                store.stage = Stage::Sealing(epoch);
+                disk.write_epoch(*epoch, store.token, id);
+                Some(Stage::Reading(*epoch))
             }
-            Stage::Sealing(epoch) => {
-                if !around.disk.verify(epoch) || !around.disk.seal(epoch) {
-                    return Some(store.fenced());
-                }
-                store.stage = Stage::Serving(epoch);
+            Stage::Reading(epoch) if disk.verify(*epoch, id) => {
+                disk.read(*epoch).map(|read| Stage::Naming(*epoch, read))
+            }
+            Stage::Naming(epoch, read) if disk.name(*epoch) => {
+                Some(Stage::LookingAgain(*epoch, read.clone()))
+            }
+            Stage::LookingAgain(epoch, read) if disk.is_alone(*epoch, id) => {
+                Some(Stage::Beginning(*epoch, read.clone()))
+            }
+            Stage::Reading(_) | Stage::Naming(..) | Stage::LookingAgain(..) => None,
+            Stage::Beginning(epoch, read) => {
+                disk.begin(*epoch, read);
+                store.stage = Stage::Serving(*epoch);
                 return Some(Report::Online(None));
             }
-            Stage::Serving(epoch) => return store.serve(epoch, until_ms, around),
-            Stage::Failed => {}
+            Stage::Serving(epoch) => return store.serve(*epoch, until_ms, id, around),
+            Stage::Failed => return None,
+        };
+        match next {
+            Some(next) => store.stage = next,
+            None => return Some(store.fenced()),
         }
         None
     }
@@ -128,7 +139,13 @@ impl Store {
     }
 
     /// Begins a write, or ends one: landed, epoch read again, deadline looked at, acknowledged.
-    fn serve(&mut self, epoch: u64, until_ms: u64, around: &mut Around<'_>) -> Option<Report> {
+    fn serve(
+        &mut self,
+        epoch: u64,
+        until_ms: u64,
+        id: ProcessId,
+        around: &mut Around<'_>,
+    ) -> Option<Report> {
         match self.write {
             None if around.clock_ms >= self.next_write_ms && around.may_act(until_ms) => {
                 let at_ms = around.reaches_ms + around.random.below(30);
@@ -139,7 +156,7 @@ impl Store {
                 if around.reaches_ms > around.world_ms || !around.disk.landed(write) {
                     return None;
                 }
-                if !around.disk.verify(epoch) {
+                if !around.disk.verify(epoch, id) {
                     return Some(self.fenced());
                 }
                 if around.may_act(until_ms) {

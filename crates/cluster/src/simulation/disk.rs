@@ -14,8 +14,22 @@ pub(super) struct Write {
     number: u64,
 }
 
+/// What the epoch file says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Slot {
+    epoch: u64,
+    token: u64,
+    /// Who wrote it.
+    process: ProcessId,
+}
+
+/// How much of each part was read, by epoch.
+pub(super) type Read = BTreeMap<u64, usize>;
+
 #[derive(Debug, Default)]
 struct Part {
+    /// Whether it counts: before, there is only its name.
+    begun: bool,
     writes: Vec<u64>,
     /// How much of it the next owner read; what lands later lands where nobody reads.
     sealed: Option<usize>,
@@ -25,9 +39,7 @@ struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     without: Option<Layer>,
-    epoch: u64,
-    /// The newest token that it was opened under.
-    token: u64,
+    slot: Slot,
     /// Who has the lock, and when it comes free though nobody gives it up.
     lock: Option<(ProcessId, u64)>,
     parts: BTreeMap<u64, Part>,
@@ -75,40 +87,63 @@ impl Disk {
         }
     }
 
-    /// The epoch that an opening with `token` takes: a higher one than the newest; none if it was
-    /// opened under a later token.
+    /// The epoch that an opening with `token` takes: a higher one than the newest, also of the
+    /// log; none if it was opened under a later token.
     pub(super) fn next_epoch(&mut self, token: u64) -> Option<u64> {
         self.openings += 1;
-        match self.without {
+        if self.without == Some(Layer::Seal) {
             // One log for all: the number only tells the openings apart.
-            Some(Layer::Seal) => Some(self.openings),
-            _ => (token >= self.token).then(|| token.max(self.epoch + 1)),
+            return Some(self.openings);
         }
+        let of_log = self.parts.last_key_value().map_or(0, |(&newest, _)| newest);
+        (token >= self.slot.token).then(|| token.max(self.slot.epoch.max(of_log) + 1))
     }
 
-    pub(super) fn write_epoch(&mut self, epoch: u64, token: u64) {
-        self.epoch = epoch;
-        self.token = self.token.max(token);
+    /// Whoever read the epoch file long ago writes over what came since.
+    pub(super) fn write_epoch(&mut self, epoch: u64, token: u64, process: ProcessId) {
+        self.slot = Slot { epoch, token, process };
     }
 
-    /// Whether `epoch` is still the newest, as a process finds that reads it again.
-    pub(super) fn verify(&self, epoch: u64) -> bool {
-        self.without == Some(Layer::Seal) || self.epoch == epoch
+    /// Whether the epoch file says what `process` wrote, as it finds when it reads it again.
+    pub(super) fn verify(&self, epoch: u64, process: ProcessId) -> bool {
+        let mine = self.slot.epoch == epoch && self.slot.process == process;
+        self.without == Some(Layer::Seal) || mine
     }
 
-    /// Reads what earlier owners wrote, and begins a part of its own; whether that was possible:
-    /// a part is a new file, and of two owners who came to one epoch one finds it there.
-    pub(super) fn seal(&mut self, epoch: u64) -> bool {
-        if self.parts.contains_key(&epoch) {
-            return false;
+    /// Whether there is a part of `epoch` or a later one.
+    fn is_stale(&self, epoch: u64) -> bool {
+        self.without != Some(Layer::Seal) && self.parts.range(epoch..).next().is_some()
+    }
+
+    /// Reads what earlier owners wrote; none if `epoch` is over.
+    pub(super) fn read(&self, epoch: u64) -> Option<Read> {
+        let begun = self.parts.iter().filter(|(_, part)| part.begun);
+        let read = || begun.map(|(&epoch, part)| (epoch, part.writes.len())).collect();
+        (!self.is_stale(epoch)).then(read)
+    }
+
+    /// Makes the name of a part, which does not count yet; whether that was possible.
+    pub(super) fn name(&mut self, epoch: u64) -> bool {
+        let free = !self.parts.contains_key(&epoch);
+        self.parts.entry(epoch).or_default();
+        free
+    }
+
+    /// Looks again after that: whether nobody else has come. If somebody has, the name goes.
+    pub(super) fn is_alone(&mut self, epoch: u64, process: ProcessId) -> bool {
+        let alone = !self.is_stale(epoch + 1) && self.verify(epoch, process);
+        if !alone {
+            self.parts.remove(&epoch);
         }
-        for (&older, part) in &mut self.parts {
-            if older < epoch {
-                part.sealed.get_or_insert(part.writes.len());
-            }
+        alone
+    }
+
+    /// The part counts now, and says how much of the earlier ones does.
+    pub(super) fn begin(&mut self, epoch: u64, read: &Read) {
+        for (older, part) in self.parts.range_mut(..epoch) {
+            part.sealed.get_or_insert(read.get(older).copied().unwrap_or(0));
         }
-        self.parts.insert(epoch, Part::default());
-        true
+        self.parts.entry(epoch).or_default().begun = true;
     }
 
     /// Sends a write that lands at `at_ms`.

@@ -56,7 +56,8 @@ impl Log {
     ///
     /// - [`LogError::Damaged`]: a record that was acknowledged, or that later ones build on, is not
     ///   there as it was written. [`LogError::Gap`]: `from` is not in the log.
-    /// - [`LogError::StaleEpoch`]: `epoch` is not above all that were here before.
+    /// - [`LogError::StaleEpoch`]: `epoch` is not above all that were here before, or another owner
+    ///   has come to it too.
     /// - [`LogError::Stopped`]: the visitor said so.
     /// - [`LogError::Absent`], [`LogError::Foreign`], [`LogError::Version`], [`LogError::Options`],
     ///   [`LogError::NoSpace`], [`LogError::Io`].

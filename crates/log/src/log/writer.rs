@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::disk::{Disk, FileId, FileName, OpenMode, SyncKind};
 use crate::error::LogError;
 use crate::lsn::Lsn;
+use crate::ownership::{self, Ownership};
 
 /// What all generations of an opening have in common.
 pub(crate) struct Shape {
@@ -165,7 +166,47 @@ impl Shape {
         _ = self.disk.remove(&chain::path(&self.dir, id));
     }
 
-    /// Makes a generation and begins to write it.
+    /// Makes the first generation of this opening, while nobody else has come: see [`Shape::alone`].
+    fn prepare_alone(&self, id: GenerationId, options: &LogOptions) -> Result<FileId, LogError> {
+        let file = match self.prepare(id, options) {
+            Err(LogError::Io { name, source, .. })
+                if source.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                return Err(LogError::StaleEpoch { mine: self.epoch, found: id.epoch, name });
+            }
+            prepared => prepared?,
+        };
+        match self.alone(id) {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                self.discard(file, id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Looks again, once the file `id` has its name and while it does not count yet. Two owners may
+    /// have read the same newest epoch. If they took the same next one, whoever makes its file later
+    /// finds that of the other. If not, the lower one may have written the epoch file last: then it
+    /// has seen this file, or the epoch file says so here.
+    fn alone(&self, id: GenerationId) -> Result<(), LogError> {
+        let mut others = chain::list(&*self.disk, &self.dir)?;
+        others.retain(|other| *other != id);
+        self.check_epoch(&others)?;
+        let name = ownership::epoch_name();
+        match Ownership::peek(&*self.disk) {
+            Ok(Some(found)) if found != self.epoch => {
+                Err(LogError::StaleEpoch { mine: self.epoch, found, name })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let source = io::Error::other(error);
+                Err(LogError::Io { name, action: "read it again", source })
+            }
+        }
+    }
+
+    /// Begins to write the log, with the first generation of this opening.
     pub(crate) fn begin(
         &self,
         id: GenerationId,
@@ -175,7 +216,7 @@ impl Shape {
         clock: &dyn Clock,
         options: &LogOptions,
     ) -> Result<(Tail, Generation), LogError> {
-        let file = self.prepare(id, options)?;
+        let file = self.prepare_alone(id, options)?;
         let header = self.header(id, previous, prev_lsn, durable_lsn, clock);
         match self.finish(file, &header) {
             Ok(seed) => {

@@ -32,11 +32,14 @@ pub(super) enum SlotState {
 }
 
 impl Slot {
+    /// A slot with as much of the owner's name as fits.
+    pub(super) fn new(epoch: u64, token: u64, owner: &str) -> Slot {
+        let owner = &owner[..owner.floor_char_boundary(OWNER_SIZE_MAX)];
+        Slot { epoch, token, owner: owner.to_owned() }
+    }
+
     pub(super) fn encode(&self) -> [u8; SLOT_SIZE] {
-        let mut owner = self.owner.as_str();
-        while owner.len() > OWNER_SIZE_MAX {
-            owner = &owner[..owner.floor_char_boundary(owner.len() - 1)];
-        }
+        let owner = self.owner.as_str();
         let mut bytes = [0; SLOT_SIZE];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[12..16].copy_from_slice(&VERSION.to_le_bytes());
@@ -85,7 +88,7 @@ mod tests {
     }
 
     fn slot() -> Slot {
-        Slot { epoch: 7, token: 3, owner: "node-a".to_owned() }
+        Slot::new(7, 3, "node-a")
     }
 
     #[test]
@@ -105,8 +108,9 @@ mod tests {
 
     #[test]
     fn a_long_owner_is_cut_at_a_character() {
-        let long = Slot { owner: "é".repeat(200), ..slot() };
-        check(&long.encode(), SlotState::Written(Slot { owner: "é".repeat(127), ..slot() }));
+        let long = Slot::new(7, 3, &"é".repeat(200));
+        assert_eq!(long, Slot { owner: "é".repeat(127), ..slot() });
+        check(&long.encode(), SlotState::Written(long));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rehome_log::{Log, LogError, SimDisk, SplitMix64};
+use rehome_log::{Disk, Log, LogError, Lsn, Ownership, Record, SimDisk, SplitMix64, Visit};
 
-use crate::support::{Read, create, open, read_all};
+use crate::support::{IDENTITY, Read, clock, create, dir, name, open, read_all, small};
 
 /// What a writer appended before it lost the log, and after.
 struct Writer {
@@ -73,4 +73,67 @@ fn a_late_generation_of_the_same_number_does_not_count() {
     let (_, _, records) = open(&disk, 3).unwrap();
     let texts: Vec<_> = records.iter().map(|r| std::str::from_utf8(&r.1).unwrap()).collect();
     assert_eq!(texts, ["seen by the next owner", "second owner"]);
+}
+
+/// The owner of epoch 3 has listed the folder when `between` happens; then the one of `epoch` opens
+/// the log, its epoch written last.
+#[track_caller]
+fn check_overtaken(epoch: u64, between: impl Fn(&Log)) {
+    let disk = Arc::new(SimDisk::new());
+    let old = create(&disk);
+    old.append(b"of the owner before").unwrap();
+    old.sync().unwrap();
+    let mut faster = None;
+    let mut visit = |_: Record<'_>| {
+        between(&old);
+        let elsewhere = Arc::new(SimDisk::new());
+        drop(Ownership::acquire(Arc::clone(&elsewhere) as Arc<dyn Disk>, "faster", epoch).unwrap());
+        disk.set_contents(&name("epoch"), elsewhere.contents(&name("epoch")).unwrap());
+        let (log, ..) = open(&disk, epoch).unwrap();
+        log.append(b"of the faster one").unwrap();
+        log.sync().unwrap();
+        faster = Some(log);
+        Visit::Accept
+    };
+    let there = Arc::clone(&disk) as Arc<dyn Disk>;
+    let slower =
+        Log::open(there, dir(), IDENTITY, 3, clock(), small(), Lsn::ZERO, &mut visit).map(drop);
+    match slower {
+        Err(LogError::StaleEpoch { mine: 3, found, .. }) => assert_eq!(found, epoch),
+        other => panic!("{other:?}"),
+    }
+    let faster = faster.unwrap();
+    faster.append(b"and again").unwrap();
+    faster.sync().unwrap();
+    disk.remove(&name("epoch")).unwrap();
+    let (_, _, records) = open(&disk, 5).unwrap();
+    let texts: Vec<_> = records.iter().map(|r| std::str::from_utf8(&r.1).unwrap()).collect();
+    assert_eq!(texts, ["of the owner before", "of the faster one", "and again"]);
+}
+
+/// Two owners who read the same newest epoch take the same next one.
+#[test]
+fn of_two_owners_with_one_epoch_the_slower_one_is_refused() {
+    check_overtaken(3, |_| ());
+}
+
+#[test]
+fn of_two_owners_with_one_epoch_the_slower_one_is_refused_though_the_names_differ() {
+    check_overtaken(3, |old| {
+        old.roll().unwrap();
+    });
+}
+
+/// The one with the lower epoch had read the epoch file long before it wrote it.
+#[test]
+fn a_lower_epoch_that_has_begun_meanwhile_is_not_left_out() {
+    check_overtaken(2, |_| ());
+    check_overtaken(2, |old| {
+        old.roll().unwrap();
+    });
+}
+
+#[test]
+fn a_higher_epoch_that_has_begun_meanwhile_is_the_one_that_counts() {
+    check_overtaken(4, |_| ());
 }

@@ -87,6 +87,30 @@ fn an_owner_finds_out_that_a_later_one_has_fenced_it() {
     }
 }
 
+/// Neither has read what the other one writes.
+#[test]
+fn of_two_owners_with_one_epoch_the_one_whose_name_is_not_there_finds_out() {
+    for (token, other_token, other_name) in [(0, 0, "node-b"), (3, 4, "node-a")] {
+        let disk = Arc::new(SimDisk::new());
+        for _ in 0..4 {
+            drop(acquire(&disk, 0).unwrap());
+        }
+        let elsewhere = Arc::new(disk.restart());
+        let first = acquire(&disk, token).unwrap();
+        let there = Arc::clone(&elsewhere) as Arc<dyn Disk>;
+        let second = Ownership::acquire(there, other_name, other_token).unwrap();
+        assert_eq!((first.epoch(), second.epoch()), (5, 5));
+        first.verify().unwrap();
+        disk.set_contents(&name("epoch"), elsewhere.contents(&name("epoch")).unwrap());
+        match first.verify() {
+            Err(OwnershipError::Fenced { mine: 5, newer: 5, owner }) => {
+                assert_eq!(owner, other_name);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn no_epoch_is_given_twice_whenever_the_power_goes() {
     for at in 0..40 {

@@ -277,6 +277,9 @@ fn failback(
     let failback = after_ms.map(|after_ms| Failback { windows, after_ms });
     cluster.set_failback(&name, &nodes, failback.as_ref()).map_err(place::refused)?;
     Ok(match failback {
+        Some(_) if preferred.is_empty() => {
+            format!("group {group} prefers no node, so it stays where it is")
+        }
         Some(_) => format!("group {group} goes back to {}", preferred.join(", ")),
         None => format!("group {group} stays where it is"),
     })

@@ -1,6 +1,7 @@
 //! Resource kinds as they are written on a command line: a word, and what is set of it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use rehome_cluster::{FloatingAddress, ResourceKind};
@@ -27,7 +28,8 @@ pub(super) fn parse(kind: &str, mut set: BTreeMap<String, String>) -> Result<Res
             address: take(&mut set, kind, "address")?,
             port: {
                 let port = take(&mut set, kind, "port")?;
-                port.parse().map_err(|_| bad(format!("port {port:?} is no port: 1 to 65535")))?
+                let parsed = port.parse::<NonZeroU16>();
+                parsed.map_err(|_| bad(format!("port {port:?} is no port: 1 to 65535")))?.get()
             },
         },
         "ip" => {
@@ -98,6 +100,7 @@ mod tests {
         check("folder", &[], Err("needs path"));
         check("folder", &[("path", "/x"), ("pth", "/y")], Err("has no \"pth\""));
         check("address", &[("address", "::1"), ("port", "x")], Err("is no port"));
+        check("address", &[("address", "::1"), ("port", "0")], Err("is no port"));
         check("ip", &[("address", "::1"), ("device", "eth0")], Err("write it as 192.0.2.7/24"));
         let script = ResourceKind::script("/s", &["a", "b"]);
         check("script", &[("program", "/s"), ("arg.2", "b"), ("arg.1", "a")], Ok(script));
