@@ -460,12 +460,8 @@ impl<'a> Packing<'a> {
     }
 
     fn finish(mut self) -> Packed {
-        if let Some(last) = self.packed.members.last_mut()
-            && self.packed.schedule.waves.len() == 1
-            && self.inventory.windows.is_empty()
-        {
+        if self.packed.schedule.waves.len() == 1 && self.inventory.windows.is_empty() {
             // One wave at any time is no schedule.
-            last.shrink_to_fit();
             self.packed.schedule.waves.clear();
         }
         self.packed
