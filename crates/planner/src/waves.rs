@@ -131,7 +131,8 @@ pub(crate) fn pack(inventory: &Inventory, now_us: i64) -> Packed {
     let slots = slots(inventory, now_us);
     let built = units::of(inventory);
     if slots.is_empty() && fits_at_once(inventory, &limits, &built.units) {
-        let members = vec![at_once(&built.units)];
+        let all = at_once(&built.units);
+        let members = if all.is_empty() { Vec::new() } else { vec![all] };
         return Packed { members, ..Packed::default() };
     }
     let mut packing = Packing::new(inventory, limits, built);
