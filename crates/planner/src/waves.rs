@@ -131,7 +131,8 @@ pub(crate) fn pack(inventory: &Inventory, now_us: i64) -> Packed {
     let slots = slots(inventory, now_us);
     let built = units::of(inventory);
     if slots.is_empty() && fits_at_once(inventory, &limits, &built.units) {
-        let members = vec![at_once(&built.units)];
+        let all = at_once(&built.units);
+        let members = if all.is_empty() { Vec::new() } else { vec![all] };
         return Packed { members, ..Packed::default() };
     }
     let mut packing = Packing::new(inventory, limits, built);
@@ -460,12 +461,8 @@ impl<'a> Packing<'a> {
     }
 
     fn finish(mut self) -> Packed {
-        if let Some(last) = self.packed.members.last_mut()
-            && self.packed.schedule.waves.len() == 1
-            && self.inventory.windows.is_empty()
-        {
+        if self.packed.schedule.waves.len() == 1 && self.inventory.windows.is_empty() {
             // One wave at any time is no schedule.
-            last.shrink_to_fit();
             self.packed.schedule.waves.clear();
         }
         self.packed

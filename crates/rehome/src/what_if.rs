@@ -17,17 +17,17 @@ pub struct Differences {
     pub sentences: Vec<String>,
 }
 
-/// What can be supposed, each with how it is written.
-const KEYS: [(&str, &str); 9] = [
-    ("second_server", "second_server=false"),
-    ("lose", "lose=N2"),
-    ("bytes_per_second", "bytes_per_second=5MB"),
-    ("free", "free=80GiB"),
-    ("log_free", "log_free=20GiB"),
-    ("mailboxes_max", "mailboxes_max=100"),
-    ("pilot_mailboxes", "pilot_mailboxes=10"),
-    ("max_outage_minutes", "max_outage_minutes=60"),
-    ("max_user_interruption_seconds", "max_user_interruption_seconds=5"),
+/// What can be supposed, as it is written.
+const EXAMPLES: [&str; 9] = [
+    "second_server=false",
+    "lose=N2",
+    "bytes_per_second=5MB",
+    "free=80GiB",
+    "log_free=20GiB",
+    "mailboxes_max=100",
+    "pilot_mailboxes=10",
+    "max_outage_minutes=60",
+    "max_user_interruption_seconds=5",
 ];
 
 /// Plans a site as it is and as it would be, and says what differs. Nothing is written.
@@ -65,14 +65,11 @@ pub fn what_if(
 
 /// Changes an inventory by one supposition.
 fn suppose(inventory: &mut Inventory, supposition: &str) -> Result<(), Error> {
-    let bad = || {
-        let known: Vec<&str> = KEYS.iter().map(|(_, example)| *example).collect();
-        Error::BadInput {
-            message: format!(
-                "\"{supposition}\" cannot be supposed; write it like {}",
-                known.join(", ")
-            ),
-        }
+    let bad = || Error::BadInput {
+        message: format!(
+            "\"{supposition}\" cannot be supposed; write it like {}",
+            EXAMPLES.join(", ")
+        ),
     };
     let (key, value) = supposition.split_once('=').ok_or_else(bad)?;
     let number = || value.parse::<u64>().map_err(|_| bad());
@@ -87,9 +84,10 @@ fn suppose(inventory: &mut Inventory, supposition: &str) -> Result<(), Error> {
             }
         }
         "bytes_per_second" => {
-            inventory.waves.bytes_per_second_max = Some(rehome_site::ByteSize::new(size()?));
+            let max = size()?;
+            inventory.waves.bytes_per_second_max = Some(rehome_site::ByteSize::new(max));
             #[allow(clippy::cast_precision_loss)] // A speed: the precision of f64 is plenty.
-            let most = size()? as f64;
+            let most = max as f64;
             inventory.rates.bytes_per_second = inventory.rates.bytes_per_second.min(most);
         }
         "free" => inventory.cluster.free_bytes = Some(size()?),

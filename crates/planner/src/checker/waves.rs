@@ -8,13 +8,15 @@ use crate::inventory::MailboxFacts;
 use crate::plan::StepId;
 use crate::waves::Wave;
 
-/// The mailboxes of each step that moves some.
+/// The mailboxes of each step that moves some; that of a server without any is in no wave.
 type Moves<'p> = BTreeMap<&'p StepId, &'p Vec<String>>;
 
 pub(super) fn check(judge: &mut Judge<'_>) {
     let mut moves = Moves::new();
     for step in &judge.plan.steps {
-        if let Action::MoveMailboxes { mailboxes, .. } = &step.action {
+        if let Action::MoveMailboxes { mailboxes, .. } = &step.action
+            && !mailboxes.is_empty()
+        {
             moves.insert(&step.id, mailboxes);
         }
     }

@@ -139,3 +139,30 @@ fn the_critical_path_is_a_chain_from_the_first_to_the_last_step() {
         assert_eq!(plan.critical_path.last(), Some(&plan.steps[plan.steps.len() - 1].id));
     }
 }
+
+#[test]
+fn a_server_without_mailboxes_goes_all_the_same() {
+    for mailboxes_max in [None, Some(1)] {
+        let mut empty = inventory();
+        empty.mailboxes.clear();
+        (empty.unique_bytes, empty.waves.mailboxes_max) = (0, mailboxes_max);
+        let plan = plan(&empty, &options(RouteChoice::MoveUsers)).expect("feasible");
+        assert!(plan.step(&"M1".into()).is_some());
+        assert_eq!(crate::check_plan(&plan, &empty), []);
+    }
+}
+
+#[test]
+fn of_several_servers_some_may_have_no_mailboxes() {
+    let mut site = inventory();
+    site.wishes.all_servers = true;
+    for name in site.servers.iter().map(|server| server.name.clone()).collect::<Vec<_>>() {
+        let mut one = site.clone();
+        one.mailboxes.iter_mut().for_each(|mailbox| mailbox.server.clone_from(&name));
+        for mailboxes_max in [None, Some(2)] {
+            one.waves.mailboxes_max = mailboxes_max;
+            let plan = plan(&one, &options(RouteChoice::MoveUsers)).expect("feasible");
+            assert_eq!(crate::check_plan(&plan, &one), [], "all mailboxes on {name}");
+        }
+    }
+}

@@ -285,13 +285,13 @@ fn move_mailboxes(draft: &mut Draft<'_>, names: &mut Names, packed: &Packed) {
         }
         before = ids;
     }
-    if packed.members.is_empty() {
+    for server in names.servers.iter_mut().filter(|server| server.moves.is_empty()) {
         // A server without mailboxes goes all the same.
-        let server = &mut names.servers[0];
-        server.moves.push("M1".to_owned());
+        let id = server.id("M1");
+        server.moves.push(id.clone());
         let (from, to) = (server.old.clone(), names.new.clone());
-        let part = Part { id: "M1", from, to, mailboxes: Vec::new(), wave: None, need_bytes };
-        part.add(draft, &names.group, &["V1".to_owned(), "B0c".to_owned()], &[]);
+        let part = Part { id: &id, from, to, mailboxes: Vec::new(), wave: None, need_bytes };
+        part.add(draft, &names.group, &[server.id("V1"), server.id("B0c")], &[]);
     }
 }
 

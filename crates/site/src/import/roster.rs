@@ -13,7 +13,7 @@ use super::csv::{self, header_of};
 use super::text::{code_page, decode};
 use super::{Row, columns, ldif};
 use crate::diagnostic::{Diagnostic, Place, Source};
-use crate::names::{MailboxName, ServerName};
+use crate::names::{FolderPath, MailboxName, ServerName};
 
 pub(super) use address::leaf_of;
 
@@ -86,7 +86,7 @@ pub struct Roster {
     /// Every server that the export names, by name.
     pub servers: Vec<ServerName>,
     /// Public folders with their home, if the export says so.
-    pub public_folders: Vec<(String, Option<ServerName>)>,
+    pub public_folders: Vec<(FolderPath, Option<ServerName>)>,
     /// The mailboxes, in the order of the file.
     pub mailboxes: Vec<RosterMailbox>,
     /// How many rows were what.

@@ -101,6 +101,9 @@ impl SizeTable {
         columns: &Columns,
         record: &Record,
     ) -> Result<(), (std::ops::Range<usize>, String)> {
+        if record.unclosed {
+            return Err((record.span.clone(), "a quote is opened and never closed".to_owned()));
+        }
         let cell = |at: Option<usize>| at.and_then(|at| record.cells.get(at));
         let bad = |cell: &super::csv::Cell, what: &str| {
             (cell.span.clone(), format!("\"{}\" is no {what}", cell.text))
@@ -324,5 +327,10 @@ mod tests {
           = why: the mailbox would count as empty
           = fix: write a number of bytes, or one with a unit such as 1.2 GB
         "#);
+        // Without its end the quote holds every row behind it.
+        let text = "Name,Bytes,Share group,Shared bytes\nalice,12,\"Sales,1\nbob,13,,\n";
+        let found = refused(text);
+        assert_eq!((found.len(), found[0].code, found[0].line()), (1, "E025", 2));
+        assert!(found[0].message.contains("never closed"), "{}", found[0].message);
     }
 }

@@ -80,14 +80,15 @@ impl FromStr for Moment {
             Some("") => 0,
             Some(rest) => {
                 let digits = rest.strip_prefix(':').filter(|digits| digits.len() == 2);
-                digits.and_then(|digits| digits.parse::<i64>().ok()).ok_or_else(fault)?
+                let seconds = digits.and_then(|digits| digits.parse::<i64>().ok());
+                seconds.filter(|seconds| *seconds < 60).ok_or_else(fault)?
             }
             None => return Err(fault()),
         };
         let offset =
             if offset == "Z" { UtcOffset(0) } else { offset.parse().map_err(|_| fault())? };
         let minutes = date.days() * i64::from(DAY_MINUTES) + i64::from(minute.0);
-        let seconds = (minutes - i64::from(offset.0)) * 60 + seconds.min(59);
+        let seconds = (minutes - i64::from(offset.0)) * 60 + seconds;
         Ok(Self(seconds * 1_000_000))
     }
 }
@@ -275,6 +276,7 @@ mod tests {
         for text in ["2026-12-19", "2026-12-19T06:00:00", "2026-12-19T25:00Z", "T", "ü"] {
             assert!(text.parse::<Moment>().is_err(), "{text}");
         }
+        assert!("2026-12-19T06:00:99Z".parse::<Moment>().is_err());
         assert_eq!("1970-01-01T01:00+01:00".parse(), Ok(Moment(0)));
         assert_eq!("1970-01-02T00:00:01Z".parse(), Ok(Moment(86_401_000_000)));
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Key, Mailbox, PublicFolder, Server, Site, SoftwareVersion, inferred::defaults};
 use crate::diagnostic::Diagnostic;
 use crate::import::{Map, Roster};
-use crate::names::{AccountName, FolderPath};
+use crate::names::AccountName;
 
 /// What came of putting them together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -74,13 +74,12 @@ impl Site {
     fn add_folders(&mut self, roster: &Roster) -> usize {
         let before = self.public_folders.len();
         for (path, home) in &roster.public_folders {
-            let Ok(path) = FolderPath::new(path) else { continue };
             let server = home.clone().unwrap_or_else(|| self.old_server().name.clone());
-            let known = self.public_folders.iter().any(|folder| folder.path == path);
+            let known = self.public_folders.iter().any(|folder| folder.path == *path);
             if !known && self.server(&server).is_some() {
                 let replicas = vec![server.clone()];
                 self.public_folders.push(PublicFolder {
-                    path,
+                    path: path.clone(),
                     server,
                     replicas,
                     filled_from: Vec::new(),

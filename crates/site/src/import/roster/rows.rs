@@ -6,7 +6,7 @@ use super::address::{addresses, leaf_of};
 use super::{Homeless, Reading, RosterMailbox};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::import::{Row, RowChange, home_server, mailbox_name};
-use crate::names::{MailboxName, ServerName};
+use crate::names::{FolderPath, MailboxName, ServerName};
 
 /// Attributes that name a home server.
 const HOMES: [&str; 5] = ["msExchHomeServerName", "Home-Server", "homeMDB", "Home-MDB", "mailHost"];
@@ -86,12 +86,7 @@ pub(super) fn take_in(reading: &mut Reading, source: &Source, row: &Row) {
     match kind {
         Kind::Mailbox => mailbox(reading, source, row),
         Kind::Server => server(reading, source, row),
-        Kind::PublicFolder => {
-            count.public_folders += 1;
-            let home = row.any(&HOMES).and_then(home_server);
-            let path = row.any(&["Display Name", "displayName", "cn"]).unwrap_or(&row.name);
-            reading.roster.public_folders.push((path.to_owned(), home));
-        }
+        Kind::PublicFolder => public_folder(reading, source, row),
         Kind::List => count.lists += 1,
         Kind::Foreign => count.foreign += 1,
         Kind::Service => count.services += 1,
@@ -108,6 +103,17 @@ fn server(reading: &mut Reading, source: &Source, row: &Row) {
         }
         Err(error) => refuse(reading, source, row.span.clone(), &error.to_string()),
     }
+}
+
+fn public_folder(reading: &mut Reading, source: &Source, row: &Row) {
+    let path = row.any(&["Display Name", "displayName", "cn"]).unwrap_or(&row.name);
+    let path = match FolderPath::new(path) {
+        Ok(path) => path,
+        Err(error) => return refuse(reading, source, row.span.clone(), &error.to_string()),
+    };
+    let home = row.any(&HOMES).and_then(|text| home_of(reading, text));
+    reading.roster.count.public_folders += 1;
+    reading.roster.public_folders.push((path, home));
 }
 
 /// Reports a row whose name cannot be.

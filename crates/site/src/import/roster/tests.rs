@@ -204,3 +204,18 @@ fn every_entry_of_real_ldif_files_is_accounted_for() {
         assert_eq!(count.rows, expected, "{}", path.display());
     }
 }
+
+#[test]
+fn a_public_folder_names_its_server_and_none_is_left_out_unsaid() {
+    let text = "Obj-Class,Directory Name,Display Name,Home-Server\n\
+                Mailbox,alice,Alice,EX1\n\
+                Public Folder,news,News,EX3\n";
+    let roster = check(text.as_bytes());
+    let servers: Vec<&str> = roster.servers.iter().map(ServerName::as_str).collect();
+    assert_eq!(servers, ["EX1", "EX3"]);
+    let (path, home) = &roster.public_folders[0];
+    assert_eq!((path.as_str(), home.as_ref().map(ServerName::as_str)), ("News", Some("EX3")));
+    let nameless = text.replace(",News,", ",News//Old,");
+    let found = Roster::read(nameless.as_bytes(), "export.csv", &options()).unwrap_err();
+    assert_eq!((found.len(), found[0].code, found[0].line()), (1, "E025", 3));
+}

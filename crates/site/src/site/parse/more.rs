@@ -63,12 +63,26 @@ pub(super) fn read_waves(reader: &mut Reader, root: &Table<'_>) -> WaveWishes {
         pilot_mailboxes: count(reader, "pilot_mailboxes", standard.pilot_mailboxes),
         mailboxes_max: reader.count(&table, "mailboxes_max"),
         hub_delegates: count(reader, "hub_delegates", standard.hub_delegates),
-        log_reserve_percent: count(reader, "log_reserve_percent", standard.log_reserve_percent)
-            .min(90),
+        log_reserve_percent: read_reserve(reader, &table).unwrap_or(standard.log_reserve_percent),
         reverse_days: count(reader, "reverse_days", standard.reverse_days),
         bytes_per_second_max: reader.size(&table, "bytes_per_second_max"),
         keep_together: read_together(reader, &table),
     }
+}
+
+/// The most of a log disk that can stay free, in percent: a wave needs some of it.
+const RESERVE_PERCENT_MAX: u64 = 90;
+
+/// Reads how much of a log disk stays free.
+fn read_reserve(reader: &mut Reader, table: &Table<'_>) -> Option<u64> {
+    let name = "log_reserve_percent";
+    let percent = reader.count(table, name)?;
+    if percent > RESERVE_PERCENT_MAX {
+        let span = reader.span_of(&table.key.child(name));
+        let message = format!("`{name}` is {percent} and at most {RESERVE_PERCENT_MAX}");
+        reader.wrong_value(table, name, span, message);
+    }
+    Some(percent)
 }
 
 /// Reads the groups of mailboxes that move together; their names stand between commas.

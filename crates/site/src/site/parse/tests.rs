@@ -652,6 +652,8 @@ components = [\"internet-mail-service\"]
     "#);
     let never = more.replace("12-17", "12-01");
     assert!(check_with(&never).contains("never opens"));
+    let most = more.replace("keep_together", "log_reserve_percent = 91\nkeep_together");
+    assert!(check_with(&most).contains("`log_reserve_percent` is 91 and at most 90"));
 }
 
 #[test]
