@@ -142,7 +142,7 @@ fn a_damaged_or_later_identity_is_refused() {
     let mut later = good;
     let identity = later.get_mut(Path::new("store.id")).expect("an identity");
     let text = String::from_utf8(identity.clone()).expect("JSON");
-    *identity = text.replace("\"version\": 4", "\"version\": 77").into_bytes();
+    *identity = text.replace("\"version\": 6", "\"version\": 77").into_bytes();
     let scratch = tempfile::tempdir().expect("a scratch folder");
     write(scratch.path(), &later);
     let store = scratch.path().display().to_string();

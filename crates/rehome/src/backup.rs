@@ -368,14 +368,15 @@ impl<'a, 'o> Sending<'a, 'o> {
     }
 
     fn add_contents(&mut self, run: &ContentRun) -> Result<(), Error> {
-        for (content, bytes) in run.bodies() {
-            let owners = self.owners.remove(&content).unwrap_or_default();
+        for stored in run.contents() {
+            let owners = self.owners.remove(&stored.content()).unwrap_or_default();
             if owners.is_empty() {
                 continue;
             }
-            let id = rehome_archive::ContentId(content.0);
-            self.done += bytes.len() as u64;
-            self.writer()?.content(id, &owners, bytes).map_err(Error::chain)?;
+            let id = rehome_archive::ContentId(stored.content().0);
+            self.done += stored.size_bytes();
+            let bytes = stored.bytes().map_err(Error::chain)?;
+            self.writer()?.content(id, &owners, &bytes).map_err(Error::chain)?;
         }
         let (done, total) = (self.done, self.total);
         let progress = Event::Progress {

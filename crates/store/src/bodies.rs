@@ -2,7 +2,7 @@
 
 use crate::error::StoreError;
 use crate::model::ContentId;
-use crate::record::{decode, walk};
+use crate::record::{decode, unpack, walk};
 
 /// A content and its name, as a body record has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,11 @@ pub fn bodies(run: &[u8]) -> impl Iterator<Item = Result<Body, StoreError>> {
     walk(run).map(|record| {
         let bad = |offset: usize, cause| StoreError::BadRecords { offset: offset as u64, cause };
         let (at, _) = record.map_err(|damage| bad(damage.offset, damage.cause))?;
-        let (head, bytes) = decode(&run[at..]).map_err(|cause| bad(at, cause))?;
-        Ok(Body { content: head.content, bytes: bytes.to_vec() })
+        let body = decode(&run[at..]).and_then(|(head, payload)| {
+            let bytes = unpack(&head, payload)?.into_owned();
+            Ok(Body { content: head.content, bytes })
+        });
+        body.map_err(|cause| bad(at, cause))
     })
 }
 

@@ -1,10 +1,12 @@
 //! A run of body records, checked once and for all, in memory that direct writes can use.
 
+use std::borrow::Cow;
+
 use rehome_log::AlignedBuf;
 
 use crate::error::StoreError;
 use crate::model::ContentId;
-use crate::record::{self, BadRun, RECORD_HEADER_SIZE};
+use crate::record::{self, BadRun, Head};
 
 /// Whole body records, one after the other, byte for byte as a segment holds them. The CRC32C of
 /// each has been checked.
@@ -23,6 +25,45 @@ pub(crate) struct RunRecord {
     pub(crate) len: usize,
     pub(crate) crc: u32,
     pub(crate) size_bytes: u64,
+}
+
+/// A content as a run holds it. Its CRC32C was right.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredContent<'r> {
+    head: Head,
+    payload: &'r [u8],
+    offset_bytes: u64,
+}
+
+impl<'r> StoredContent<'r> {
+    /// Its name: BLAKE3 of the bytes as they were when they were stored. Whether they still have
+    /// that name is not checked: hashing costs ten times as much.
+    #[must_use]
+    pub fn content(&self) -> ContentId {
+        self.head.content
+    }
+
+    /// Length of the content, unpacked.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.head.size_bytes
+    }
+
+    /// The content as one zstd frame, if that is how it is stored.
+    #[must_use]
+    pub fn zstd_frame(&self) -> Option<&'r [u8]> {
+        self.head.is_packed.then_some(self.payload)
+    }
+
+    /// The content itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadRecords`] if it is packed and does not unpack to what it should be.
+    pub fn bytes(&self) -> Result<Cow<'r, [u8]>, StoreError> {
+        let bad = |cause| StoreError::BadRecords { offset: self.offset_bytes, cause };
+        record::unpack(&self.head, self.payload).map_err(bad)
+    }
 }
 
 impl ContentRun {
@@ -57,15 +98,12 @@ impl ContentRun {
         self.buf.as_slice()
     }
 
-    /// The contents in it, each with its name: BLAKE3 of the bytes as they were when they were
-    /// stored. Whether they still have that name is not checked: hashing costs ten times as much.
-    pub fn bodies(&self) -> impl Iterator<Item = (ContentId, &[u8])> {
+    /// The contents in it, as they are stored.
+    pub fn contents(&self) -> impl Iterator<Item = StoredContent<'_>> {
         self.records.iter().map(|one| {
-            let body = &self.bytes()[one.offset..one.offset + one.len];
-            let (head, body) = body.split_at(RECORD_HEADER_SIZE);
-            let size = usize::try_from(one.size_bytes).expect("it is in memory");
-            debug_assert!(head.len() + size <= one.len, "records are not packed");
-            (one.content, &body[..size])
+            let read = record::decode(&self.bytes()[one.offset..one.offset + one.len]);
+            let (head, payload) = read.expect("every record was checked");
+            StoredContent { head, payload, offset_bytes: one.offset as u64 }
         })
     }
 
@@ -134,7 +172,7 @@ mod tests {
         let all = ContentRun::check(&run(&bodies)).unwrap();
         let offsets = kept.iter().map(|at| all.records()[*at].offset);
         let picked = ContentRun::picked(all.buf.clone(), offsets).unwrap();
-        let found: Vec<_> = picked.bodies().map(|(_, body)| body).collect();
+        let found: Vec<_> = picked.contents().map(|one| one.bytes().unwrap()).collect();
         assert_eq!(found, expected);
         assert_eq!(picked, ContentRun::check(&run(expected)).unwrap());
     }

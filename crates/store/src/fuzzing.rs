@@ -50,7 +50,9 @@ fn segment(bytes: &[u8]) {
         let crc = crc32c::crc32c(checked);
         fixed[8..12].copy_from_slice(&crc.to_le_bytes());
     }
-    if let Ok((head, body)) = record::decode(&fixed) {
+    if let Ok((head, payload)) = record::decode(&fixed)
+        && let Ok(body) = record::unpack(&head, payload)
+    {
         assert_eq!(head.size_bytes, body.len() as u64);
     }
 }

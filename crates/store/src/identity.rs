@@ -11,11 +11,11 @@ use crate::error::{StoreError, doing};
 use crate::options::RestoreMarker;
 
 /// The highest format version known: that of stores whose log had a policy.
-const VERSION: u32 = 5;
+const VERSION: u32 = 7;
 /// The version of all others, that were opened by a program which knows it.
-const VERSION_PLAIN: u32 = 4;
-/// Stores whose log had a policy had this one before.
-const VERSION_POLICY_BEFORE: u32 = 3;
+const VERSION_PLAIN: u32 = 6;
+/// Stores whose log had a policy had these before.
+const VERSIONS_POLICY_BEFORE: [u32; 2] = [3, 5];
 
 /// What `store.id` holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ impl Identity {
 
     /// Whether there must be a file with the policy of the log.
     pub(crate) fn knows_policies(&self) -> bool {
-        matches!(self.version, VERSION_POLICY_BEFORE | VERSION)
+        self.version == VERSION || VERSIONS_POLICY_BEFORE.contains(&self.version)
     }
 
     /// Makes the store one of today's version before anything is written that programs of an older

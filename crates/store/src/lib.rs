@@ -31,6 +31,7 @@ mod mutf7;
 mod op;
 mod open;
 mod options;
+mod pack;
 mod place;
 mod pst;
 mod record;
@@ -51,7 +52,7 @@ pub use check::{
     CheckProgress, CheckReport, DamagedContent, DamagedMessage, ScrubOptions, ScrubReport,
 };
 pub use compact::{CompactBudget, CompactReport};
-pub use content_run::ContentRun;
+pub use content_run::{ContentRun, StoredContent};
 pub use error::StoreError;
 pub use export::{
     ExportError, ExportOptions, ExportProgress, ExportReport, ExportedMailbox, MissingMessage,

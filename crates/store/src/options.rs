@@ -34,6 +34,9 @@ pub struct OpenOptions {
     pub log_generations_ahead: usize,
     /// How transfers and compaction write the segments of their own.
     pub copy_method: CopyMethod,
+    /// Contents longer than this are packed with zstd as they are stored, where that saves at least
+    /// a sixteenth; transfers and compaction carry them as they are. `None` packs nothing.
+    pub pack_over_bytes: Option<u32>,
     /// How many threads read the source of a move where its contents lie scattered. One cannot read
     /// them as fast as a disk writes them, and more than two have nothing to do on one disk.
     pub move_lanes: u32,
@@ -113,6 +116,7 @@ impl Default for OpenOptions {
             log_generation_bytes: 16 << 20,
             log_generations_ahead: 3,
             copy_method: CopyMethod::Direct,
+            pack_over_bytes: Some(4096),
             move_lanes: 2,
             settings: None,
             retention_seconds: 14 * 24 * 60 * 60,

@@ -98,7 +98,7 @@ impl RestoreWriter {
     /// [`StoreError::TooLarge`], [`StoreError::DiskFull`], [`StoreError::Io`]. After an error
     /// there is no use in going on.
     pub fn put_body(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        self.put_checked(encoded(body)?)
+        self.put_checked(encoded(body, self.options.pack_over_bytes)?)
     }
 
     /// Writes a run of body records as it is.
@@ -323,10 +323,10 @@ impl RestoreWriter {
 }
 
 /// A body as a record.
-fn encoded(body: &[u8]) -> Result<Vec<u8>, StoreError> {
+fn encoded(body: &[u8], pack_over_bytes: Option<u32>) -> Result<Vec<u8>, StoreError> {
     if body.len() > BODY_SIZE_MAX {
         let (size_bytes, max_bytes) = (body.len() as u64, BODY_SIZE_MAX as u64);
         return Err(StoreError::TooLarge { size_bytes, max_bytes });
     }
-    Ok(record::encode(body).bytes)
+    Ok(record::encode_packed(body, pack_over_bytes).bytes)
 }

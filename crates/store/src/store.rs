@@ -2,6 +2,7 @@
 
 mod archive;
 mod compact;
+mod prepare;
 mod purge;
 mod read;
 mod retain;

@@ -29,6 +29,7 @@ pub(super) fn options(random: &mut SplitMix64) -> OpenOptions {
         segment_bytes: u64::from(kib(random)) << 10,
         log_generation_bytes: kib(random) << 10,
         checkpoint_rows: [20, 60, 100_000][index(random, 3)],
+        pack_over_bytes: [None, Some(0), Some(200)][index(random, 3)],
         ..OpenOptions::default()
     }
 }

@@ -145,7 +145,7 @@ impl PointRestore {
     ///
     /// [`StoreError::TooLarge`], and as [`PointRestore::put_run`].
     pub fn put_body(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        self.bodies.put(&encoded(body)?)
+        self.bodies.put(&encoded(body, self.options.pack_over_bytes)?)
     }
 
     /// Writes the rows of a base, whose bodies were all put. Returns its LSN.

@@ -49,11 +49,11 @@ impl Segments {
     pub(crate) fn body(&self, extent: Extent, content: &ContentId) -> Result<Vec<u8>, StoreError> {
         let bytes = self.bytes(extent.segment, extent.offset, extent.len)?;
         let damaged = |cause: &str| damaged(extent.segment, extent.offset, cause);
-        let (head, body) = record::decode(&bytes).map_err(damaged)?;
+        let (head, payload) = record::decode(&bytes).map_err(damaged)?;
         if head.content != *content {
             return Err(damaged("another content is here"));
         }
-        Ok(body.to_vec())
+        Ok(record::unpack(&head, payload).map_err(damaged)?.into_owned())
     }
 
     /// `len` bytes of whole records, each checked.

@@ -2,7 +2,7 @@
 
 use rehome_log::Lsn;
 
-use super::Store;
+use super::{Store, prepare};
 use crate::catalog::View;
 use crate::engine::{NewRow, Received, Reply, Request};
 use crate::error::StoreError;
@@ -10,7 +10,7 @@ use crate::model::{
     Append, ApplyBatch, FlagChange, FolderId, FolderInfo, FolderName, MailboxId, MailboxName,
     MailboxState, Modseq, NewFolder, Uid,
 };
-use crate::record::{self, BODY_SIZE_MAX, Encoded};
+use crate::record::Encoded;
 
 /// A request got the answer to another one.
 pub(super) const WRONG_REPLY: &str = "the committer answers each request in kind";
@@ -107,13 +107,11 @@ impl Store {
         &self,
         batch: Vec<(MailboxId, FolderId, Append)>,
     ) -> Result<Vec<Uid>, StoreError> {
-        let mut bodies = Vec::with_capacity(batch.len());
-        let mut rows = Vec::with_capacity(batch.len());
-        for (body, (mailbox, folder, append)) in batch.into_iter().enumerate() {
-            bodies.push(encode(&append.body)?);
-            rows.push(row(mailbox, folder, body, append));
-        }
-        self.append(bodies, rows)
+        let bodies: Vec<&[u8]> = batch.iter().map(|(.., append)| &append.body[..]).collect();
+        let bodies = prepare::many(&bodies, self.pack_over_bytes()?)?;
+        let rows = batch.into_iter().enumerate();
+        let rows = rows.map(|(body, (mailbox, folder, append))| row(mailbox, folder, body, append));
+        self.append(bodies, rows.collect())
     }
 
     /// Delivers one message to several folders as one durable group: to all of them or to none. Its
@@ -127,7 +125,7 @@ impl Store {
         to: &[(MailboxId, FolderId)],
         append: Append,
     ) -> Result<Vec<Uid>, StoreError> {
-        let body = encode(&append.body)?;
+        let body = prepare::one(&append.body, self.pack_over_bytes()?)?;
         let append = Append { body: Vec::new(), ..append };
         let rows =
             to.iter().map(|(mailbox, folder)| row(*mailbox, *folder, 0, append.clone())).collect();
@@ -208,6 +206,10 @@ impl Store {
         Ok(self.commit(Request::Receive(Received { runs, mailboxes, ..Received::default() }))?.1)
     }
 
+    fn pack_over_bytes(&self) -> Result<Option<u32>, StoreError> {
+        Ok(self.engine.shared()?.options.pack_over_bytes)
+    }
+
     pub(super) fn commit(&self, request: Request) -> Result<(Reply, Lsn), StoreError> {
         self.engine.shared()?.commit(request)
     }
@@ -228,14 +230,6 @@ impl Store {
         }
         Ok(view)
     }
-}
-
-fn encode(body: &[u8]) -> Result<Encoded, StoreError> {
-    if body.len() > BODY_SIZE_MAX {
-        let (size_bytes, max_bytes) = (body.len() as u64, BODY_SIZE_MAX as u64);
-        return Err(StoreError::TooLarge { size_bytes, max_bytes });
-    }
-    Ok(record::encode(body))
 }
 
 fn row(mailbox: MailboxId, folder: FolderId, body: usize, append: Append) -> NewRow {

@@ -92,9 +92,9 @@ fn a_program_that_knows_no_policies_does_not_open_an_archived_store() {
         let json: serde_json::Value = serde_json::from_slice(&disk.contents(&id).unwrap()).unwrap();
         json["version"].as_u64().unwrap()
     };
-    assert_eq!(version(&disk), 4);
+    assert_eq!(version(&disk), 6);
     store.keep_log_until_archived().unwrap();
-    assert_eq!(version(&disk), 5);
+    assert_eq!(version(&disk), 7);
 }
 
 #[test]

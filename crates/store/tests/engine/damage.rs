@@ -64,11 +64,11 @@ fn a_store_of_a_later_version_is_refused_by_its_number_and_left_alone() {
     let (disk, store) = new_store();
     store.close().unwrap();
     let identity = disk.contents(&name("store.id")).unwrap();
-    let later = String::from_utf8(identity).unwrap().replace("\"version\": 4", "\"version\": 6");
+    let later = String::from_utf8(identity).unwrap().replace("\"version\": 6", "\"version\": 8");
     disk.set_contents(&name("store.id"), later.into_bytes());
     let epoch = disk.contents(&name("epoch"));
     let error = open(&disk).unwrap_err();
-    assert!(matches!(error, StoreError::UnsupportedVersion { found: 6, known: 5 }), "{error}");
+    assert!(matches!(error, StoreError::UnsupportedVersion { found: 8, known: 7 }), "{error}");
     assert_eq!(disk.contents(&name("epoch")), epoch);
 }
 
@@ -79,11 +79,11 @@ fn a_store_of_the_first_version_is_opened_and_gets_the_new_one() {
     store.append_batch(vec![(anna, inbox, append("first"))]).unwrap();
     store.close().unwrap();
     let read = || String::from_utf8(disk.contents(&name("store.id")).unwrap()).unwrap();
-    let earlier = read().replace("\"version\": 4", "\"version\": 1");
+    let earlier = read().replace("\"version\": 6", "\"version\": 1");
     disk.set_contents(&name("store.id"), earlier.into_bytes());
     let store = open(&disk).unwrap();
     assert_eq!(store.read(anna, inbox, Uid(1)).unwrap().1, append("first").body);
-    assert!(read().contains("\"version\": 4"));
+    assert!(read().contains("\"version\": 6"));
 }
 
 #[test]

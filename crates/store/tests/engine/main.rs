@@ -7,6 +7,7 @@ mod compact;
 mod damage;
 mod faults;
 mod model;
+mod packed;
 mod pipeline;
 mod point;
 mod rebuild;

@@ -1,11 +1,14 @@
 //! Pieces of transfers, applied.
 
+use std::sync::Arc;
+
+use rehome_log::SimDisk;
 use rehome_store::{
     ApplyBatch, ContentId, ContentRun, Flags, FolderName, IncomingFolder, IncomingMailbox,
-    MailboxState, Message, Modseq, Snapshot, Store, StoreError, Uid, UidValidity,
+    MailboxState, Message, Modseq, OpenOptions, Snapshot, Store, StoreError, Uid, UidValidity,
 };
 
-use crate::support::{append, check_whole, mailbox, mailbox_name, new_store, open};
+use crate::support::{append, check_whole, clock, mailbox, mailbox_name, new_store, open, options};
 
 fn folder(uidnext: u32, modseq: u64) -> IncomingFolder {
     IncomingFolder {
@@ -47,7 +50,8 @@ fn incoming(messages: Vec<(FolderName, Message)>, cursor: u64) -> IncomingMailbo
 
 /// The records of contents, from the segments of another store.
 fn records(texts: &[&str]) -> Vec<ContentRun> {
-    let (_disk, sender) = new_store();
+    let plain = OpenOptions { pack_over_bytes: None, ..options() };
+    let sender = Store::create(Arc::new(SimDisk::new()), clock(), plain).unwrap();
     let (ben, inbox) = mailbox(&sender, "ben");
     sender.append_batch(texts.iter().map(|text| (ben, inbox, append(text))).collect()).unwrap();
     let snapshot = sender.snapshot().unwrap();

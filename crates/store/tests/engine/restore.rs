@@ -122,7 +122,8 @@ fn a_wrong_marker_and_an_unfinished_restore_are_refused() {
 #[test]
 fn a_disk_without_room_for_a_body_is_told_as_full_with_the_place() {
     let disk = Arc::new(SimDisk::new());
-    let mut writer = RestoreWriter::create(disk.clone(), clock(), options()).unwrap();
+    let plain = OpenOptions { pack_over_bytes: None, ..options() };
+    let mut writer = RestoreWriter::create(disk.clone(), clock(), plain).unwrap();
     writer.put_body(b"first").unwrap();
     disk.fill_after(100);
     let refused = writer.put_body(&[b'z'; 5000]).unwrap_err();
