@@ -9,6 +9,7 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
 use crate::error::ArchiveError;
+use crate::frame::Payload;
 use crate::kind::RecordKind;
 use crate::record::{CODEC_NONE, CODEC_ZSTD, HEADER_SIZE, PAYLOAD_SIZE_MAX, Stored};
 
@@ -61,7 +62,7 @@ impl Packing {
 }
 
 struct Job {
-    raw: Vec<u8>,
+    payload: Payload,
     reply: SyncSender<Packed>,
 }
 
@@ -90,15 +91,15 @@ impl Pool {
         Pool { level, jobs, workers }
     }
 
-    /// Has `raw` compressed.
-    pub(crate) fn pack(&self, raw: Vec<u8>) -> Packing {
+    /// Has `payload` compressed.
+    pub(crate) fn pack(&self, payload: Payload) -> Packing {
         let Some(jobs) = &self.jobs else {
-            return Packing::Done(pack(&mut compressor(self.level), raw));
+            return Packing::Done(pack(&mut compressor(self.level), &payload));
         };
         let (reply, result) = sync_channel(1);
-        match jobs.send(Job { raw, reply }) {
+        match jobs.send(Job { payload, reply }) {
             Ok(()) => Packing::Coming(result),
-            Err(unsent) => Packing::Done(pack(&mut None, unsent.0.raw)),
+            Err(unsent) => Packing::Done(pack(&mut None, &unsent.0.payload)),
         }
     }
 }
@@ -117,9 +118,9 @@ fn work(queue: &Mutex<Receiver<Job>>, level: i32) {
     let mut compressor = compressor(level);
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { raw, reply }) = job else { return };
+        let Ok(Job { payload, reply }) = job else { return };
         // Nobody waits any more if the backup was abandoned.
-        _ = reply.send(pack(&mut compressor, raw));
+        _ = reply.send(pack(&mut compressor, &payload));
     }
 }
 
@@ -135,30 +136,34 @@ fn compressor(level: i32) -> Option<Compressor<'static>> {
 }
 
 /// Compresses `raw` on the caller's thread.
-pub(crate) fn compress(level: i32, raw: Vec<u8>) -> Packed {
-    pack(&mut compressor(level), raw)
+pub(crate) fn compress(level: i32, payload: &Payload) -> Packed {
+    pack(&mut compressor(level), payload)
 }
 
-/// Compresses `raw` if that saves at least a 32nd; less is not worth decompressing it later.
-fn pack(compressor: &mut Option<Compressor<'_>>, raw: Vec<u8>) -> Packed {
-    let raw_len = raw.len();
+/// Compresses a payload if that saves at least a 32nd; less is not worth decompressing it later.
+fn pack(compressor: &mut Option<Compressor<'_>>, payload: &Payload) -> Packed {
+    let raw_len = payload.raw.len();
     let smaller = compressor
         .as_mut()
-        .and_then(|compressor| squeeze(compressor, &raw))
+        .and_then(|compressor| squeeze(compressor, payload))
         .filter(|stored| stored.len() + raw_len / 32 < raw_len);
     match smaller {
         Some(stored) => Packed { raw_len, codec: CODEC_ZSTD, stored },
-        None => Packed::plain(&raw),
+        None => Packed::plain(&payload.raw),
     }
 }
 
-/// Compresses to where the payload of a record has its place.
-fn squeeze(compressor: &mut Compressor<'_>, raw: &[u8]) -> Option<Stored> {
-    let room = HEADER_SIZE + zstd::zstd_safe::compress_bound(raw.len()) + HEADER_SIZE;
+/// Compresses what is not compressed yet, behind what is, to where the payload of a record has its
+/// place.
+fn squeeze(compressor: &mut Compressor<'_>, payload: &Payload) -> Option<Stored> {
+    let rest = &payload.raw[payload.framed_bytes..];
+    let begin = HEADER_SIZE + payload.frames.len();
+    let room = begin + zstd::zstd_safe::compress_bound(rest.len()) + HEADER_SIZE;
     let mut bytes = Vec::with_capacity(room);
     bytes.resize(HEADER_SIZE, 0);
-    let mut behind_the_header = Cursor::new(bytes);
-    behind_the_header.set_position(HEADER_SIZE as u64);
-    compressor.compress_to_buffer(raw, &mut behind_the_header).ok()?;
-    Some(Stored::behind_a_header(behind_the_header.into_inner()))
+    bytes.extend_from_slice(&payload.frames);
+    let mut behind = Cursor::new(bytes);
+    behind.set_position(begin as u64);
+    compressor.compress_to_buffer(rest, &mut behind).ok()?;
+    Some(Stored::behind_a_header(behind.into_inner()))
 }

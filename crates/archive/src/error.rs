@@ -272,6 +272,15 @@ pub enum ArchiveError {
         /// The hash of the bytes.
         found: ContentId,
     },
+    /// The writer was given a zstd frame that does not hold what it should.
+    #[error(
+        "content {id} was handed over compressed and does not decompress to its size; the backup \
+         is abandoned; scrub the store"
+    )]
+    BadFrame {
+        /// The content's name.
+        id: ContentId,
+    },
     /// Contents that outlines name were never handed over.
     #[error(
         "{count} contents that the outlines name were not handed over; the backup is abandoned, \

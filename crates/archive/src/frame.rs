@@ -17,45 +17,78 @@ pub(crate) struct FrameEntry {
     pub(crate) owners: Vec<u32>,
 }
 
+/// A payload to be stored. Its first `framed_bytes` are compressed already: into `frames`, whole zstd
+/// frames.
+#[derive(Default)]
+pub(crate) struct Payload {
+    pub(crate) raw: Vec<u8>,
+    pub(crate) frames: Vec<u8>,
+    pub(crate) framed_bytes: usize,
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(raw: Vec<u8>) -> Payload {
+        Payload { raw, ..Payload::default() }
+    }
+}
+
 /// A frame being filled.
 #[derive(Default)]
 pub(crate) struct FrameBuilder {
-    bodies: Vec<u8>,
-    directory: Vec<u8>,
-    prefixes: Vec<u64>,
+    /// Contents that came as zstd frames, and these; they lie before the others.
+    framed: Payload,
+    plain: Vec<u8>,
+    entries: Vec<FrameEntry>,
+    /// Of which entries the offset counts from the first plain content.
+    are_plain: Vec<bool>,
 }
 
 impl FrameBuilder {
-    pub(crate) fn push(&mut self, id: ContentId, owners: &[u32], bytes: &[u8]) {
-        self.directory.extend_from_slice(&id.0);
-        put_len(&mut self.directory, self.bodies.len());
-        put_len(&mut self.directory, bytes.len());
-        put_len(&mut self.directory, owners.len());
-        for owner in owners {
-            put_u32(&mut self.directory, *owner);
-        }
-        self.bodies.extend_from_slice(bytes);
-        self.prefixes.push(id.prefix());
+    /// Adds a content; `zstd_frame` is what it is compressed to, if it is.
+    pub(crate) fn push(
+        &mut self,
+        id: ContentId,
+        owners: &[u32],
+        bytes: &[u8],
+        zstd_frame: Option<&[u8]>,
+    ) {
+        let to = if zstd_frame.is_some() { &mut self.framed.raw } else { &mut self.plain };
+        let entry =
+            FrameEntry { id, offset: to.len(), len: bytes.len(), owners: owners.to_owned() };
+        to.extend_from_slice(bytes);
+        self.framed.frames.extend_from_slice(zstd_frame.unwrap_or_default());
+        self.entries.push(entry);
+        self.are_plain.push(zstd_frame.is_none());
     }
 
     /// Bytes of contents in it.
     pub(crate) fn body_bytes(&self) -> usize {
-        self.bodies.len()
+        self.framed.raw.len() + self.plain.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.prefixes.is_empty()
+        self.entries.is_empty()
     }
 
     /// The payload and the prefixes of the ids in it; the builder is empty again.
-    pub(crate) fn take(&mut self) -> (Vec<u8>, Vec<u64>) {
-        let FrameBuilder { mut bodies, directory, prefixes } = std::mem::take(self);
-        let directory_at = bodies.len();
-        bodies.extend_from_slice(&directory);
-        put_len(&mut bodies, prefixes.len());
-        put_len(&mut bodies, directory_at);
-        bodies.extend_from_slice(&MAGIC);
-        (bodies, prefixes)
+    pub(crate) fn take(&mut self) -> (Payload, Vec<u64>) {
+        let FrameBuilder { framed, plain, entries, are_plain } = std::mem::take(self);
+        let Payload { mut raw, frames, .. } = framed;
+        let framed_bytes = raw.len();
+        raw.extend_from_slice(&plain);
+        let directory_at = raw.len();
+        for (entry, is_plain) in entries.iter().zip(are_plain) {
+            raw.extend_from_slice(&entry.id.0);
+            put_len(&mut raw, entry.offset + if is_plain { framed_bytes } else { 0 });
+            put_len(&mut raw, entry.len);
+            put_len(&mut raw, entry.owners.len());
+            entry.owners.iter().for_each(|owner| put_u32(&mut raw, *owner));
+        }
+        put_len(&mut raw, entries.len());
+        put_len(&mut raw, directory_at);
+        raw.extend_from_slice(&MAGIC);
+        let prefixes = entries.iter().map(|entry| entry.id.prefix()).collect();
+        (Payload { raw, frames, framed_bytes }, prefixes)
     }
 }
 
@@ -113,9 +146,12 @@ mod tests {
         let bodies: [&[u8]; 3] = [b"one", b"", b"the third"];
         let mut builder = FrameBuilder::default();
         for (owner, body) in (0..).zip(bodies) {
-            builder.push(ContentId::of(body), &[owner, 9], body);
+            // What a content is compressed to is no matter of the directory.
+            let zstd_frame = (owner == 2).then_some(&b"compressed"[..]);
+            builder.push(ContentId::of(body), &[owner, 9], body, zstd_frame);
         }
-        let (payload, prefixes) = builder.take();
+        let (Payload { raw: payload, frames, framed_bytes }, prefixes) = builder.take();
+        assert_eq!((&frames[..], &payload[..framed_bytes]), (&b"compressed"[..], bodies[2]));
         assert_eq!(prefixes.len(), 3);
         let frame = Frame::decode(payload.clone()).unwrap();
         for (owner, (entry, body)) in (0..).zip(frame.entries.iter().zip(bodies)) {

@@ -11,7 +11,7 @@ use crate::compress::{Packed, compress};
 use crate::entry::{LINK_SIZE, LogEntry, decode_entries, entry_size, put_entry};
 use crate::error::{ArchiveError, Damage};
 use crate::feature::Features;
-use crate::frame::FrameBuilder;
+use crate::frame::{FrameBuilder, Payload};
 use crate::ids::{ContentId, SegmentId, SetId, StoreId, hex};
 use crate::index;
 use crate::info::LogInfo;
@@ -134,8 +134,8 @@ impl Encoder {
         Ok(place)
     }
 
-    fn packed(&self, raw: Vec<u8>) -> Packed {
-        compress(self.zstd_level, raw)
+    fn packed(&self, payload: impl Into<Payload>) -> Packed {
+        compress(self.zstd_level, &payload.into())
     }
 
     fn contents(&mut self, contents: &[(ContentId, Vec<u8>)]) -> Result<(), ArchiveError> {
@@ -145,7 +145,7 @@ impl Encoder {
             if found != *id {
                 return Err(ArchiveError::WrongContent { id: *id, found });
             }
-            frame.push(*id, &[], bytes);
+            frame.push(*id, &[], bytes, None);
             if frame.body_bytes() >= RECORD_SIZE_TARGET || number + 1 == contents.len() {
                 let (payload, prefixes) = frame.take();
                 let place = self.put(RecordKind::Data, self.packed(payload))?;

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use zstd::bulk::Decompressor;
+
 use crate::chain::needs_base;
 use crate::check::{CheckLevel, CheckReport};
 use crate::chunk::{self, ChunkRecord, ChunkedStream};
@@ -11,7 +13,7 @@ use crate::compress::Pool;
 use crate::cursors::{self, Cursors};
 use crate::error::ArchiveError;
 use crate::feature::Features;
-use crate::frame::{FrameBuilder, overhead_bytes};
+use crate::frame::{FrameBuilder, Payload, overhead_bytes};
 use crate::head::VolumeHead;
 use crate::ids::{BackupId, ContentId, SetId, hex};
 use crate::kind::RecordKind;
@@ -89,6 +91,8 @@ pub struct BackupWriter {
     folder: String,
     recording: Recording,
     pool: Pool,
+    /// For contents that come compressed; made for the first of them.
+    decompressor: Option<Decompressor<'static>>,
     single: FrameBuilder,
     shared: FrameBuilder,
     outline: Option<OutlineEncoder>,
@@ -170,6 +174,7 @@ impl BackupWriter {
             folder,
             recording,
             pool: Pool::start(options.threads, options.zstd_level),
+            decompressor: None,
             single: FrameBuilder::default(),
             shared: FrameBuilder::default(),
             outline: None,
@@ -238,7 +243,48 @@ impl BackupWriter {
         if self.outline.is_some() {
             return Err(misuse("a content comes before the outline before it is finished"));
         }
-        self.guarded(|writer| writer.add_content(id, owners, bytes))
+        self.guarded(|writer| writer.add_content(id, owners, bytes, None))
+    }
+
+    /// The same for a content of `size_bytes` that is compressed already: `zstd_frame` is kept as it
+    /// is. It is decompressed to see that it has its hash.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::BadFrame`] if it does not decompress to as many bytes, and as
+    /// [`BackupWriter::content`].
+    pub fn compressed_content(
+        &mut self,
+        id: ContentId,
+        owners: &[u32],
+        size_bytes: usize,
+        zstd_frame: &[u8],
+    ) -> Result<(), ArchiveError> {
+        if self.outline.is_some() {
+            return Err(misuse("a content comes before the outline before it is finished"));
+        }
+        self.guarded(|writer| {
+            let bytes = writer.decompressed(id, size_bytes, zstd_frame)?;
+            writer.add_content(id, owners, &bytes, Some(zstd_frame))
+        })
+    }
+
+    fn decompressed(
+        &mut self,
+        id: ContentId,
+        size_bytes: usize,
+        zstd_frame: &[u8],
+    ) -> Result<Vec<u8>, ArchiveError> {
+        if size_bytes > PAYLOAD_SIZE_MAX as usize {
+            let (what, limit) = (format!("content {id}"), u64::from(PAYLOAD_SIZE_MAX));
+            return Err(ArchiveError::TooLarge { what, bytes: size_bytes as u64, limit });
+        }
+        if self.decompressor.is_none() {
+            self.decompressor = Decompressor::new().ok();
+        }
+        let decompressor = self.decompressor.as_mut();
+        let bytes = decompressor.and_then(|one| one.decompress(zstd_frame, size_bytes).ok());
+        bytes.filter(|bytes| bytes.len() == size_bytes).ok_or(ArchiveError::BadFrame { id })
     }
 
     /// States that the store cannot hand over a content that outlines name: the backup can be
@@ -420,6 +466,7 @@ impl BackupWriter {
         id: ContentId,
         owners: &[u32],
         bytes: &[u8],
+        zstd_frame: Option<&[u8]>,
     ) -> Result<(), ArchiveError> {
         let found = ContentId::of(bytes);
         if found != id {
@@ -435,7 +482,7 @@ impl BackupWriter {
         self.totals.content_bytes += bytes.len() as u64;
         if bytes.len() >= OWN_FRAME_SIZE {
             let mut own = FrameBuilder::default();
-            own.push(id, owners, bytes);
+            own.push(id, owners, bytes, zstd_frame);
             return self.put_frame(&mut own);
         }
         let is_shared = owners.len() > 1;
@@ -443,7 +490,7 @@ impl BackupWriter {
             false => (&mut self.single, FRAME_SIZE_TARGET),
             true => (&mut self.shared, SHARED_FRAME_SIZE_TARGET),
         };
-        frame.push(id, owners, bytes);
+        frame.push(id, owners, bytes, zstd_frame);
         if frame.body_bytes() >= target {
             self.flush(is_shared)?;
         }
@@ -488,10 +535,11 @@ impl BackupWriter {
         &mut self,
         kind: RecordKind,
         flags: u8,
-        payload: Vec<u8>,
+        payload: impl Into<Payload>,
         note: Note,
     ) -> Result<(), ArchiveError> {
-        let raw_len = payload.len();
+        let payload = payload.into();
+        let raw_len = payload.raw.len();
         let packing = self.pool.pack(payload);
         self.recording.put(Waiting { kind, flags, raw_len, packing, note })
     }

@@ -16,7 +16,7 @@ use rehome_log::{Clock, Lsn};
 use rehome_site::Directory;
 use rehome_store::{
     ContentId, ContentRun, Frame, IncomingMailbox, MailboxId, MailboxName, MailboxState, Modseq,
-    MoveSource, Offer, TransferError,
+    MoveSource, Offer, StoredContent, TransferError,
 };
 use serde::Serialize;
 
@@ -367,6 +367,22 @@ impl<'a, 'o> Sending<'a, 'o> {
         Ok(())
     }
 
+    /// Adds a content as it is stored: one that is packed stays so.
+    fn add_content(
+        &mut self,
+        id: rehome_archive::ContentId,
+        owners: &[u32],
+        stored: StoredContent<'_>,
+    ) -> Result<(), Error> {
+        let writer = self.writer()?;
+        let size = usize::try_from(stored.size_bytes()).map_err(Error::needs_human)?;
+        let added = match stored.zstd_frame() {
+            Some(frame) => writer.compressed_content(id, owners, size, frame),
+            None => writer.content(id, owners, &stored.bytes().map_err(Error::chain)?),
+        };
+        added.map_err(Error::chain)
+    }
+
     fn add_contents(&mut self, run: &ContentRun) -> Result<(), Error> {
         for stored in run.contents() {
             let owners = self.owners.remove(&stored.content()).unwrap_or_default();
@@ -375,8 +391,7 @@ impl<'a, 'o> Sending<'a, 'o> {
             }
             let id = rehome_archive::ContentId(stored.content().0);
             self.done += stored.size_bytes();
-            let bytes = stored.bytes().map_err(Error::chain)?;
-            self.writer()?.content(id, &owners, &bytes).map_err(Error::chain)?;
+            self.add_content(id, &owners, stored)?;
         }
         let (done, total) = (self.done, self.total);
         let progress = Event::Progress {

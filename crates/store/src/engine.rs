@@ -33,6 +33,7 @@ use crate::keeping::{LogKeeping, LogPolicy};
 use crate::lock::lock;
 use crate::model::MailboxId;
 use crate::options::OpenOptions;
+use crate::packers::Packers;
 use crate::segment::{SegmentNumbers, Segments, Shape};
 use crate::subscribe::Feed;
 use crate::tree::Tree;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) segments: Arc<Segments>,
     pub(crate) segment_numbers: Arc<SegmentNumbers>,
     pub(crate) compactor: Compactor,
+    pub(crate) packers: Packers,
     pub(crate) feed: Arc<Feed>,
     pub(crate) tree: Box<dyn Tree>,
     pub(crate) log: Log,
@@ -156,6 +158,7 @@ impl Engine {
             segments: Arc::new(Segments::new(Arc::clone(&disk), shape.store_id)),
             segment_numbers,
             compactor: Compactor::new(next_segment, meta.applied),
+            packers: Packers::default(),
             feed: Arc::new(Feed::new(meta.applied)),
             tree,
             log,

@@ -32,6 +32,7 @@ mod op;
 mod open;
 mod options;
 mod pack;
+mod packers;
 mod place;
 mod pst;
 mod record;

@@ -10,28 +10,47 @@ use zstd::zstd_safe::{CParameter, get_frame_content_size};
 const LEVEL: i32 = 1;
 /// One part in so many must be saved: less is not worth the unpacking at each read.
 const SAVED_PART: usize = 16;
+/// A thread keeps no more memory than this.
+const KEPT_BYTES_MAX: usize = 1 << 20;
 /// A block of a frame takes 3 bytes at least and holds at most this.
 const BLOCK_BYTES: u64 = 128 << 10;
 
+/// What a thread keeps between two contents: a compressor costs as much to make as a message to
+/// pack, and fresh memory more than a copy.
+struct Tools {
+    compressor: Compressor<'static>,
+    packed: Vec<u8>,
+}
+
 thread_local! {
-    /// A thread's own, for making one costs as much as packing a message.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static TOOLS: RefCell<Option<Tools>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// `body` as a zstd frame behind `room` zeros, if that is enough smaller.
 pub(crate) fn squeeze(body: &[u8], room: usize) -> Option<Vec<u8>> {
     let limit = body.len() - body.len().div_ceil(SAVED_PART);
-    let mut bytes = vec![0; room + limit];
-    let len = COMPRESSOR.with_borrow_mut(|compressor| {
-        if compressor.is_none() {
-            *compressor = begin();
+    TOOLS.with_borrow_mut(|tools| {
+        if tools.is_none() {
+            *tools = begin().map(|compressor| Tools { compressor, packed: Vec::new() });
+        }
+        let Tools { compressor, packed } = tools.as_mut()?;
+        if packed.len() < limit {
+            packed.resize(limit, 0);
         }
         // A frame that has not enough room is one that does not save enough.
-        compressor.as_mut()?.compress_to_buffer(body, &mut bytes[room..]).ok()
-    })?;
-    bytes.truncate(room + len);
-    Some(bytes)
+        let len = compressor.compress_to_buffer(body, &mut packed[..limit]).ok();
+        let bytes = len.map(|len| {
+            let mut bytes = Vec::with_capacity(room + len + room);
+            bytes.resize(room, 0);
+            bytes.extend_from_slice(&packed[..len]);
+            bytes
+        });
+        if packed.len() > KEPT_BYTES_MAX {
+            *packed = Vec::new();
+        }
+        bytes
+    })
 }
 
 fn begin() -> Option<Compressor<'static>> {

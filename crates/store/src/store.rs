@@ -2,7 +2,6 @@
 
 mod archive;
 mod compact;
-mod prepare;
 mod purge;
 mod read;
 mod retain;

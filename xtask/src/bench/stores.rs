@@ -25,9 +25,14 @@ pub(crate) type Counted = (Store, Arc<RealDisk>);
 
 /// An empty store in a new folder.
 pub(crate) fn new_store(folder: &Path) -> Result<Counted, String> {
+    new_store_with(folder, OpenOptions::default())
+}
+
+/// The same, with other choices than the default.
+pub(crate) fn new_store_with(folder: &Path, options: OpenOptions) -> Result<Counted, String> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let disk = Arc::new(RealDisk::new(folder));
-    let store = Store::create(disk.clone(), Arc::new(SystemClock), OpenOptions::default());
+    let store = Store::create(disk.clone(), Arc::new(SystemClock), options);
     Ok((store.map_err(told)?, disk))
 }
 

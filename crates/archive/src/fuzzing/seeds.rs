@@ -110,7 +110,7 @@ fn encoded(outline: &MailboxOutline) -> Vec<u8> {
 fn records() -> Vec<Vec<u8>> {
     let mut frame = FrameBuilder::default();
     for body in [&b"one"[..], b"", b"the third"] {
-        frame.push(ContentId::of(body), &[0, 9], body);
+        frame.push(ContentId::of(body), &[0, 9], body, None);
     }
     let place = Place::from_cell(0, 9);
     let mut catalog = Catalog::default();
@@ -139,7 +139,7 @@ fn records() -> Vec<Vec<u8>> {
     let payloads = [
         (1, json),
         (2, encoded(&mailbox(None))),
-        (3, frame.take().0),
+        (3, frame.take().0.raw),
         (4, encode_chunk("settings", 0, b"bytes")),
         (5, index::encode(&mut catalog).concat()),
         (6, index::encode_trailer(64, 1)),

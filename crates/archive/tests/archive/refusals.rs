@@ -142,6 +142,21 @@ fn wrong_bytes_missing_contents_and_calls_out_of_order_are_refused() {
     assert!(matches!(writer.content(*id, owners, bytes), Err(ArchiveError::Abandoned)));
     assert!(matches!(writer.finish(), Err(ArchiveError::Abandoned)));
 
+    let frame = zstd::bulk::compress(bytes, 1).unwrap();
+    let wrong = [(bytes.len() - 1, &frame[..]), (bytes.len(), &frame[1..]), (bytes.len(), &[])];
+    for (size, frame) in wrong {
+        let mut writer = begin();
+        writer.outline(&truth.mailboxes[0]).unwrap();
+        let error = writer.compressed_content(*id, owners, size, frame).unwrap_err();
+        assert!(matches!(error, ArchiveError::BadFrame { .. }), "{error}");
+        assert!(matches!(writer.finish(), Err(ArchiveError::Abandoned)));
+    }
+    let mut writer = begin();
+    writer.outline(&truth.mailboxes[0]).unwrap();
+    let other = ContentId([1; 32]);
+    let error = writer.compressed_content(other, owners, bytes.len(), &frame).unwrap_err();
+    assert!(matches!(error, ArchiveError::WrongContent { .. }));
+
     let mut writer = begin();
     writer.outline(&truth.mailboxes[0]).unwrap();
     writer.content(*id, owners, bytes).unwrap();

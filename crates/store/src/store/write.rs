@@ -2,7 +2,7 @@
 
 use rehome_log::Lsn;
 
-use super::{Store, prepare};
+use super::Store;
 use crate::catalog::View;
 use crate::engine::{NewRow, Received, Reply, Request};
 use crate::error::StoreError;
@@ -105,10 +105,11 @@ impl Store {
     /// [`StoreError::NoSuchFolder`], [`StoreError::UidTaken`], and those that all changes share.
     pub fn append_batch(
         &self,
-        batch: Vec<(MailboxId, FolderId, Append)>,
+        mut batch: Vec<(MailboxId, FolderId, Append)>,
     ) -> Result<Vec<Uid>, StoreError> {
-        let bodies: Vec<&[u8]> = batch.iter().map(|(.., append)| &append.body[..]).collect();
-        let bodies = prepare::many(&bodies, self.pack_over_bytes()?)?;
+        let take = |append: &mut Append| std::mem::take(&mut append.body);
+        let bodies = batch.iter_mut().map(|(.., append)| take(append)).collect();
+        let bodies = self.records(bodies)?;
         let rows = batch.into_iter().enumerate();
         let rows = rows.map(|(body, (mailbox, folder, append))| row(mailbox, folder, body, append));
         self.append(bodies, rows.collect())
@@ -123,13 +124,12 @@ impl Store {
     pub fn deliver(
         &self,
         to: &[(MailboxId, FolderId)],
-        append: Append,
+        mut append: Append,
     ) -> Result<Vec<Uid>, StoreError> {
-        let body = prepare::one(&append.body, self.pack_over_bytes()?)?;
-        let append = Append { body: Vec::new(), ..append };
+        let bodies = self.records(vec![std::mem::take(&mut append.body)])?;
         let rows =
             to.iter().map(|(mailbox, folder)| row(*mailbox, *folder, 0, append.clone())).collect();
-        self.append(vec![body], rows)
+        self.append(bodies, rows)
     }
 
     fn append(&self, bodies: Vec<Encoded>, rows: Vec<NewRow>) -> Result<Vec<Uid>, StoreError> {
@@ -206,8 +206,9 @@ impl Store {
         Ok(self.commit(Request::Receive(Received { runs, mailboxes, ..Received::default() }))?.1)
     }
 
-    fn pack_over_bytes(&self) -> Result<Option<u32>, StoreError> {
-        Ok(self.engine.shared()?.options.pack_over_bytes)
+    fn records(&self, bodies: Vec<Vec<u8>>) -> Result<Vec<Encoded>, StoreError> {
+        let shared = self.engine.shared()?;
+        shared.packers.records(bodies, shared.options.pack_over_bytes)
     }
 
     pub(super) fn commit(&self, request: Request) -> Result<(Reply, Lsn), StoreError> {

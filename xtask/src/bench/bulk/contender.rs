@@ -18,6 +18,8 @@ use crate::bench::stores::{Counted, Homes, move_mailboxes, new_store, take_back,
 pub(crate) enum Contender {
     MoveAll,
     MoveAllBeside,
+    /// From a store that packs nothing.
+    MovePlain,
     MoveHalf,
     MoveGathered,
     MoveOneByOne,
@@ -32,9 +34,10 @@ pub(crate) enum Contender {
 
 impl Contender {
     /// Those that every machine has.
-    pub(crate) const ALWAYS: [Contender; 9] = [
+    pub(crate) const ALWAYS: [Contender; 10] = [
         Contender::MoveAll,
         Contender::MoveAllBeside,
+        Contender::MovePlain,
         Contender::CopyAll,
         Contender::MoveHalf,
         Contender::MoveGathered,
@@ -48,6 +51,7 @@ impl Contender {
         match self {
             Contender::MoveAll => "bulk move, all mailboxes",
             Contender::MoveAllBeside => "bulk move, all, beside a process that syncs",
+            Contender::MovePlain => "bulk move, all, nothing packed",
             Contender::MoveHalf => "bulk move, half of them",
             Contender::MoveGathered => "bulk move, half, gathered",
             Contender::MoveOneByOne => "bulk move, half, one after another",
@@ -80,8 +84,8 @@ impl Contender {
     }
 
     pub(crate) fn is_move(self) -> bool {
-        use Contender::{MoveAll, MoveAllBeside, MoveGathered, MoveHalf, MoveOneByOne};
-        matches!(self, MoveAll | MoveAllBeside | MoveHalf | MoveGathered | MoveOneByOne)
+        use Contender::{MoveAll, MoveAllBeside, MoveGathered, MoveHalf, MoveOneByOne, MovePlain};
+        matches!(self, MoveAll | MoveAllBeside | MovePlain | MoveHalf | MoveGathered | MoveOneByOne)
     }
 }
 

@@ -244,21 +244,26 @@ fn about(stage: &Stage) -> String {
     let (all, half) = (&stage.all, &stage.half);
     format!(
         "Mail: {} mailboxes, {} messages of {:.1} MB; {} contents of {:.1} MB when each is counted \
-         once. Half of them: {} mailboxes, {} messages, {:.1} MB of contents.",
+         once, and {:.1} MB as the store packs them. Half of them: {} mailboxes, {} messages, \
+         {:.1} MB of contents.",
         all.mailboxes.len(),
         all.messages,
         stage.message_bytes as f64 / 1e6,
         all.contents,
         all.unique_bytes as f64 / 1e6,
+        stage.stored_bytes as f64 / 1e6,
         half.mailboxes.len(),
         half.messages,
         half.unique_bytes as f64 / 1e6,
     )
 }
 
-const METHOD: [&str; 9] = [
+const METHOD: [&str; 10] = [
     "`x cp` is the median over the median of `cp` and fsync of one file with the same bytes, same \
-     state of the source.",
+     state of the source: the contents' own bytes, each content once.",
+    "A store packs contents as they come in, and a move carries them as they are: fewer bytes than \
+     `cp` copies. The line of the move with nothing packed is from a store that was told not to; \
+     it carries the bytes that `cp` does.",
     "The time of a move is from the call of the library to its return; contents and rows are \
      durable then. Both stores are in this process, the directory of homes is in memory. Syncs of \
      a move are those of both stores' files and folders in that time.",

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rehome::parts::store::{
-    Append, Flow, ImportOptions, MailboxName, MailboxState, Message, NewFolder, Store, Uid,
-    import_site,
+    Append, Flow, ImportOptions, MailboxName, MailboxState, Message, NewFolder, OpenOptions, Store,
+    Uid, import_site,
 };
 
 use super::contender::Contender;
 use crate::bench::disk::{self, Eviction};
 use crate::bench::dovecot::Dovecot;
-use crate::bench::stores::{Counted, Place, new_store, told};
+use crate::bench::stores::{Counted, Place, new_store, new_store_with, told};
 
 /// What some of the mailboxes amount to.
 #[derive(Debug, Clone, Default)]
@@ -33,10 +33,14 @@ pub(crate) struct Stage {
     imported: Counted,
     /// The same mail as it would have been delivered: to all mailboxes in turn.
     delivered: Counted,
+    /// As `imported`, and nothing packed; it is there if it is measured.
+    plain: Option<Counted>,
     pub(crate) all: Load,
     pub(crate) half: Load,
     /// Bytes of all messages, shared contents counted for each.
     pub(crate) message_bytes: u64,
+    /// What the imported store's segments take.
+    pub(crate) stored_bytes: u64,
     pub(crate) eviction: Eviction,
     pub(crate) dovecot: Option<Dovecot>,
     pub(crate) skipped: Vec<String>,
@@ -51,9 +55,12 @@ impl Stage {
         scratch: &Path,
         wants: &dyn Fn(Contender) -> bool,
     ) -> Result<Stage, String> {
-        let imported = new_store(&scratch.join("imported"))?;
-        import_site(corpus, &imported.0, &ImportOptions::default(), &mut |_| Flow::Continue)
-            .map_err(|error| format!("importing {}: {error}", corpus.display()))?;
+        let imported = imported_into(corpus, &scratch.join("imported"), OpenOptions::default())?;
+        let nothing = OpenOptions { pack_over_bytes: None, ..OpenOptions::default() };
+        let plain = match wants(Contender::MovePlain) {
+            true => Some(imported_into(corpus, &scratch.join("plain"), nothing)?),
+            false => None,
+        };
         let names = imported.0.mailboxes().map_err(told)?;
         let names: Vec<_> = names.into_iter().map(|info| info.name).collect();
         let some = names[..names.len().div_ceil(2)].to_vec();
@@ -61,17 +68,23 @@ impl Stage {
         let half = write_contents(&imported.0, some, &scratch.join("half.bytes"))?;
         let delivered = new_store(&scratch.join("delivered"))?;
         deliver_in_turn(&imported.0, &delivered.0)?;
-        let message_bytes = imported.0.statistics().map_err(told)?.message_bytes;
+        let statistics = imported.0.statistics().map_err(told)?;
+        let (message_bytes, stored_bytes) = (statistics.message_bytes, statistics.segment_bytes);
         // One that is closed for good has nothing in the log; these stay open, so they are synced.
         imported.0.checkpoint().map_err(told)?;
         delivered.0.checkpoint().map_err(told)?;
+        if let Some((store, _)) = &plain {
+            store.checkpoint().map_err(told)?;
+        }
         let mut stage = Stage {
             scratch: scratch.to_owned(),
             imported,
             delivered,
+            plain,
             all,
             half,
             message_bytes,
+            stored_bytes,
             eviction: Eviction::possible(),
             dovecot: None,
             skipped: Vec::new(),
@@ -138,6 +151,7 @@ impl Stage {
         self.scratch.join(match contender {
             Contender::MoveAll | Contender::MoveAllBeside | Contender::MoveHalf => "imported",
             Contender::MoveGathered | Contender::MoveOneByOne => "delivered",
+            Contender::MovePlain => "plain",
             Contender::CopyAll | Contender::BothWays => "all.bytes",
             Contender::CopyHalf => "half.bytes",
             Contender::CopyTree => "maildirs",
@@ -150,6 +164,7 @@ impl Stage {
     pub(crate) fn store_of(&self, contender: Contender) -> &Counted {
         match contender {
             Contender::MoveGathered | Contender::MoveOneByOne => &self.delivered,
+            Contender::MovePlain => self.plain.as_ref().expect("it is made for this"),
             _ => &self.imported,
         }
     }
@@ -175,6 +190,14 @@ impl Stage {
         let blocks = 2 * 4096 * self.all.messages;
         u64::from(trees) * (sum(true) + blocks) + u64::from(others) * sum(false) + (2 << 30)
     }
+}
+
+/// A new store with the corpus in it.
+fn imported_into(corpus: &Path, folder: &Path, options: OpenOptions) -> Result<Counted, String> {
+    let store = new_store_with(folder, options)?;
+    import_site(corpus, &store.0, &ImportOptions::default(), &mut |_| Flow::Continue)
+        .map_err(|error| format!("importing {}: {error}", corpus.display()))?;
+    Ok(store)
 }
 
 /// Delivers what a store holds into another, to all mailboxes in turn, in groups of 100.
