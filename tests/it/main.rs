@@ -1,6 +1,7 @@
 //! Journeys over the real program: real processes, real files, real kills.
 
 mod bad_input;
+mod calibration;
 mod care;
 mod exports;
 mod hostile;

@@ -9,6 +9,7 @@ mod deliver;
 mod disk;
 mod dovecot;
 mod figures;
+mod forecast;
 mod lock;
 mod memory;
 mod page;
@@ -51,6 +52,9 @@ pub(crate) enum Bench {
     Policy(policy::PolicyArgs),
     /// Planning, from a thousand mailboxes to a million; renews docs/benchmarks/planning.*.
     Planning(planning::PlanningArgs),
+    /// Migrations predicted and carried out after this machine was measured; renews
+    /// docs/benchmarks/forecast.*.
+    Forecast(forecast::ForecastArgs),
     /// The store's benches with criterion.
     Criterion,
     /// Work in a process of its own, for the others.
@@ -60,8 +64,11 @@ pub(crate) enum Bench {
 
 /// Measures, shows the figures and writes the results.
 pub(crate) fn run(bench: &Bench) -> Result<(), String> {
-    // What plans is a program of its own, built for release whatever this one is.
-    let measures = !matches!(bench, Bench::Criterion | Bench::Child(_) | Bench::Planning(_));
+    // What plans and migrates is a program of its own, built for release whatever this one is.
+    let measures = !matches!(
+        bench,
+        Bench::Criterion | Bench::Child(_) | Bench::Planning(_) | Bench::Forecast(_)
+    );
     if measures && (cfg!(debug_assertions) || cfg!(not(feature = "peers"))) {
         return again_for_release();
     }
@@ -75,6 +82,7 @@ pub(crate) fn run(bench: &Bench) -> Result<(), String> {
         Bench::Archive(args) => archive::run(args),
         Bench::Policy(args) => policy::run(args),
         Bench::Planning(args) => planning::run(args),
+        Bench::Forecast(args) => forecast::run(args),
         Bench::Criterion => commands::bench_criterion(),
         Bench::Child(child) => child::run(child),
     }

@@ -250,7 +250,7 @@ fn sample(program: &Path, scratch: &Path, size: &[&str]) -> Result<PathBuf, Stri
 }
 
 /// Gives the group an address that no other run on this machine uses.
-fn own_address(file: &Path) -> std::io::Result<()> {
+pub(crate) fn own_address(file: &Path) -> std::io::Result<()> {
     let text = std::fs::read_to_string(file)?;
     let process = std::process::id();
     let own = format!("address = \"127.{}.{}.43\"", 1 + (process >> 8) % 60, process % 256);

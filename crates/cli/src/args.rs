@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Compare both routes and write the plan of the better one.
     Plan(PlanArgs),
+    /// Measure this machine, so that plans rest on what steps take here.
+    Calibrate(CalibrateArgs),
     /// Read directory exports, and write what a migration has changed.
     #[command(subcommand)]
     Directory(DirectoryCommand),
@@ -111,6 +113,12 @@ pub(crate) struct SampleArgs {
     /// The same seed makes the same site.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// How many of a hundred deliveries go to several mailboxes, to 50. Default: 25.
+    #[arg(long, value_name = "PERCENT", conflicts_with = "export")]
+    pub(crate) shared: Option<usize>,
+    /// How large messages are, in hundredths of the usual. Default: 100.
+    #[arg(long, value_name = "PERCENT", conflicts_with = "export")]
+    pub(crate) size: Option<usize>,
     /// Write a directory export with its sizes in place of mail, for a plan that people carry out.
     #[arg(long, value_enum, conflicts_with = "messages")]
     pub(crate) export: Option<SampleFormArg>,
@@ -184,10 +192,47 @@ pub(crate) struct SiteArgs {
     pub(crate) route: RouteArg,
 }
 
+/// How fast this machine is.
+#[derive(Debug, Args)]
+pub(crate) struct SpeedArgs {
+    /// What `rehome calibrate` has written. Default: calibration.json in the work folder, if there
+    /// is one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    #[command(flatten)]
+    pub(crate) site: SiteWorkArgs,
+    /// How many made-up sites are carried out, each by both routes.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) sites: usize,
+    /// The same seed makes the same sites.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// A site, for the folder in which its migration works.
+#[derive(Debug, Args)]
+pub(crate) struct SiteWorkArgs {
+    /// A site.toml, a folder that holds one, or a folder of Maildir++ trees.
+    pub(crate) site: PathBuf,
+    /// Where its stores, journal and reports will lie: the disk that is measured. Default:
+    /// rehome-work beside site.toml, or in the present folder if there is no site.toml.
+    #[arg(long)]
+    pub(crate) work: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) site: SiteArgs,
+    #[command(flatten)]
+    pub(crate) speed: SpeedArgs,
+    /// The gates will be answered in advance (--confirm all): they take no time in the forecast.
+    #[arg(long)]
+    pub(crate) answered: bool,
     /// Where the plan is written; the report goes beside it. Default: plan.json in the work folder.
     #[arg(short, long)]
     pub(crate) output: Option<PathBuf>,
@@ -291,6 +336,8 @@ pub(crate) struct ApplyArgs {
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) site: SiteArgs,
+    #[command(flatten)]
+    pub(crate) speed: SpeedArgs,
     #[command(flatten)]
     pub(crate) gates: GateArgs,
     #[command(flatten)]

@@ -84,6 +84,7 @@ fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) ->
         Command::Demo(args) => migration::demo(&args, session, view, json),
         Command::Sample(args) => migration::sample(&args, view, json),
         Command::Plan(args) => migration::plan(&args, session, view, json),
+        Command::Calibrate(args) => migration::calibrate(&args, session, view, json),
         Command::Directory(command) => directory::directory(&command, view, json),
         Command::Check(args) => migration::check(&args, view, json),
         Command::Diff { old, new } => migration::diff(&old, &new, view, json),

@@ -361,7 +361,7 @@ impl Policy {
             }
             Event::Released { group: name, epoch, done } => {
                 if let Some(group) = self.groups.get_mut(&name) {
-                    group.released(epoch, done);
+                    group.released(now_ms, epoch, done);
                 }
                 return Scope::One(name);
             }
@@ -429,6 +429,12 @@ impl Policy {
     /// The groups that are this node's, with their epochs: what is to be kept ready for them.
     pub fn held(&self) -> impl Iterator<Item = (&GroupName, u64)> {
         self.groups.iter().filter_map(|(name, group)| Some((name, group.held_epoch()?)))
+    }
+
+    /// Whether nothing runs here; something may be owned that could not be released.
+    #[must_use]
+    pub fn down(&self) -> bool {
+        self.groups.values().all(Group::down)
     }
 
     /// Whether nothing runs here and nothing is owned.

@@ -212,6 +212,16 @@ fn a_group_comes_online_in_order_and_goes_offline_in_reverse_at_the_end_of_input
     assert_eq!((status.owner(&mail()), status.alive(&node("a"))), (None, false));
 }
 
+/// Killed migrations left nodes behind whose quorum folder was removed: they never ended.
+#[test]
+fn a_node_whose_quorum_folder_is_gone_ends_when_it_is_told_to() {
+    let site = Site::new(&[]);
+    let mut a = site.start("a");
+    site.wait_online("a");
+    std::fs::rename(site.dir.path().join("quorum"), site.dir.path().join("gone")).unwrap();
+    a.end_input();
+}
+
 #[test]
 fn the_other_node_takes_over_when_the_owner_is_killed_and_there_are_never_two() {
     let site = Site::new(&[]);

@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::check::Check;
-use crate::estimate;
+use crate::estimate::{self, Loads};
 use crate::format::{bytes, duration};
 use crate::inventory::Inventory;
 use crate::judge::{Judgement, judge};
@@ -53,7 +53,7 @@ fn move_users(inventory: &Inventory, packed: &Packed) -> RouteFacts {
         route: Route::MoveUsers,
         obstacles,
         step_count: steps.len(),
-        duration_seconds: total(&steps),
+        duration_seconds: total(inventory, &steps),
         user_interruption_seconds: lock,
         outage_seconds: Estimate::default(),
         target_disk_bytes: estimate::target_bytes(inventory),
@@ -66,7 +66,7 @@ fn move_users(inventory: &Inventory, packed: &Packed) -> RouteFacts {
 
 fn disaster_recovery(inventory: &Inventory) -> RouteFacts {
     let steps = routes::steps(inventory, Route::DisasterRecovery, &Packed::default());
-    let outage = outage(&steps);
+    let outage = outage(inventory, &steps);
     let mut obstacles = obstacles(inventory, Route::DisasterRecovery);
     if let Some(limit) = inventory.wishes.max_outage_minutes
         && outage.likely > limit * 60
@@ -88,7 +88,7 @@ fn disaster_recovery(inventory: &Inventory) -> RouteFacts {
         route: Route::DisasterRecovery,
         obstacles,
         step_count: steps.len(),
-        duration_seconds: steps.iter().map(|step| step.estimate_seconds).sum(),
+        duration_seconds: estimate::total(inventory, &Loads::of(inventory), &steps),
         user_interruption_seconds: outage,
         outage_seconds: outage,
         target_disk_bytes: estimate::target_bytes(inventory),
@@ -112,18 +112,19 @@ fn obstacles(inventory: &Inventory, route: Route) -> Vec<Obstacle> {
 }
 
 /// From the first to the last step; the users of all servers log on at the same time.
-fn total(steps: &[Step]) -> Estimate {
+fn total(inventory: &Inventory, steps: &[Step]) -> Estimate {
     let waits = |step: &&Step| matches!(step.action, Action::WaitLogons { .. });
-    let longest = steps.iter().filter(waits).map(|step| step.estimate_seconds);
-    let longest = longest.max_by_key(|estimate| estimate.likely).unwrap_or_default();
-    let others = steps.iter().filter(|step| !waits(step)).map(|step| step.estimate_seconds);
-    others.sum::<Estimate>() + longest
+    let longest = steps.iter().filter(waits).max_by_key(|step| step.estimate_seconds.likely);
+    let others = steps.iter().filter(|step| !waits(step));
+    estimate::total(inventory, &Loads::of(inventory), others.chain(longest))
 }
 
-fn outage(steps: &[Step]) -> Estimate {
+fn outage(inventory: &Inventory, steps: &[Step]) -> Estimate {
     let at = |id: &str| steps.iter().position(|step| step.id.as_str() == id);
     match (at(OUTAGE.0), at(OUTAGE.1)) {
-        (Some(from), Some(to)) => steps[from..=to].iter().map(|step| step.estimate_seconds).sum(),
+        (Some(from), Some(to)) => {
+            estimate::total(inventory, &Loads::of(inventory), &steps[from..=to])
+        }
         _ => Estimate::default(),
     }
 }
@@ -208,7 +209,8 @@ fn outage_flip(inventory: &Inventory, recovery: &RouteFacts) -> Vec<String> {
         )];
     };
     let empty = Inventory { unique_bytes: 0, mailboxes: Vec::new(), ..inventory.clone() };
-    let fixed = outage(&routes::steps(&empty, Route::DisasterRecovery, &Packed::default())).likely;
+    let fixed = routes::steps(&empty, Route::DisasterRecovery, &Packed::default());
+    let fixed = outage(&empty, &fixed).likely;
     let (limit, growing) = (limit * 60, likely.saturating_sub(fixed));
     if limit <= fixed || growing == 0 || inventory.unique_bytes == 0 {
         return Vec::new();

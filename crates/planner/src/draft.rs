@@ -37,9 +37,10 @@ impl<'a> Draft<'a> {
         title: &str,
         action: Action,
     ) -> Added<'_> {
-        let estimate_seconds = estimate::action(self.inventory, &self.loads, &action);
+        let id = StepId::from(id);
+        let estimate_seconds = estimate::step(self.inventory, &self.loads, &id, &action);
         self.steps.push(Step {
-            id: id.into(),
+            id,
             page_ref: page_ref.to_owned(),
             title: title.to_owned(),
             action,

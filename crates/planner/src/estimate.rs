@@ -5,14 +5,19 @@ use std::collections::HashMap;
 use rehome_site::SiteKind;
 
 use crate::action::{Action, BackupKind, Resource, VerifyScope};
+use crate::costs::Amounts;
 use crate::inventory::Inventory;
-use crate::plan::Estimate;
+use crate::plan::{Estimate, Owner, Step, StepId};
 
 /// Days until the last of real users has logged on: low, likely, high.
 const LOGON_DAYS: Estimate = Estimate { low: 1, likely: 5, high: 21 };
 const DAY_SECONDS: u64 = 86_400;
 /// Catalog rows that a verification compares, or a recovery writes, in a second.
 const ROWS_PER_SECOND: f64 = 50_000.0;
+/// So many standard deviations leave a tenth of the cases out.
+const TENTH: f64 = 1.2816;
+/// So many leave a twentieth out.
+const TWENTIETH: f64 = 1.6449;
 /// Room for what a message takes apart from its bytes: rows, log records, tree pages.
 pub(crate) const OVERHEAD_PER_MESSAGE_BYTES: u64 = 512;
 /// Room for a store without any mail: two log generations and the tree.
@@ -26,6 +31,15 @@ pub(crate) struct Loads<'a> {
     unique_bytes: u64,
     /// Of each server's.
     servers: HashMap<&'a str, Load>,
+    /// What each step carries, if costs were measured.
+    amounts: Option<Amounts<'a>>,
+}
+
+/// A duration as it was measured: the exact one, and the spread of its logarithm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct MeasuredTime {
+    pub(crate) seconds: f64,
+    pub(crate) spread: f64,
 }
 
 /// Messages and bytes.
@@ -42,6 +56,7 @@ impl<'a> Loads<'a> {
             all: Load::default(),
             unique_bytes: inventory.unique_bytes,
             servers: HashMap::new(),
+            amounts: inventory.rates.costs.as_ref().map(|_| Amounts::of(inventory)),
         };
         for mailbox in inventory.moving() {
             for load in [&mut loads.all, loads.servers.entry(&mailbox.server).or_default()] {
@@ -69,6 +84,19 @@ impl Estimate {
     pub(crate) fn around(seconds: f64) -> Self {
         let round = |seconds: f64| seconds.max(1.0).ceil().min(u32::MAX.into()) as u64;
         Self { low: round(seconds * 0.75), likely: round(seconds), high: round(seconds * 2.0) }
+    }
+}
+
+impl Estimate {
+    /// One of ten cases, half, and nineteen of twenty, of a logarithm that is spread normally;
+    /// rounded up to whole seconds.
+    fn of_measured(MeasuredTime { seconds, spread }: MeasuredTime) -> Self {
+        let round = |seconds: f64| seconds.max(1.0).ceil().min(u32::MAX.into()) as u64;
+        Self {
+            low: round(seconds * (-TENTH * spread).exp()),
+            likely: round(seconds),
+            high: round(seconds * (TWENTIETH * spread).exp()),
+        }
     }
 }
 
@@ -101,8 +129,65 @@ pub(crate) fn lock(inventory: &Inventory) -> Estimate {
     Estimate { high: Estimate::around(seconds * 2.0).high, ..Estimate::around(seconds) }
 }
 
-/// How long an action takes, without a person's answer.
-pub(crate) fn action(inventory: &Inventory, loads: &Loads<'_>, action: &Action) -> Estimate {
+/// How long a step takes, without a person's answer: by its measured cost, or by speeds.
+pub(crate) fn step(
+    inventory: &Inventory,
+    loads: &Loads<'_>,
+    id: &StepId,
+    does: &Action,
+) -> Estimate {
+    measured(inventory, loads, id, does)
+        .map_or_else(|| action(inventory, loads, does), Estimate::of_measured)
+}
+
+/// How long a step takes by its measured cost, without a person's answer; none if it was not
+/// measured, or waits for people.
+pub(crate) fn measured(
+    inventory: &Inventory,
+    loads: &Loads<'_>,
+    id: &StepId,
+    does: &Action,
+) -> Option<MeasuredTime> {
+    let (costs, amounts) = inventory.rates.costs.as_ref().zip(loads.amounts.as_ref())?;
+    if matches!(does, Action::WaitLogons { .. }) && !inventory.wishes.simulate_clients {
+        return None;
+    }
+    let mut cost = *costs.of(id, does)?;
+    if let (Action::MoveMailboxes { .. }, Some(max)) = (does, inventory.waves.bytes_per_second_max)
+    {
+        cost.byte_seconds = cost.byte_seconds.max(1.0 / (max.bytes() as f64).max(1.0));
+    }
+    let seconds = cost.seconds(&amounts.carried(does)) * costs.pace.bias.exp();
+    Some(MeasuredTime { seconds, spread: cost.spread.hypot(costs.pace.spread) })
+}
+
+/// Seconds of some steps, one after the other; what was measured is rounded as a whole.
+pub(crate) fn total<'s>(
+    inventory: &Inventory,
+    loads: &Loads<'_>,
+    steps: impl IntoIterator<Item = &'s Step>,
+) -> Estimate {
+    let mut others = Estimate::default();
+    let mut sum: Option<MeasuredTime> = None;
+    for one in steps {
+        let Some(time) = measured(inventory, loads, &one.id, &one.action) else {
+            others = others + one.estimate_seconds;
+            continue;
+        };
+        if matches!(one.owner, Owner::Human { .. }) {
+            others = others + gate(inventory);
+        }
+        let so_far = sum.unwrap_or(MeasuredTime { seconds: 0.0, spread: 0.0 });
+        let seconds = so_far.seconds + time.seconds;
+        let spread = so_far.spread * so_far.seconds + time.spread * time.seconds;
+        let spread = if seconds > 0.0 { spread / seconds } else { 0.0 };
+        sum = Some(MeasuredTime { seconds, spread });
+    }
+    others + sum.map_or_else(Estimate::default, Estimate::of_measured)
+}
+
+/// How long an action takes by speeds, without a person's answer.
+fn action(inventory: &Inventory, loads: &Loads<'_>, action: &Action) -> Estimate {
     let rates = &inventory.rates;
     let online = rates.online_seconds;
     let copy = |server: &str| loads.copy_seconds(inventory, server);
@@ -149,6 +234,10 @@ pub(crate) fn action(inventory: &Inventory, loads: &Loads<'_>, action: &Action) 
 
 /// How long a person takes to answer.
 pub(crate) fn gate(inventory: &Inventory) -> Estimate {
+    if inventory.rates.gate_seconds <= 0.0 {
+        // It was answered in advance.
+        return Estimate::default();
+    }
     let likely = Estimate::around(inventory.rates.gate_seconds);
     Estimate { low: 1, high: likely.high * 6, ..likely }
 }

@@ -1,5 +1,8 @@
 //! How long a plan takes, as a distribution: many runs through its steps with durations of chance.
 
+mod luck;
+mod remaining;
+
 use std::collections::HashMap;
 
 use rehome_site::SiteKind;
@@ -7,9 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Resource};
 use crate::inventory::Inventory;
-use crate::plan::{Estimate, Step, StepId};
+use crate::plan::{Step, StepId};
 use crate::random::Random;
 use crate::waves::{Schedule, openings_us};
+
+use luck::Luck;
+pub use remaining::{Remaining, remaining};
 
 /// How often the steps are run through.
 const RUNS: usize = 2000;
@@ -17,8 +23,6 @@ const RUNS: usize = 2000;
 const CRITICAL_RUNS: usize = 200;
 /// Decides everything that is left to chance.
 const SEED: u64 = 1;
-/// In how many of a hundred cases a step is as lucky as the whole run: speeds go together.
-const TOGETHER_PERCENT: u64 = 60;
 /// Columns of the histogram.
 const BINS: usize = 24;
 /// How many steps are named as those that matter most.
@@ -40,6 +44,9 @@ pub struct Forecast {
     pub elapsed_seconds: Percentiles,
     /// When all mail is served by the new server, in microseconds since 1970.
     pub moved_us: Percentiles,
+    /// When the last step is done, in microseconds since 1970.
+    #[serde(default)]
+    pub ended_us: Percentiles,
     /// In which share of the runs the deadline is kept; none if there is no deadline.
     pub fits_deadline: Option<f64>,
     /// When all mail is served by the new server: begin of the column and number of runs.
@@ -115,12 +122,13 @@ pub(crate) fn forecast(
     now_us: i64,
 ) -> Forecast {
     let course = Course::of(inventory, steps, schedule, now_us);
+    let luck = Luck::of(inventory, steps);
     let mut random = Random::new(SEED);
     let (mut moved, mut elapsed) = (Vec::with_capacity(RUNS), Vec::with_capacity(RUNS));
     let mut critical = vec![0_usize; steps.len()];
     let mut durations = vec![0.0; steps.len()];
     for run in 0..RUNS {
-        sample(steps, &mut random, &mut durations);
+        luck.draw(&mut random, &mut durations);
         let (moved_us, end_us) = course.run(&durations);
         moved.push(moved_us - now_us);
         elapsed.push(end_us - now_us);
@@ -134,13 +142,13 @@ pub(crate) fn forecast(
         let kept = moved.iter().filter(|us| now_us + **us <= deadline).count();
         kept as f64 / RUNS as f64
     });
-    let seconds = |sorted: &[i64]| percentiles(sorted, |us| us / 1_000_000);
     Forecast {
         runs: RUNS,
         seed: SEED,
-        moved_seconds: seconds(&moved),
-        elapsed_seconds: seconds(&elapsed),
+        moved_seconds: percentiles(&moved, seconds),
+        elapsed_seconds: percentiles(&elapsed, seconds),
         moved_us: percentiles(&moved, |us| now_us + us),
+        ended_us: percentiles(&elapsed, |us| now_us + us),
         fits_deadline: in_time,
         histogram: histogram(&moved),
         slack: course.slack(&critical),
@@ -148,6 +156,11 @@ pub(crate) fn forecast(
         start_deadline_seconds: start_deadline(steps),
         grade: grade(inventory),
     }
+}
+
+/// Seconds, begun ones too.
+fn seconds(us: i64) -> i64 {
+    us.saturating_add(999_999).div_euclid(1_000_000)
 }
 
 fn percentiles(sorted: &[i64], unit: impl Fn(i64) -> i64) -> Percentiles {
@@ -168,30 +181,6 @@ fn histogram(sorted: &[i64]) -> Vec<Bin> {
         bins[at.min(BINS - 1)].runs += 1;
     }
     bins
-}
-
-/// A duration for each step. A run has its own luck, and each step shares in it or has its own.
-fn sample(steps: &[Step], random: &mut Random, durations: &mut [f64]) {
-    let common = random.share();
-    for (step, duration) in steps.iter().zip(durations) {
-        let own = random.share();
-        let shares = random.next() % 100 < TOGETHER_PERCENT;
-        *duration = triangle(&step.estimate_seconds, if shares { common } else { own });
-    }
-}
-
-/// The duration below which a share of the cases is, by a triangle of the three estimates.
-pub(crate) fn triangle(estimate: &Estimate, share: f64) -> f64 {
-    let (low, mode, high) = (estimate.low as f64, estimate.likely as f64, estimate.high as f64);
-    if high <= low {
-        return mode;
-    }
-    let turn = (mode - low) / (high - low);
-    if share < turn {
-        low + (share * (high - low) * (mode - low)).sqrt()
-    } else {
-        high - ((1.0 - share) * (high - low) * (high - mode)).sqrt()
-    }
 }
 
 /// The steps of a plan as a way through time.
@@ -357,6 +346,7 @@ fn grade(inventory: &Inventory) -> Grade {
     if !inventory.rates.measured {
         reasons.push("speeds were not measured on this machine".to_owned());
     }
+    reasons.extend(inventory.rates.doubts.iter().cloned());
     if !inventory.data.sharing_known {
         reasons.push("nobody has said what mailboxes share".to_owned());
     }
@@ -426,14 +416,6 @@ mod tests {
     }
 
     #[test]
-    fn a_triangle_has_its_percentiles() {
-        let estimate = Estimate { low: 75, likely: 100, high: 200 };
-        let at = |share: f64| triangle(&estimate, share).round() as u64;
-        assert_eq!((at(0.0), at(0.2), at(0.8), at(1.0)), (75, 100, 150, 200));
-        assert_eq!(triangle(&Estimate { low: 5, likely: 5, high: 5 }, 0.3), 5.0);
-    }
-
-    #[test]
     fn the_store_may_take_longer_to_start_than_the_cluster_allows_by_itself() {
         let mut site = inventory();
         site.mailboxes[0].messages = 500_000_000;
@@ -456,6 +438,7 @@ mod tests {
         assert_eq!(grade_of(&|_| ()), "A");
         assert_eq!(grade_of(&|site| site.data.change_rate_known = false), "B");
         assert_eq!(grade_of(&|site| site.rates.measured = false), "C");
+        assert_eq!(grade_of(&|site| site.rates.doubts.push("long ago".to_owned())), "B");
         assert_eq!(grade_of(&|site| site.kind = SiteKind::Exchange55), "D");
     }
 }

@@ -5,6 +5,7 @@ mod from_site;
 use rehome_site::{Facts, SiteKind, WaveWishes, Window};
 use serde::{Deserialize, Serialize};
 
+use crate::costs::Costs;
 use crate::route::RouteChoice;
 
 pub use from_site::{Measured, Size};
@@ -190,10 +191,16 @@ pub struct Rates {
     pub lock_seconds: f64,
     /// Seconds until a resource is online.
     pub online_seconds: f64,
-    /// Seconds until a person has answered a gate.
+    /// Seconds until a person has answered a gate; 0 if all gates are answered in advance.
     pub gate_seconds: f64,
     /// Whether the speeds were measured on this machine.
     pub measured: bool,
+    /// What each step was found to cost on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub costs: Option<Costs>,
+    /// What makes the speeds doubtful, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
 }
 
 impl Default for Wishes {
@@ -220,6 +227,8 @@ impl Default for Rates {
             online_seconds: 2.0,
             gate_seconds: 300.0,
             measured: false,
+            costs: None,
+            doubts: Vec::new(),
         }
     }
 }

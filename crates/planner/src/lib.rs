@@ -6,6 +6,7 @@ mod carrier;
 mod check;
 mod checker;
 mod compare;
+mod costs;
 mod diff;
 mod draft;
 mod estimate;
@@ -30,8 +31,9 @@ pub use carrier::{Instruction, instruction};
 pub use check::{Check, Condition, Severity};
 pub use checker::{Finding, check_plan};
 pub use compare::compare;
+pub use costs::{Amount, CarriedOut, Cost, Costs, Pace};
 pub use diff::diff;
-pub use forecast::{Bin, Driver, Forecast, Grade, Percentiles, Slack};
+pub use forecast::{Bin, Driver, Forecast, Grade, Percentiles, Remaining, Slack, remaining};
 pub use inventory::{
     ClusterFacts, DataFacts, Inventory, MailboxFacts, Measured, PublicFolderFacts, Rates,
     ServerFacts, Share, Size, Wishes,

@@ -130,14 +130,18 @@ fn warnings(inventory: &Inventory, route: Route, comparison: &Comparison) -> Vec
     if inventory.cluster.free_bytes.is_none() {
         let need = comparison.facts(route).target_disk_bytes;
         let message = format!(
-            "free room on the group's disk is not known; {need} bytes are needed and will be \
-             checked when the mail is about to go there"
+            "free room on the group's disk is not known; {} are needed and will be checked when the \
+             mail is about to go there",
+            crate::format::bytes(need)
         );
         warn("room-unknown", "cluster.group.free", message);
     }
     if !inventory.rates.measured {
         let message = "speeds were not measured on this machine; durations are rough".to_owned();
         warn("rates-unmeasured", "", message);
+    }
+    for doubt in &inventory.rates.doubts {
+        warn("rates-doubtful", "", doubt.clone());
     }
     if inventory.moving().next().is_none() {
         let message = format!("server {} has no mailboxes", inventory.old_server);

@@ -25,6 +25,12 @@ impl Random {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    /// A number of the normal distribution with mean 0 and standard deviation 1 (Box and Muller).
+    pub(crate) fn normal(&mut self) -> f64 {
+        let (radius, turn) = (1.0 - self.share(), self.share());
+        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * turn).cos()
+    }
+
     /// A number below `bound`; 0 if that is 0.
     #[cfg(test)]
     pub(crate) fn below(&mut self, bound: u64) -> u64 {

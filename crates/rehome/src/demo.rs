@@ -65,7 +65,7 @@ pub fn demo(
     let work = Work::new(dir.join("work"));
     note(observe, "gates that need a person are confirmed by the demo itself".to_owned())?;
     let gates = Gates { confirmed: vec!["all".to_owned()], account: None };
-    let options = MigrateOptions { route, gates, traffic: true };
+    let options = MigrateOptions { route, gates, traffic: true, calibration: None };
     let mut summary = migrate(session, &site, &work, &options, observe)?;
     summary.notes.push(format!(
         "the plan: {}; the new store: {}",
@@ -83,7 +83,7 @@ fn note(observe: Observe<'_>, text: String) -> Result<(), Error> {
 }
 
 /// Gives the group an address of its own, so that two demos do not meet on one.
-fn give_own_address(file: &Path) -> Result<(), Error> {
+pub(crate) fn give_own_address(file: &Path) -> Result<(), Error> {
     let text = std::fs::read_to_string(file).map_err(Error::needs_human)?;
     let process = std::process::id();
     let address = format!("127.{}.{}.41", 1 + (process >> 8) % 60, process % 256);

@@ -10,10 +10,16 @@ pub struct Gates {
 }
 
 impl Gates {
+    /// Whether the person has confirmed every step.
+    #[must_use]
+    pub fn confirms_all(&self) -> bool {
+        self.confirmed.iter().any(|one| one == "all")
+    }
+
     /// Whether the person has confirmed this step.
     #[must_use]
     pub fn confirms(&self, step: &str) -> bool {
-        self.confirmed.iter().any(|one| one == "all" || one.eq_ignore_ascii_case(step))
+        self.confirms_all() || self.confirmed.iter().any(|one| one.eq_ignore_ascii_case(step))
     }
 }
 

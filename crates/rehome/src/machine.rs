@@ -79,6 +79,49 @@ pub(crate) fn is_memory(folder: &Path) -> Result<bool, Error> {
     Ok([TMPFS, RAMFS].contains(&found.f_type))
 }
 
+/// Which machine and which disk something was measured on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// The machine's name.
+    pub name: String,
+    /// Its cores.
+    pub cores: u32,
+    /// Its memory.
+    pub memory_bytes: u64,
+    /// The identity of the file system under the folder, in hexadecimal.
+    pub disk: String,
+}
+
+impl Host {
+    /// What makes this another machine or disk; none if it is the same one.
+    pub(crate) fn differs(&self, now: &Host) -> Option<String> {
+        if self.name != now.name {
+            return Some(format!("host {}, this is {}", self.name, now.name));
+        }
+        if self.cores != now.cores {
+            return Some(format!("{} cores, these are {}", self.cores, now.cores));
+        }
+        let moved = self.disk != now.disk;
+        moved.then(|| format!("disk {}, this is {}", self.disk, now.disk))
+    }
+}
+
+/// The machine, and the disk of the nearest folder that exists.
+pub(crate) fn host(folder: &Path) -> Result<Host, Error> {
+    let folder = std::path::absolute(folder).map_err(Error::needs_human)?;
+    let there = folder.ancestors().find(|one| one.is_dir()).unwrap_or(Path::new("/"));
+    let found = rustix::fs::statvfs(there)
+        .map_err(|error| Error::needs_human(format!("{}: {error}", there.display())))?;
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Ok(Host {
+        name: name.trim().to_owned(),
+        cores: cores(),
+        memory_bytes: memory_bytes(),
+        disk: format!("{:x}", found.f_fsid),
+    })
+}
+
 /// Memory of this machine; 1 GiB if it does not say.
 fn memory_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rehome_executor::{End, Executor, ExecutorError, Notice, Run};
-use rehome_log::{FileName, RealDisk, SimDisk, SystemClock};
-use rehome_planner::{Outcome, Plan, RouteChoice, StepState, to_html};
+use rehome_log::{Clock as _, FileName, RealDisk, SimDisk, SystemClock};
+use rehome_planner::{
+    Outcome, Percentiles, Plan, Remaining, RouteChoice, StepState, remaining, to_html,
+};
 use serde::Serialize;
 
+use crate::calibration::Speeds;
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::gates::Gates;
@@ -28,6 +31,8 @@ pub struct MigrateOptions {
     pub gates: Gates,
     /// Whether mail is delivered and read all the while.
     pub traffic: bool,
+    /// What this machine was measured to be; that of the work folder if none is named.
+    pub calibration: Option<PathBuf>,
 }
 
 /// Plans a site (or takes the plan that the work folder has), carries it out, verifies and
@@ -50,7 +55,11 @@ pub fn migrate(
         expect_route(&plan, options.route)?;
         plan
     } else {
-        planning::plan(session, site, work, options.route, &work.plan())?.plan
+        let speeds = Speeds {
+            calibration: options.calibration.clone(),
+            answered: options.gates.confirms_all(),
+        };
+        planning::plan(session, site, work, options.route, &work.plan(), &speeds)?.plan
     };
     carry_out(session, site, work, plan, &options.gates, options.traffic, observe)
 }
@@ -227,12 +236,23 @@ pub struct Status {
     pub steps: usize,
     /// The step that comes next, with its title.
     pub next: Option<String>,
+    /// How long the rest takes from now on, as the waves that are over tell; none if all is done.
+    pub left: Option<Remaining>,
 }
 
 impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} of {} steps done, {}", self.route, self.done, self.steps, self.end)?;
-        self.next.as_ref().map_or(Ok(()), |next| write!(f, "\nnext: {next}"))
+        self.next.as_ref().map_or(Ok(()), |next| write!(f, "\nnext: {next}"))?;
+        let Some(left) = &self.left else { return Ok(()) };
+        let Percentiles { p50, p80, p95 } = left.seconds;
+        write!(f, "\nleft: {p50} s in half of the cases, P80 {p80} s, P95 {p95} s")?;
+        match left.waves {
+            0 => Ok(()),
+            waves => {
+                write!(f, " (the first {waves} moves took {:.2} times what was planned)", left.pace)
+            }
+        }
     }
 }
 
@@ -247,12 +267,14 @@ pub fn status(work: &Work) -> Result<Status, Error> {
     let done = outcome.steps.iter().filter(|step| is_done(step.state)).count();
     let next = outcome.steps.iter().find(|step| !is_done(step.state));
     let next = next.and_then(|next| plan.step(&next.id));
+    let left = remaining(&plan, &outcome, SystemClock.wall_us());
     Ok(Status {
         route: plan.route.as_str().to_owned(),
         end: outcome.end,
         done,
         steps: plan.steps.len(),
         next: next.map(|step| format!("{} {}", step.id, step.title)),
+        left,
     })
 }
 

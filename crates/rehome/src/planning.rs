@@ -8,6 +8,7 @@ use rehome_planner::{
 };
 use rehome_site::{Diagnostic, render};
 
+use crate::calibration::{self, Speeds};
 use crate::error::Error;
 use crate::memory::write_durably;
 use crate::session::Session;
@@ -27,7 +28,7 @@ pub struct Planned {
     pub html_path: PathBuf,
 }
 
-/// Measures a site, compares both routes, makes the plan of one and writes it with its report.
+/// Measures a site, takes the speeds of this machine if they are known, compares both routes, makes the plan of one and writes it with its report.
 ///
 /// # Errors
 ///
@@ -39,8 +40,9 @@ pub fn plan(
     work: &Work,
     route: RouteChoice,
     output: &Path,
+    speeds: &Speeds,
 ) -> Result<Planned, Error> {
-    let inventory = site.inventory()?;
+    let inventory = calibration::inventory(site, work, speeds, session.clock.wall_us())?;
     let plan = make(session, site, &inventory, route)?;
     let text = to_text(&plan);
     let html_path = output.with_extension("html");
@@ -239,6 +241,7 @@ mod tests {
     use rehome_planner::{Inventory, MailboxFacts, RouteChoice, ServerFacts};
 
     use super::{changes, check_plan_file, expect_fresh, inventory_hash, plan, read_binding};
+    use crate::calibration::Speeds;
     use crate::error::Error;
     use crate::sample::{SampleOptions, write_sample};
     use crate::session::Session;
@@ -290,12 +293,14 @@ mod tests {
     fn a_plan_is_bound_to_its_site_and_is_stale_when_that_has_changed() {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let root = scratch.path();
-        let options = SampleOptions { mailboxes: 2, messages: 3, seed: 5 };
+        let options =
+            SampleOptions { mailboxes: 2, messages: 3, seed: 5, ..SampleOptions::default() };
         write_sample(&root.join("site"), &options).expect("an empty folder");
         let site = SiteFile::read(&root.join("site")).expect("a site");
         let session = Session::new("rehome".into(), std::sync::Arc::default());
         let work = Work::new(root.join("work"));
-        let planned = plan(&session, &site, &work, RouteChoice::Auto, &work.plan());
+        let planned =
+            plan(&session, &site, &work, RouteChoice::Auto, &work.plan(), &Speeds::default());
         let planned = planned.expect("a plan");
         let binding = read_binding(&work.plan()).expect("it was written");
         assert!(binding.site.is_absolute() && binding.work.is_absolute());

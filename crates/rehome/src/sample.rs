@@ -30,6 +30,11 @@ pub const SAMPLE_MAILBOXES_MAX: usize = 100_000;
 /// The most messages of a mailbox in a sample.
 pub const SAMPLE_MESSAGES_MAX: usize = 1_000_000;
 
+/// The most of a hundred deliveries of a sample that are shared.
+pub const SAMPLE_SHARED_PERCENT_MAX: usize = 50;
+/// The largest messages of a sample, in hundredths of the usual.
+pub const SAMPLE_SIZE_PERCENT_MAX: usize = 10_000;
+
 /// Noon of the youngest day of a sample, in seconds since 1970: 1 March 2024.
 const NOW_SECONDS: i64 = 1_709_294_400;
 /// How far back the mail of a sample goes.
@@ -44,11 +49,16 @@ pub struct SampleOptions {
     pub messages: usize,
     /// Decides everything that is left to chance.
     pub seed: u64,
+    /// How many of a hundred deliveries are of a message that others get, too; to
+    /// [`SAMPLE_SHARED_PERCENT_MAX`].
+    pub shared_percent: usize,
+    /// How large messages are: so many hundredths of the usual.
+    pub size_percent: usize,
 }
 
 impl Default for SampleOptions {
     fn default() -> Self {
-        Self { mailboxes: 12, messages: 60, seed: 1 }
+        Self { mailboxes: 12, messages: 60, seed: 1, shared_percent: 25, size_percent: 100 }
     }
 }
 
@@ -117,7 +127,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> SampleError + '_ {
 ///
 /// `site.toml`, `directory.ldif` and `mail/NAME/`, a Maildir++ tree for each mailbox: folders with
 /// names beyond ASCII, flags, keywords, `new` and `cur`, subscriptions, some `dovecot-uidlist`.
-/// About a quarter of the message files are shared: the same bytes lie in several mailboxes.
+/// By default about a quarter of the message files are shared: the same bytes lie in several
+/// mailboxes.
 ///
 /// The files are not synced: a sample can be written again.
 ///
@@ -128,6 +139,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> SampleError + '_ {
 pub fn write_sample(dir: &Path, options: &SampleOptions) -> Result<SampleReport, SampleError> {
     check_bounds("mailboxes", options.mailboxes, 1, SAMPLE_MAILBOXES_MAX)?;
     check_bounds("messages", options.messages, 0, SAMPLE_MESSAGES_MAX)?;
+    check_bounds("% shared", options.shared_percent, 0, SAMPLE_SHARED_PERCENT_MAX)?;
+    check_bounds("% of the usual size", options.size_percent, 1, SAMPLE_SIZE_PERCENT_MAX)?;
     fs::create_dir_all(dir).map_err(at(dir))?;
     if fs::read_dir(dir).map_err(at(dir))?.next().is_some() {
         return Err(SampleError::NotEmpty { path: dir.to_owned() });
@@ -149,6 +162,32 @@ pub fn write_sample(dir: &Path, options: &SampleOptions) -> Result<SampleReport,
     write_file(&dir.join("directory.ldif"), papers::ldif(&people).as_bytes(), NOW_SECONDS)?;
     write_file(&report.site_file, papers::site_toml(&people).as_bytes(), NOW_SECONDS)?;
     Ok(report)
+}
+
+/// The shape of one of several made-up sites: small and large ones, few and many messages, short
+/// and long ones, alone and shared. The same arguments give the same shape.
+#[must_use]
+pub fn sample_shape(seed: u64, number: usize, of: usize) -> SampleOptions {
+    // Each property has its own order of strata, so that none goes with another.
+    let within = |label: &str, least: usize, most: usize| {
+        let mut order: Vec<usize> = (0..of.max(1)).collect();
+        let mut random = Random::new(seed, label, 0);
+        for last in (1..order.len()).rev() {
+            order.swap(last, random.below(last + 1));
+        }
+        let stratum = order[number % order.len()];
+        let fine = Random::new(seed, label, 1 + number as u64).below(1000);
+        // Small ones are more common than large ones: the square of an even share.
+        let (share, whole) = (stratum * 1000 + fine, order.len() * 1000);
+        least + (most - least) * share * share / (whole * whole)
+    };
+    SampleOptions {
+        mailboxes: within("mailboxes", 3, 40),
+        messages: within("messages", 8, 120),
+        seed: Random::new(seed, "site", number as u64).next(),
+        shared_percent: within("shared", 1, 51) - 1,
+        size_percent: within("size", 50, 800),
+    }
 }
 
 /// Refuses a number out of bounds.
@@ -177,13 +216,13 @@ fn write_file(path: &Path, bytes: &[u8], seconds: i64) -> Result<(), SampleError
 
 /// The letters that go to several mailboxes, with a list of them for each mailbox.
 ///
-/// A quarter of all deliveries, as far as that can be: no mailbox gets more than half of its mail
-/// that way.
+/// As many of all deliveries as were asked for, as far as that can be: no mailbox gets more than
+/// half of its mail that way.
 fn shared_letters(options: &SampleOptions) -> Vec<Vec<Letter>> {
-    let SampleOptions { mailboxes, messages, seed } = *options;
+    let SampleOptions { mailboxes, messages, seed, shared_percent, size_percent } = *options;
     let mut random = Random::new(seed, "shared", 0);
     let mut lists: Vec<Vec<Letter>> = vec![Vec::new(); mailboxes];
-    let wanted = if mailboxes < 2 { 0 } else { mailboxes * messages / 4 };
+    let wanted = if mailboxes < 2 { 0 } else { mailboxes * messages * shared_percent / 100 };
     let (mut deliveries, mut failures) = (0, 0);
     while deliveries < wanted && failures < 100 {
         let size = (2 + random.below(4)).min(mailboxes);
@@ -202,6 +241,7 @@ fn shared_letters(options: &SampleOptions) -> Vec<Vec<Letter>> {
             sender: random.below(mailboxes),
             recipients: recipients.clone(),
             seconds: some_time(&mut random),
+            size_percent,
         };
         for recipient in recipients {
             lists[recipient].push(letter.clone());
@@ -233,6 +273,7 @@ fn letters_of(
             sender,
             recipients: vec![recipient],
             seconds: some_time(&mut random),
+            size_percent: options.size_percent,
         });
     }
     letters.truncate(options.messages);

@@ -182,7 +182,7 @@ impl SiteFile {
         if found.is_empty() { Ok(()) } else { Err(bad(&found)) }
     }
 
-    /// Measures the mail without reading its bytes, or takes its sizes from where the site file
+    /// Measures the mail without reading it whole, or takes its sizes from where the site file
     /// says, and makes the planner's inventory.
     ///
     /// # Errors
@@ -197,7 +197,7 @@ impl SiteFile {
         Ok(Inventory::from_site(&self.site, &measured))
     }
 
-    /// Counts the messages in the folders of mail.
+    /// Counts the messages in the folders of mail, and finds how much of them is shared.
     fn sizes_of_folders(&self) -> Result<Measured, Error> {
         let mut mailboxes = BTreeMap::new();
         if self.site.kind == SiteKind::Exchange55 {
@@ -212,7 +212,11 @@ impl SiteFile {
             });
             mailboxes.insert(name, size);
         }
-        Ok(Measured { mailboxes, ..Measured::default() })
+        let trees: Vec<PathBuf> = self.mail_folders().into_iter().map(|(_, tree)| tree).collect();
+        let unique_bytes = crate::sharing::kept_once_bytes(&trees).map_err(|error| {
+            Error::bad_input(format!("{}: {error}", self.mail_root().display()))
+        })?;
+        Ok(Measured { mailboxes, unique_bytes: Some(unique_bytes), ..Measured::default() })
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 use rehome_planner::{Inventory, Plan, PlanOptions, RouteChoice, comparison_to_text, diff, plan};
 use serde::Serialize;
 
+use crate::calibration::{self, Speeds};
 use crate::error::Error;
 use crate::planning::{self, inventory_hash};
 use crate::session::Session;
 use crate::site_file::SiteFile;
+use crate::work::Work;
 
 /// What differs, in sentences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,10 +41,11 @@ const EXAMPLES: [&str; 9] = [
 pub fn what_if(
     session: &Session,
     site: &SiteFile,
+    (work, speeds): (&Work, &Speeds),
     route: RouteChoice,
     suppositions: &[String],
 ) -> Result<Differences, Error> {
-    let inventory = site.inventory()?;
+    let inventory = calibration::inventory(site, work, speeds, session.clock.wall_us())?;
     let mut other = inventory.clone();
     for supposition in suppositions {
         suppose(&mut other, supposition)?;

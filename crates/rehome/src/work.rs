@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 ///   journal                          what the executor has done
 ///   outcome.json outcome.html        what came of it
 ///   world.json                       answers that later steps need
+///   calibration.json                 what steps cost on this machine
 ///   traffic.jsonl                    what clients were told is delivered
 ///   names/                           which server name has which address
 ///   servers/EX1/                     the old server: store, directory, registry
@@ -58,6 +59,17 @@ impl Work {
     #[must_use]
     pub fn report(&self) -> PathBuf {
         self.root.join("outcome.html")
+    }
+
+    /// What this machine was measured to be.
+    #[must_use]
+    pub fn calibration(&self) -> PathBuf {
+        self.root.join("calibration.json")
+    }
+
+    /// Where this machine is measured; removed afterwards.
+    pub(crate) fn calibrating(&self) -> PathBuf {
+        self.root.join("calibrating")
     }
 
     /// Answers that later steps need.

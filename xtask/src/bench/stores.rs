@@ -184,7 +184,7 @@ pub(crate) fn take_back(store: &Store, names: &[MailboxName]) -> Result<(), Stri
 
 /// Writes the made-up site that is used when no corpus is named.
 pub(crate) fn made_up_site(scratch: &Path) -> Result<PathBuf, String> {
-    let options = SampleOptions { mailboxes: 20, messages: 500, seed: 1 };
+    let options = SampleOptions { mailboxes: 20, messages: 500, ..SampleOptions::default() };
     let report = rehome::write_sample(&scratch.join("site"), &options).map_err(told)?;
     let site = report.site_file.parent().expect("the site file lies in a folder");
     let mail = site.join("mail");

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -11,6 +12,8 @@ use crate::commands::{program, say};
 
 /// How often one record is tried until the kill falls exactly behind it.
 const TRIES_MAX: u32 = 12;
+/// How long the processes of a killed run may take to end, which write into its folder until then.
+const ORPHANS_MAX: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Args)]
 pub(crate) struct RecordsArgs {
@@ -28,13 +31,29 @@ pub(crate) fn run(args: &RecordsArgs) -> Result<(), String> {
     // What is looked for is in the journal, not in the mail.
     let small = ["--mailboxes", "3", "--messages", "8"];
     let site = sample(&program, scratch.path(), &small)?;
-    let mut failures = 0;
+    let (mut kills, mut failures) = (0, 0);
     for route in [Route::MoveUsers, Route::DisasterRecovery] {
         if args.route.is_none_or(|only| only == route) {
-            failures += one_route(&program, scratch.path(), &site, route, args.every.max(1))?;
+            let done = one_route(&program, scratch.path(), &site, route, args.every.max(1))?;
+            (kills, failures) = (kills + done.0, failures + done.1);
         }
     }
+    say(&format!("{kills} kill points, {failures} not whole after the same command"));
     if failures == 0 { Ok(()) } else { Err(format!("{failures} runs lost, altered or doubled")) }
+}
+
+/// Removes the folder of a run whose processes may still be ending.
+fn remove(work: &Path) -> Result<(), String> {
+    let started = Instant::now();
+    loop {
+        match std::fs::remove_dir_all(work) {
+            Ok(()) => return Ok(()),
+            Err(error) if started.elapsed() > ORPHANS_MAX => {
+                return Err(format!("{}: {error}", work.display()));
+            }
+            Err(_) => std::thread::park_timeout(Duration::from_millis(50)),
+        }
+    }
 }
 
 /// Records in a journal; none if there is no journal yet.
@@ -43,14 +62,15 @@ fn records(work: &Path) -> usize {
     journal.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// Kills one route at each of its records; returns how many of the resumed runs were not whole.
+/// Kills one route at each of its records; returns how often, and how many of the resumed runs were
+/// not whole.
 fn one_route(
     program: &Path,
     scratch: &Path,
     site: &Path,
     route: Route,
     every: usize,
-) -> Result<u32, String> {
+) -> Result<(u32, u32), String> {
     let work = scratch.join(format!("{}-whole", route.name()));
     verdict(&finish(program, site, &work, route)?)?;
     let all = records(&work);
@@ -65,12 +85,16 @@ fn one_route(
                 kills += 1;
                 exact += u32::from(found == wanted);
                 let verdict = finish(program, site, &work, route).and_then(|one| verdict(&one));
-                if let Err(error) = verdict {
-                    failures += 1;
-                    say(&format!("{} killed at record {found}: {error}", route.name()));
-                }
+                let told = match verdict {
+                    Ok(whole) => whole,
+                    Err(error) => {
+                        failures += 1;
+                        error
+                    }
+                };
+                say(&format!("{} killed at record {found} of {all}: {told}", route.name()));
             }
-            std::fs::remove_dir_all(&work).map_err(|error| error.to_string())?;
+            remove(&work)?;
             if last {
                 break;
             }
@@ -81,7 +105,7 @@ fn one_route(
          by the same command: {failures} not whole",
         route.name()
     ));
-    Ok(failures)
+    Ok((kills, failures))
 }
 
 /// Starts the migration and kills it as soon as its journal has so many records; returns how many

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use rehome::parts::site::{ServerName, SiteKind};
 use rehome::sample::{SampleExportOptions, SampleForm, SampleOptions};
 use rehome::{
-    Error, ExportOptions, Gates, MigrateOptions, Planned, RouteChoice, Session, SiteFile, Summary,
-    Work, of_export,
+    CalibrateOptions, Error, ExportOptions, Gates, MigrateOptions, Planned, RouteChoice, Session,
+    SiteFile, Speeds, Summary, Work, of_export,
 };
 
 use super::answer;
 use crate::args::{
-    ApplyArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, PlanArgs, RouteArg, SampleArgs,
-    SampleFormArg, SiteArgs, WorkArgs,
+    ApplyArgs, CalibrateArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, PlanArgs, RouteArg,
+    SampleArgs, SampleFormArg, SiteArgs, WorkArgs,
 };
 use crate::view::View;
 
@@ -70,6 +70,8 @@ pub(crate) fn sample(args: &SampleArgs, view: &mut View, json: bool) -> Result<(
         mailboxes: args.mailboxes.unwrap_or(standard.mailboxes),
         messages: args.messages.unwrap_or(standard.messages),
         seed: args.seed.unwrap_or(standard.seed),
+        shared_percent: args.shared.unwrap_or(standard.shared_percent),
+        size_percent: args.size.unwrap_or(standard.size_percent),
     };
     let report = rehome::write_sample(&args.dir, &options)?;
     view.end();
@@ -123,13 +125,15 @@ pub(crate) fn plan(
         expect_no_export_options(args)?;
         opened
     };
+    let route = route(args.site.route);
+    let speeds = Speeds { calibration: args.speed.calibration.clone(), answered: args.answered };
     if !args.what_if.is_empty() {
-        let found = rehome::what_if(session, &site, route(args.site.route), &args.what_if)?;
+        let found = rehome::what_if(session, &site, (&work, &speeds), route, &args.what_if)?;
         view.end();
         return answer(json, &found, &found.to_string());
     }
     let output = args.output.clone().unwrap_or_else(|| work.plan());
-    let planned: Planned = rehome::plan(session, &site, &work, route(args.site.route), &output)?;
+    let planned: Planned = rehome::plan(session, &site, &work, route, &output, &speeds)?;
     view.end();
     let next = match site.site.kind {
         SiteKind::Rehome => format!("rehome apply {}", planned.json_path.display()),
@@ -144,6 +148,20 @@ pub(crate) fn plan(
         planned.html_path.display(),
     );
     answer(json, &planned.plan, &text)
+}
+
+pub(crate) fn calibrate(
+    args: &CalibrateArgs,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let site = SiteFile::read(&args.site.site)?;
+    let work = args.site.work.clone().map_or_else(|| site.default_work(), Work::new);
+    let options = CalibrateOptions { sites: args.sites, seed: args.seed };
+    let report = rehome::calibrate(session, &work, &options, &mut |event| view.show(&event))?;
+    view.end();
+    answer(json, &report, &report.to_string())
 }
 
 pub(crate) fn diff(old: &Path, new: &Path, view: &mut View, json: bool) -> Result<(), Error> {
@@ -226,6 +244,7 @@ pub(crate) fn migrate(
         route: route(args.site.route),
         gates: gates(&args.gates),
         traffic: args.traffic,
+        calibration: args.speed.calibration.clone(),
     };
     let observe = &mut |event| view.show(&event);
     let summary = rehome::migrate(session, &site, &work, &options, observe)?;

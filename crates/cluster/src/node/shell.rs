@@ -102,8 +102,9 @@ impl Shell {
         }
     }
 
-    /// Runs until `stop` is set and everything is offline and released. Returns what would not
-    /// stop.
+    /// Runs until `stop` is set and everything is offline and released. If what is shared is out
+    /// of reach, nothing can be released: then it is enough that the lease is over, because others
+    /// wait for no more than that. Returns what would not stop.
     pub(super) fn run(&mut self, stop: &AtomicBool) -> Vec<ResourceName> {
         let mut stopping_since_ms = None;
         loop {
@@ -121,7 +122,9 @@ impl Shell {
             if let Some(since_ms) = stopping_since_ms {
                 let stuck = self.policy.stuck();
                 let waited_ms = self.now_ms().saturating_sub(since_ms);
-                if self.policy.idle() || (!stuck.is_empty() && waited_ms > STUCK_WAIT_MS) {
+                let unheard = self.parts.lease.lost() && self.policy.down();
+                if self.policy.idle() || unheard || (!stuck.is_empty() && waited_ms > STUCK_WAIT_MS)
+                {
                     self.retire_all();
                     return stuck;
                 }

@@ -32,6 +32,9 @@ struct Leaving {
     superseded: bool,
 }
 
+/// A release that could not be written is tried again after this time.
+const RELEASE_AGAIN_MS: u64 = 100;
+
 /// Something that happened, perhaps before this node's clock began.
 #[derive(Debug, Clone, Copy)]
 struct Past {
@@ -73,6 +76,8 @@ pub(super) struct Group {
     better: Option<(NodeName, u64)>,
     /// When it may go back, if that is all that is waited for.
     failback_due_ms: Option<u64>,
+    /// A release could not be written; until then it is not tried again.
+    release_due_ms: u64,
     /// The epoch of a move request that could not be met and was said to be so.
     refused_move: Option<u64>,
 }
@@ -190,7 +195,7 @@ impl Group {
         self.members.renew(now_ms);
     }
 
-    pub(super) fn released(&mut self, released: u64, done: bool) {
+    pub(super) fn released(&mut self, now_ms: u64, released: u64, done: bool) {
         match std::mem::take(&mut self.hold) {
             Hold::Releasing { epoch, release } if epoch == released => {
                 if done {
@@ -199,6 +204,7 @@ impl Group {
                         owned.release.get_or_insert(release);
                     }
                 } else {
+                    self.release_due_ms = now_ms.saturating_add(RELEASE_AGAIN_MS);
                     let Release { reason, to, .. } = release;
                     let leaving = Leaving { to, reason, superseded: false };
                     self.hold = Hold::Leaving { epoch, leaving };
@@ -570,6 +576,10 @@ impl Group {
             self.hold = Hold::None;
             return;
         }
+        if view.now_ms < self.release_due_ms {
+            self.due_ms = self.due_ms.min(self.release_due_ms);
+            return;
+        }
         self.void_attempt = self.attempts;
         let release = self.release_record(view.now_ms, &leaving.reason, leaving.to);
         self.hold = Hold::Releasing { epoch, release: release.clone() };
@@ -594,7 +604,11 @@ impl Group {
     }
 
     pub(super) fn idle(&self) -> bool {
-        self.hold == Hold::None && self.members.down()
+        self.hold == Hold::None && self.down()
+    }
+
+    pub(super) fn down(&self) -> bool {
+        self.members.down()
     }
 
     pub(super) fn stuck(&self) -> Vec<ResourceName> {

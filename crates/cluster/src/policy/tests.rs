@@ -60,6 +60,8 @@ struct Bench {
     counter: u64,
     b_alive: bool,
     obedient: bool,
+    /// Whether a release can be written.
+    reachable: bool,
     ordered: Vec<String>,
     last_run: BTreeMap<ResourceName, u64>,
 }
@@ -75,6 +77,7 @@ impl Bench {
             counter: 0,
             b_alive: true,
             obedient: true,
+            reachable: true,
             ordered: Vec::new(),
             last_run: BTreeMap::new(),
         };
@@ -103,7 +106,10 @@ impl Bench {
 
     fn feed(&mut self, event: Event) {
         let mut events = vec![event];
+        let mut rounds = 0;
         while let Some(event) = events.pop() {
+            rounds += 1;
+            assert!(rounds < 1000, "it goes round without time passing: {:?}", self.ordered);
             for command in self.policy.step(self.now_ms, event) {
                 assert!(!command.reason.is_empty(), "{command:?}");
                 events.extend(self.obey(command));
@@ -123,7 +129,7 @@ impl Bench {
                 Order::Release { epoch, release } => {
                     let to = release.to.map_or("anybody".to_owned(), |to| to.to_string());
                     self.ordered.push(format!("release {epoch} to {to}"));
-                    vec![Event::Released { group, epoch, done: true }]
+                    vec![Event::Released { group, epoch, done: self.reachable }]
                 }
                 Order::Fence { owner } => {
                     self.ordered.push(format!("fence {}", owner.node));
@@ -177,6 +183,23 @@ fn a_group_comes_online_in_the_order_of_its_dependencies() {
     bench.feed(Event::Stop);
     bench.pass(100);
     bench.check(&["offline store", "offline directory", "offline disk", "release 1 to b"]);
+    assert!(bench.policy.idle());
+}
+
+#[test]
+fn a_release_that_cannot_be_written_is_tried_again_after_a_while() {
+    let mut bench = Bench::new(|_| {});
+    bench.check(&UP);
+    bench.reachable = false;
+    bench.feed(Event::Stop);
+    bench.pass(250);
+    let tried = ["release 1 to b"; 3];
+    let down = ["offline store", "offline directory", "offline disk"];
+    bench.check(&[&down[..], &tried].concat());
+    assert!(bench.policy.down() && !bench.policy.idle());
+    bench.reachable = true;
+    bench.pass(150);
+    bench.check(&tried[..1]);
     assert!(bench.policy.idle());
 }
 

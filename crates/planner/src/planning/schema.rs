@@ -61,6 +61,10 @@ fn members(schema: &Value, root: &Value, value: &Value, place: &str, found: &mut
     for (name, one) in own {
         match schema["properties"].get(name) {
             Some(inner) => errors(inner, root, one, &format!("{place}.{name}"), found),
+            None if schema["additionalProperties"].is_object() => {
+                let place = format!("{place}.{name}");
+                errors(&schema["additionalProperties"], root, one, &place, found);
+            }
             None if schema["additionalProperties"] == false => {
                 found.push(format!("{place}.{name} is not in the schema"));
             }
@@ -89,6 +93,11 @@ fn plans_of_both_routes_and_with_waves_are_as_the_schema_says() {
     let mut site = inventory();
     site.kind = rehome_site::SiteKind::Exchange55;
     site.waves.mailboxes_max = Some(2);
+    site.rates.doubts.push("measured long ago".to_owned());
+    site.rates.costs = Some(crate::Costs {
+        steps: [("M1".to_owned(), crate::Cost::default())].into(),
+        ..crate::Costs::default()
+    });
     site.mailboxes[0].share = Some(crate::Share { group: "all".to_owned(), bytes: 5 });
     check(&plan(&site, &options(RouteChoice::MoveUsers)).expect("feasible"));
 }

@@ -72,7 +72,8 @@ pub fn to_html(plan: &Plan, outcome: Option<&Outcome>) -> String {
         None => sections::verdict(&mut page, plan),
     }
     if outcome.is_none() {
-        sections::routes(&mut page, &plan.comparison, Some(plan.route));
+        let windows = !plan.inventory.windows.is_empty();
+        sections::routes(&mut page, &plan.comparison, Some(plan.route), windows);
         sections::warnings(&mut page, plan);
         outlook::forecast(&mut page, plan);
         waves::waves(&mut page, plan);
@@ -95,7 +96,7 @@ pub fn comparison_to_html(inventory: &Inventory, comparison: &Comparison) -> Str
     page.element("h1", &format!("There is no plan for {} yet", inventory.old_server));
     page.element("p class=\"meta\"", &sections::mail(inventory));
     page.raw("</header>");
-    sections::routes(&mut page, comparison, None);
+    sections::routes(&mut page, comparison, None, !inventory.windows.is_empty());
     end(&mut page);
     page.0
 }

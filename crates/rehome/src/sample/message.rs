@@ -46,6 +46,8 @@ pub(super) struct Letter {
     pub(super) recipients: Vec<usize>,
     /// When it was written, in seconds since 1970.
     pub(super) seconds: i64,
+    /// How long body and attachment are, in hundredths of the usual.
+    pub(super) size_percent: usize,
 }
 
 impl Letter {
@@ -59,15 +61,19 @@ impl Letter {
         let mut random = Random::new(self.seed, "text", 0);
         let mut text = String::new();
         self.write_header(people, &mut random, &mut text);
-        let body = body(&mut random);
+        let body = body(self.sized(400), &mut random);
         if random.chance(8) {
-            write_with_attachment(&body, &mut random, &mut text);
+            write_with_attachment(&body, self.sized(4_000), &mut random, &mut text);
         } else {
             text.push_str("Content-Type: text/plain; charset=utf-8\n");
             text.push_str("Content-Transfer-Encoding: 8bit\n\n");
             text.push_str(&body);
         }
         text
+    }
+
+    fn sized(&self, usual: usize) -> usize {
+        (usual * self.size_percent / 100).max(1)
     }
 
     /// Everything that does not depend on whether there is an attachment.
@@ -107,8 +113,8 @@ fn encoded_word(text: &str) -> String {
 }
 
 /// Words in lines and paragraphs. A line that begins with "From " occurs, which is a trap for mbox.
-fn body(random: &mut Random) -> String {
-    let size = random.size(400, 6);
+fn body(least: usize, random: &mut Random) -> String {
+    let size = random.size(least, 6);
     let mut text = String::with_capacity(size + 100);
     while text.len() < size {
         if random.chance(2) {
@@ -128,10 +134,10 @@ fn body(random: &mut Random) -> String {
 }
 
 /// The body and a file of made-up bytes.
-fn write_with_attachment(body: &str, random: &mut Random, text: &mut String) {
+fn write_with_attachment(body: &str, least: usize, random: &mut Random, text: &mut String) {
     let boundary = format!("part-{:016x}", random.next());
     let bytes: Vec<u8> =
-        (0..random.size(4_000, 8)).map(|_| random.next().to_le_bytes()[0]).collect();
+        (0..random.size(least, 8)).map(|_| random.next().to_le_bytes()[0]).collect();
     let name = random.pick(&["figures.xls", "map.png", "contract.doc", "scan.pdf"]);
     let _ = write!(
         text,

@@ -44,13 +44,17 @@ fn check(options: &SampleOptions) -> (SampleReport, Tree) {
     (report, files)
 }
 
+fn sized(mailboxes: usize, messages: usize) -> SampleOptions {
+    SampleOptions { mailboxes, messages, ..SampleOptions::default() }
+}
+
 fn is_message(name: &str) -> bool {
     name.contains("/cur/") || name.contains("/new/")
 }
 
 #[test]
 fn the_same_seed_writes_the_same_files_with_the_same_times() {
-    let options = SampleOptions { mailboxes: 3, messages: 20, seed: 7 };
+    let options = SampleOptions { mailboxes: 3, messages: 20, seed: 7, ..SampleOptions::default() };
     let (_, first) = check(&options);
     assert_eq!(check(&options).1, first);
     assert_ne!(check(&SampleOptions { seed: 8, ..options }).1, first);
@@ -109,12 +113,27 @@ fn a_folder_that_holds_something_is_left_alone() {
 }
 
 #[test]
+fn shares_and_sizes_are_as_they_were_asked_for() {
+    let of = |shared_percent, size_percent| {
+        let options = SampleOptions { shared_percent, size_percent, ..sized(10, 40) };
+        check(&options).0
+    };
+    assert_eq!(of(0, 100).shared_messages, 0);
+    let most = of(SAMPLE_SHARED_PERCENT_MAX, 100);
+    assert!((180..=210).contains(&most.shared_messages), "{most:?}");
+    assert!(of(25, 400).bytes > 2 * of(25, 100).bytes);
+    let more = SampleOptions { shared_percent: 51, ..SampleOptions::default() };
+    let error = write_sample(Path::new("/nowhere"), &more).unwrap_err();
+    assert_eq!(error.to_string(), "a sample cannot have 51 % shared; choose from 0 to 50");
+}
+
+#[test]
 fn samples_of_one_mailbox_and_of_no_messages_can_be_written() {
-    let (report, _) = check(&SampleOptions { mailboxes: 1, messages: 3, seed: 1 });
+    let (report, _) = check(&sized(1, 3));
     assert_eq!(report.shared_messages, 0);
-    check(&SampleOptions { mailboxes: 2, messages: 0, seed: 1 });
-    check(&SampleOptions { mailboxes: 80, messages: 1, seed: 1 });
-    let none = SampleOptions { mailboxes: 0, messages: 1, seed: 1 };
+    check(&sized(2, 0));
+    check(&sized(80, 1));
+    let none = sized(0, 1);
     let error = write_sample(Path::new("/nowhere"), &none).unwrap_err();
     assert_eq!(error.to_string(), "a sample cannot have 0 mailboxes; choose from 1 to 100000");
 }
@@ -130,7 +149,7 @@ fn encodings_match_the_examples_of_their_rfcs() {
 
 #[test]
 fn the_directory_export_keeps_its_lines_short_and_its_names_whole() {
-    let (_, files) = check(&SampleOptions { mailboxes: 12, messages: 0, seed: 1 });
+    let (_, files) = check(&sized(12, 0));
     let text = String::from_utf8(files["directory.ldif"].0.clone()).unwrap();
     assert!(text.lines().all(|line| line.len() <= 76));
     assert_eq!(text.replace("\n ", "").lines().filter(|line| line.starts_with("dn:")).count(), 13);

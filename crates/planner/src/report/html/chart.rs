@@ -12,8 +12,10 @@ const TOP_PX: f64 = 30.0;
 const DOT_X: f64 = 112.0;
 const LABEL_X: f64 = 128.0;
 const BARS_X: f64 = 540.0;
-const BARS_END_X: f64 = 930.0;
+const BARS_END_X: f64 = 910.0;
 const WIDTH: f64 = 1000.0;
+/// Room for a time behind a bar.
+const TIME_PX: f64 = 84.0;
 /// Columns of a title before it is cut.
 const TITLE_SIZE_MAX: usize = 54;
 /// A step that takes more than this share of the whole time is drawn shorter, with a gap.
@@ -282,7 +284,7 @@ fn rect(page: &mut Page, class: &str, at: usize, span: &Span, scale: f64, (dy, s
 fn bar(page: &mut Page, at: usize, step: &Step, (span, free): (&Span, bool), scale: f64) {
     let y = row_y(at);
     let (from, to) = (BARS_X + span.to * scale, BARS_X + span.high * scale);
-    let to = to.min(WIDTH - 64.0).max(from);
+    let to = to.min(WIDTH - TIME_PX).max(from);
     page.put(format_args!(
         "<line class=\"whisker\" x1=\"{from:.1}\" y1=\"{y}\" x2=\"{to:.1}\" y2=\"{y}\" />"
     ));
@@ -309,7 +311,7 @@ fn both_bars(
     let failed = of.is_some_and(|of| of.state == StepState::Failed);
     rect(page, if failed { "bar failed" } else { "bar" }, at, actual, scale, (1.0, 6.0));
     let x = BARS_X + actual.to.max(planned.to) * scale + 6.0;
-    time(page, at, x.min(WIDTH - 62.0), &elapsed(((actual.to - actual.from) * 1e6) as i64));
+    time(page, at, x.min(WIDTH - TIME_PX), &elapsed(((actual.to - actual.from) * 1e6) as i64));
 }
 
 fn time(page: &mut Page, at: usize, x: f64, text: &str) {

@@ -65,8 +65,10 @@ pub(super) fn verdict(page: &mut Page, plan: &Plan) {
     page.element("p class=\"kicker\"", how);
     page.element("p class=\"big\"", route_name(plan.route));
     page.raw("<dl class=\"facts\">");
-    let time = &facts.duration_seconds;
-    fact(page, "From first to last step", &duration(time.likely), &at_most(time));
+    let time = &plan.forecast.elapsed_seconds;
+    let shown = |seconds: i64| duration(u64::try_from(seconds).unwrap_or(0));
+    let more = format!("P80 {} · P95 {}", shown(time.p80), shown(time.p95));
+    fact(page, "From first to last step", &shown(time.p50), &more);
     let user = &facts.user_interruption_seconds;
     fact(page, "A user is kept out for", &duration(user.likely), &at_most(user));
     let away = &facts.outage_seconds;
@@ -86,12 +88,22 @@ pub(super) fn verdict(page: &mut Page, plan: &Plan) {
     page.raw("</dl></section>\n");
 }
 
-pub(super) fn routes(page: &mut Page, comparison: &Comparison, taken: Option<Route>) {
+/// `windows`: work rests outside of windows.
+pub(super) fn routes(
+    page: &mut Page,
+    comparison: &Comparison,
+    taken: Option<Route>,
+    windows: bool,
+) {
     page.raw("<section><h2>The two routes</h2><div class=\"routes\">");
     for route in [Route::MoveUsers, Route::DisasterRecovery] {
         one_route(page, comparison.facts(route), taken == Some(route));
     }
     page.raw("</div>");
+    if windows {
+        let text = "Times of work, without waiting for windows; what is to be expected is below.";
+        page.element("p class=\"note\"", text);
+    }
     if !comparison.reasons.is_empty() {
         page.raw("<h2>Why</h2>");
         list(page, &comparison.reasons);

@@ -51,7 +51,7 @@ fn row(page: &mut Page, wave: &Wave) {
         page.raw("<br />");
         page.element("small", text);
     }
-    page.raw("</td><td>");
+    page.raw("</td><td class=\"when\">");
     match wave.opens_us.zip(wave.closes_us) {
         Some((from, until)) => {
             page.text(&format!("{} – {}", &moment(from)[..16], &moment(until)[11..16]));
@@ -74,9 +74,11 @@ fn row(page: &mut Page, wave: &Wave) {
         || "until the old server is removed".to_owned(),
         |until| format!("until {}", &moment(until)[..16]),
     );
-    let price = format!("{}, {until}", duration(wave.reverse_seconds.likely));
-    page.element("td", &price);
-    page.raw("</tr>\n");
+    page.raw("<td class=\"when\">");
+    page.text(&duration(wave.reverse_seconds.likely));
+    page.raw("<br />");
+    page.element("small", &until);
+    page.raw("</td></tr>\n");
 }
 
 /// Who is parted on purpose, and who counts as no reason.
