@@ -3,8 +3,10 @@
 mod bad_input;
 mod care;
 mod exports;
+mod gates;
 mod hostile;
 mod kills;
+mod reverse;
 mod routes;
 mod torture;
 

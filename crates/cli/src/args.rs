@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     /// Plan, carry out, verify and report; the same command resumes.
     Migrate(MigrateArgs),
+    /// Take a wave back while that is possible: what came since is carried to the old server; the
+    /// same command resumes it.
+    Reverse(ReverseArgs),
     /// How far the work in a folder has come.
     Status(WorkArgs),
     /// Write the report of the work in a folder again.
@@ -260,6 +263,9 @@ pub(crate) struct GateArgs {
     /// Confirm this gate (a step's name), or `all`.
     #[arg(long, value_name = "STEP")]
     pub(crate) confirm: Vec<String>,
+    /// Who confirms, where the site file says who may. Default: the account.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
     /// The account that carries the work out. Default: the site's service account.
     #[arg(long)]
     pub(crate) account: Option<String>,
@@ -296,6 +302,20 @@ pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) rate: RateArgs,
     /// Deliver and read mail all the while, and verify that mail as well.
+    #[arg(long)]
+    pub(crate) traffic: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReverseArgs {
+    /// The work folder.
+    pub(crate) work: PathBuf,
+    /// The wave: its name, its number or one of its steps. Default: the only one.
+    #[arg(long, value_name = "WAVE")]
+    pub(crate) wave: Option<String>,
+    #[command(flatten)]
+    pub(crate) rate: RateArgs,
+    /// Deliver and read mail all the while, and look for that mail as well.
     #[arg(long)]
     pub(crate) traffic: bool,
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
-use crate::gates::Gates;
+use crate::gates::{self, Gates};
 use crate::memory::write_durably;
 use crate::operations::World;
 use crate::planning;
@@ -56,7 +56,7 @@ pub fn migrate(
 }
 
 /// Refuses to carry out what people carry out.
-fn refuse_people(site: &SiteFile) -> Result<(), Error> {
+pub(crate) fn refuse_people(site: &SiteFile) -> Result<(), Error> {
     if site.site.kind == rehome_site::SiteKind::Rehome {
         return Ok(());
     }
@@ -117,6 +117,9 @@ fn carry_out(
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
     let mut executor = open_executor(session, work, &plan)?;
+    for text in gates::without_effect(&site.site.gates, &plan) {
+        observe(Event::Note { text });
+    }
     let mut world = World::new(session, site, work, &plan, gates)?;
     if traffic {
         world.begin_traffic()?;
@@ -137,7 +140,11 @@ fn carry_out(
     Ok(summary)
 }
 
-fn open_executor(session: &Session, work: &Work, plan: &Plan) -> Result<Executor, Error> {
+pub(crate) fn open_executor(
+    session: &Session,
+    work: &Work,
+    plan: &Plan,
+) -> Result<Executor, Error> {
     let disk = Arc::new(RealDisk::new(work.root()));
     let hash = plan.inventory_hash.clone();
     Executor::open(plan.clone(), &hash, disk, journal_name(), session.clock.clone())
@@ -148,16 +155,22 @@ fn journal_name() -> FileName {
     FileName::new("journal").expect("a plain name")
 }
 
-fn executor_error(error: ExecutorError) -> Error {
+pub(crate) fn executor_error(error: ExecutorError) -> Error {
     match error {
         ExecutorError::Stale { .. } => Error::StalePlan { message: error.to_string() },
         ExecutorError::OtherPlan { .. } => Error::BadInput { message: error.to_string() },
+        ExecutorError::NotDone { .. } | ExecutorError::Reversing { .. } => {
+            Error::PreconditionOpen { message: error.to_string() }
+        }
+        ExecutorError::NoWayBack { .. } | ExecutorError::BackedOut { .. } => {
+            Error::Infeasible { message: error.to_string() }
+        }
         other => Error::needs_human(other),
     }
 }
 
 /// What the person is told of a notice.
-fn event_of(notice: &Notice<'_>) -> Option<Event> {
+pub(crate) fn event_of(notice: &Notice<'_>) -> Option<Event> {
     let step = |step: &rehome_planner::Step, state: &str| Event::Step {
         id: step.id.to_string(),
         title: step.title.clone(),
@@ -183,11 +196,17 @@ fn event_of(notice: &Notice<'_>) -> Option<Event> {
 }
 
 /// The error that an end other than done is.
-fn ended(run: &Run) -> Result<(), Error> {
+pub(crate) fn ended(run: &Run) -> Result<(), Error> {
     Err(match &run.end {
-        End::Done => return Ok(()),
-        End::WaitingAtGate { step, instruction, .. } => {
-            Error::WaitingAtGate { step: step.to_string(), instruction: instruction.clone() }
+        End::Done | End::Reversed => return Ok(()),
+        End::WaitingAtGate { step, instruction, how } => Error::WaitingAtGate {
+            step: step.to_string(),
+            instruction: instruction.clone(),
+            how: how.clone(),
+        },
+        End::ConfirmationRefused { step, by, refusal, owners, until_us } => {
+            let message = gates::refused(step.as_str(), by, *refusal, owners, *until_us);
+            Error::ConfirmationRefused { message }
         }
         End::PreconditionOpen { step, why, remedy, check } => Error::PreconditionOpen {
             message: format!("{step}: {} is open: {why}; {remedy}", check.code()),
@@ -208,7 +227,7 @@ fn ended(run: &Run) -> Result<(), Error> {
     })
 }
 
-fn write_outcome(work: &Work, plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
+pub(crate) fn write_outcome(work: &Work, plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
     let json = serde_json::to_vec_pretty(outcome).map_err(Error::needs_human)?;
     write_durably(&work.outcome(), &json)?;
     write_durably(&work.report(), to_html(plan, Some(outcome)).as_bytes())

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use rehome::parts::site::{ServerName, SiteKind};
 use rehome::sample::{SampleExportOptions, SampleForm, SampleOptions};
 use rehome::{
-    Error, ExportOptions, Gates, MigrateOptions, Planned, RouteChoice, Session, SiteFile, Summary,
-    Work, of_export,
+    Error, ExportOptions, Gates, MigrateOptions, Planned, ReverseOptions, RouteChoice, Session,
+    SiteFile, Summary, Work, of_export,
 };
 
 use super::answer;
 use crate::args::{
-    ApplyArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, PlanArgs, RouteArg, SampleArgs,
-    SampleFormArg, SiteArgs, WorkArgs,
+    ApplyArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, PlanArgs, ReverseArgs, RouteArg,
+    SampleArgs, SampleFormArg, SiteArgs, WorkArgs,
 };
 use crate::view::View;
 
@@ -25,7 +25,7 @@ fn route(arg: RouteArg) -> RouteChoice {
 }
 
 fn gates(args: &GateArgs) -> Gates {
-    Gates { confirmed: args.confirm.clone(), account: args.account.clone() }
+    Gates { confirmed: args.confirm.clone(), by: args.by.clone(), account: args.account.clone() }
 }
 
 /// The site and the work folder that the arguments name.
@@ -230,6 +230,20 @@ pub(crate) fn migrate(
     let observe = &mut |event| view.show(&event);
     let summary = rehome::migrate(session, &site, &work, &options, observe)?;
     finish(&summary, view, json)
+}
+
+pub(crate) fn reverse(
+    args: &ReverseArgs,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let options = ReverseOptions { wave: args.wave.clone(), traffic: args.traffic };
+    let observe = &mut |event| view.show(&event);
+    let reversal = rehome::reverse(session, &work(&args.work)?, &options, observe)?;
+    view.end();
+    answer(json, &reversal, &reversal.to_string())?;
+    reversal.verdict()
 }
 
 pub(crate) fn status(args: &WorkArgs, view: &mut View, json: bool) -> Result<(), Error> {

@@ -38,6 +38,7 @@ impl World<'_> {
         job.bytes_per_second_max = self.session.move_bytes_per_second_max;
         let clock = Arc::clone(&self.session.clock);
         job.pause = pause_when(&self.session.pause_when, &self.work.shared(), clock);
+        let back = self.is_old(to);
         let memory = &mut self.memory;
         let mut unwritten = None;
         let report = bulk_move(
@@ -47,7 +48,7 @@ impl World<'_> {
             &job,
             self.session.clock.as_ref(),
             &mut |event| {
-                let locks = keep_locks(memory, &event);
+                let locks = keep_locks(memory, &event, back);
                 match (locks, pass(event, tell)) {
                     (Ok(()), flow) => flow,
                     (Err(error), _) => {
@@ -66,7 +67,9 @@ impl World<'_> {
             return Err(for_a_person("move", cause, "repair the message at the source"));
         }
         self.replicate(from, to)?;
-        let locks = LockTimes::of(self.memory.facts().lock_ms.values().copied().collect());
+        let facts = self.memory.facts();
+        let locks = if back { &facts.back_lock_ms } else { &facts.lock_ms };
+        let locks = LockTimes::of(locks.values().copied().collect());
         let mut performed = done([format!(
             "{} mailboxes, {} messages, {} contents sent and {} shared; locked {:.1} ms at most",
             report.moved.len() + report.moved_before.len(),
@@ -141,11 +144,12 @@ impl World<'_> {
 }
 
 /// Keeps for how long each mailbox was locked, so that a later run can tell.
-fn keep_locks(memory: &mut Memory, event: &MoveEvent) -> Result<(), OperationError> {
+fn keep_locks(memory: &mut Memory, event: &MoveEvent, back: bool) -> Result<(), OperationError> {
     let MoveEvent::Released { mailbox, lock_ms } = event else { return Ok(()) };
     let (name, lock_ms) = (mailbox.to_string(), *lock_ms);
     remember(memory, |facts| {
-        facts.lock_ms.insert(name, lock_ms);
+        let locks = if back { &mut facts.back_lock_ms } else { &mut facts.lock_ms };
+        locks.insert(name, lock_ms);
     })
 }
 
