@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod care;
+mod control;
 mod exports;
 mod gates;
 mod hostile;

@@ -91,6 +91,7 @@ fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) ->
         Command::Apply(args) => migration::apply(&args, session, view, json),
         Command::Migrate(args) => migration::migrate(&args, session, view, json),
         Command::Reverse(args) => migration::reverse(&args, session, view, json),
+        Command::Migration(command) => migration::running(&command, session, view, json),
         Command::Status(args) => migration::status(&args, view, json),
         Command::Report(args) => migration::report(&args, view, json),
         Command::Import(args) => mail::import(&args, view, json),

@@ -8,6 +8,7 @@ use rehome_log::{FileName, RealDisk, SimDisk, SystemClock};
 use rehome_planner::{Outcome, Plan, RouteChoice, StepState, to_html};
 use serde::Serialize;
 
+use crate::control::Listening;
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::gates::{self, Gates};
@@ -124,13 +125,8 @@ fn carry_out(
     if traffic {
         world.begin_traffic()?;
     }
-    let run = executor.run(&mut world, &mut |notice| {
-        let Some(event) = event_of(notice) else { return rehome_executor::Flow::Continue };
-        match observe(event) {
-            Flow::Continue => rehome_executor::Flow::Continue,
-            Flow::Stop => rehome_executor::Flow::Stop,
-        }
-    });
+    let _listening = listen(session, work, &executor)?;
+    let run = executor.run(&mut world, &mut |notice| hear(session, notice, observe));
     let run = run.map_err(executor_error)?;
     write_outcome(work, &plan, &run.outcome)?;
     ended(&run)?;
@@ -138,6 +134,34 @@ fn carry_out(
     world.end();
     summary.report = Some(work.report().display().to_string());
     Ok(summary)
+}
+
+/// Listens for wishes while the work goes on.
+pub(crate) fn listen(
+    session: &Session,
+    work: &Work,
+    executor: &Executor,
+) -> Result<Listening, Error> {
+    let outcome = executor.outcome();
+    let over = |state: &StepState| matches!(state, StepState::Done | StepState::DoneByEvidence);
+    let done = outcome.steps.iter().filter(|step| over(&step.state)).count();
+    session.control.begin(executor.plan(), done);
+    session.control.bounds.set_bytes_per_second_max(session.move_bytes_per_second_max);
+    Listening::begin(work.control(), Arc::clone(&session.control))
+}
+
+/// Tells what the executor says, and rests or stops as people want.
+pub(crate) fn hear(
+    session: &Session,
+    notice: &Notice<'_>,
+    observe: Observe<'_>,
+) -> rehome_executor::Flow {
+    let mut tell = |event| observe(event) == Flow::Continue;
+    let told = event_of(notice).is_none_or(&mut tell);
+    match session.control.note(notice, &mut tell) && told {
+        true => rehome_executor::Flow::Continue,
+        false => rehome_executor::Flow::Stop,
+    }
 }
 
 pub(crate) fn open_executor(
@@ -170,7 +194,7 @@ pub(crate) fn executor_error(error: ExecutorError) -> Error {
 }
 
 /// What the person is told of a notice.
-pub(crate) fn event_of(notice: &Notice<'_>) -> Option<Event> {
+fn event_of(notice: &Notice<'_>) -> Option<Event> {
     let step = |step: &rehome_planner::Step, state: &str| Event::Step {
         id: step.id.to_string(),
         title: step.title.clone(),

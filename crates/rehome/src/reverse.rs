@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use rehome_executor::Notice;
 use rehome_planner::{Action, Plan, Route, StepId};
 use rehome_store::{ContentId, MailboxName};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::event::{Event, Flow, Observe};
+use crate::event::{Event, Observe};
 use crate::gates::Gates;
-use crate::migrate::{ended, event_of, executor_error, open_executor, write_outcome};
+use crate::migrate::{ended, executor_error, hear, listen, open_executor, write_outcome};
 use crate::operations::World;
 use crate::planning;
 use crate::session::Session;
@@ -143,13 +144,9 @@ pub fn reverse(
     if options.traffic {
         world.begin_traffic()?;
     }
-    let run = executor.reverse(&wave.steps, &mut world, &mut |notice| {
-        let flow = event_of(notice).map_or(Flow::Continue, &mut *observe);
-        match flow {
-            Flow::Continue => rehome_executor::Flow::Continue,
-            Flow::Stop => rehome_executor::Flow::Stop,
-        }
-    });
+    let _listening = listen(session, work, &executor)?;
+    let mut hear = |notice: &Notice<'_>| hear(session, notice, observe);
+    let run = executor.reverse(&wave.steps, &mut world, &mut hear);
     let run = run.map_err(executor_error)?;
     write_outcome(work, &plan, &run.outcome)?;
     ended(&run)?;

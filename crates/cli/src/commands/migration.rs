@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use rehome::parts::site::{ServerName, SiteKind};
 use rehome::sample::{SampleExportOptions, SampleForm, SampleOptions};
 use rehome::{
-    Error, ExportOptions, Gates, MigrateOptions, Planned, ReverseOptions, RouteChoice, Session,
-    SiteFile, Summary, Work, of_export,
+    ControlClient, Error, ExportOptions, Gates, MigrateOptions, Planned, Retune, ReverseOptions,
+    RouteChoice, Session, SiteFile, Summary, Work, of_export,
 };
 
 use super::answer;
 use crate::args::{
-    ApplyArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, PlanArgs, ReverseArgs, RouteArg,
-    SampleArgs, SampleFormArg, SiteArgs, WorkArgs,
+    ApplyArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, MigrationCommand, PlanArgs, ReverseArgs,
+    RouteArg, SampleArgs, SampleFormArg, SiteArgs, WorkArgs,
 };
 use crate::view::View;
 
@@ -244,6 +244,27 @@ pub(crate) fn reverse(
     view.end();
     answer(json, &reversal, &reversal.to_string())?;
     reversal.verdict()
+}
+
+pub(crate) fn running(
+    command: &MigrationCommand,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let client = |path: &Path| Ok::<_, Error>(ControlClient::new(&work(path)?));
+    let now = match command {
+        MigrationCommand::Status(args) => client(&args.work)?.status(),
+        MigrationCommand::Pause { work, why } => client(work)?.pause(session, why),
+        MigrationCommand::Resume(args) => client(&args.work)?.resume(),
+        MigrationCommand::Retune(args) => {
+            let new = Retune { bytes_per_second_max: args.rate, lanes: args.lanes };
+            client(&args.work)?.retune(new)
+        }
+        MigrationCommand::Stop(args) => client(&args.work)?.stop(),
+    }?;
+    view.end();
+    answer(json, &now, &now.to_string())
 }
 
 pub(crate) fn status(args: &WorkArgs, view: &mut View, json: bool) -> Result<(), Error> {
