@@ -3,9 +3,12 @@
 mod bad_input;
 mod calibration;
 mod care;
+mod control;
 mod exports;
+mod gates;
 mod hostile;
 mod kills;
+mod reverse;
 mod routes;
 mod torture;
 

@@ -1,5 +1,6 @@
 //! Helpers of the journeys: running the program, looking at folders.
 
+pub mod cluster;
 pub mod torture;
 
 use std::collections::BTreeMap;

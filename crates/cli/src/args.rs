@@ -53,6 +53,12 @@ pub(crate) enum Command {
     Apply(ApplyArgs),
     /// Plan, carry out, verify and report; the same command resumes.
     Migrate(MigrateArgs),
+    /// Take a wave back while that is possible: what came since is carried to the old server; the
+    /// same command resumes it.
+    Reverse(ReverseArgs),
+    /// Speak with a migration that runs now: what it does, rest, go on, other bounds, end.
+    #[command(subcommand)]
+    Migration(MigrationCommand),
     /// How far the work in a folder has come.
     Status(WorkArgs),
     /// Write the report of the work in a folder again.
@@ -305,6 +311,9 @@ pub(crate) struct GateArgs {
     /// Confirm this gate (a step's name), or `all`.
     #[arg(long, value_name = "STEP")]
     pub(crate) confirm: Vec<String>,
+    /// Who confirms, where the site file says who may. Default: the account.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
     /// The account that carries the work out. Default: the site's service account.
     #[arg(long)]
     pub(crate) account: Option<String>,
@@ -345,6 +354,53 @@ pub(crate) struct MigrateArgs {
     /// Deliver and read mail all the while, and verify that mail as well.
     #[arg(long)]
     pub(crate) traffic: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReverseArgs {
+    /// The work folder.
+    pub(crate) work: PathBuf,
+    /// The wave: its name, its number or one of its steps. Default: the only one.
+    #[arg(long, value_name = "WAVE")]
+    pub(crate) wave: Option<String>,
+    #[command(flatten)]
+    pub(crate) rate: RateArgs,
+    /// Deliver and read mail all the while, and look for that mail as well.
+    #[arg(long)]
+    pub(crate) traffic: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrationCommand {
+    /// What it does now.
+    Status(WorkArgs),
+    /// Let it rest, as soon as no mailbox is locked; comes back when it rests.
+    Pause {
+        /// The work folder.
+        work: PathBuf,
+        /// Why, for others who look.
+        #[arg(long, default_value = "somebody asked for it")]
+        why: String,
+    },
+    /// Let it go on.
+    Resume(WorkArgs),
+    /// Set other bounds, which count at once.
+    Retune(RetuneArgs),
+    /// Let it end at the next safe place, as Ctrl-C does.
+    Stop(WorkArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetuneArgs {
+    /// The work folder.
+    pub(crate) work: PathBuf,
+    /// Move contents no faster than this: bytes a second, or with a unit, as 50MB/s; or `none`.
+    #[arg(long, value_name = "RATE", required_unless_present = "lanes",
+        value_parser = crate::rate::parse_or_none)]
+    pub(crate) rate: Option<u64>,
+    /// Read scattered contents with so many threads at once; 0 for the source store's setting.
+    #[arg(long, value_name = "THREADS", value_parser = clap::value_parser!(u8).range(0..=64))]
+    pub(crate) lanes: Option<u8>,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use rehome::{Error, Session};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::args::{ApplyArgs, Cli, Command, MigrateArgs};
+use crate::args::{ApplyArgs, Cli, Command, MigrateArgs, ReverseArgs};
 use crate::view::View;
 
 /// The exit code for a command line that cannot be read.
@@ -69,8 +69,9 @@ fn start(cli: Cli) -> Result<(), Error> {
         message: format!("the program cannot find itself: {error}"),
     })?;
     let mut session = Session::new(program, Arc::clone(&stop));
-    if let Command::Apply(ApplyArgs { rate, .. }) | Command::Migrate(MigrateArgs { rate, .. }) =
-        &cli.command
+    if let Command::Apply(ApplyArgs { rate, .. })
+    | Command::Migrate(MigrateArgs { rate, .. })
+    | Command::Reverse(ReverseArgs { rate, .. }) = &cli.command
     {
         session.move_bytes_per_second_max = rate.rate;
         session.pause_when.clone_from(&rate.pause_when);
@@ -90,6 +91,8 @@ fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) ->
         Command::Diff { old, new } => migration::diff(&old, &new, view, json),
         Command::Apply(args) => migration::apply(&args, session, view, json),
         Command::Migrate(args) => migration::migrate(&args, session, view, json),
+        Command::Reverse(args) => migration::reverse(&args, session, view, json),
+        Command::Migration(command) => migration::running(&command, session, view, json),
         Command::Status(args) => migration::status(&args, view, json),
         Command::Report(args) => migration::report(&args, view, json),
         Command::Import(args) => mail::import(&args, view, json),

@@ -76,6 +76,26 @@ pub enum ExecutorError {
         /// Id of the plan.
         plan: String,
     },
+    /// A step that is to be taken back is not done.
+    #[error(
+        "step {step}: it is not done, so there is nothing that could be taken back; nothing was \
+         changed; go on with the plan until it is, or reverse another wave"
+    )]
+    NotDone {
+        /// The step.
+        step: StepId,
+    },
+    /// Steps are being taken back.
+    #[error(
+        "plan {plan}: {steps} is being taken back and is half done; nothing else is done before; \
+         reverse it to the end first"
+    )]
+    Reversing {
+        /// Id of the plan.
+        plan: String,
+        /// The steps.
+        steps: String,
+    },
     /// There is no way back any more.
     #[error(
         "step {step}: the plan is past its point of no return; going back would lose what was \

@@ -2,15 +2,16 @@
 
 mod asking;
 mod going_back;
+mod reversing;
 
 use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, FileName};
-use rehome_planner::{Outcome, Owner, Plan, Step, StepId};
+use rehome_planner::{Outcome, Plan, Step, StepId};
 
 use crate::error::ExecutorError;
 use crate::journal::{Binding, Entry, Failure, Journal, Record};
-use crate::operations::{Flow, GateAnswer, OperationError, Operations, Progress};
+use crate::operations::{Flow, OperationError, Operations, Progress};
 use crate::outcome::{End, Run};
 use crate::state::State;
 
@@ -132,7 +133,8 @@ impl Executor {
     /// # Errors
     ///
     /// [`ExecutorError::Journal`] if the journal cannot be written: nothing is done without it.
-    /// [`ExecutorError::BackedOut`] if [`Executor::back_out`] was called before.
+    /// [`ExecutorError::BackedOut`] if [`Executor::back_out`] was called before;
+    /// [`ExecutorError::Reversing`] if a call of [`Executor::reverse`] did not come to its end.
     pub fn run(
         &mut self,
         operations: &mut dyn Operations,
@@ -141,6 +143,7 @@ impl Executor {
         if self.state.backing_out {
             return Err(ExecutorError::BackedOut { plan: self.plan.id.clone() });
         }
+        self.expect_no_reversal()?;
         for step in self.plan.steps.clone() {
             if self.state.step(&step.id).is_done() {
                 continue;
@@ -186,34 +189,6 @@ impl Executor {
         let record = Record::Evidence { step: step.id.clone(), seen: seen.clone() };
         self.record(record)?;
         Ok(after(step, observe(&Notice::Done { step, by_evidence: true, notes: &seen })))
-    }
-
-    /// Asks the owner of a step, or whoever has to look after a failure, unless that was answered.
-    fn ask_person(
-        &mut self,
-        step: &Step,
-        operations: &mut dyn Operations,
-    ) -> Result<Turn, ExecutorError> {
-        let facts = self.state.step(&step.id);
-        let instruction = match (&step.owner, facts.needs_human) {
-            (_, true) => format!("look at what stopped step {} and mend it", step.id),
-            (Owner::Human { instruction }, false) => instruction.clone(),
-            (Owner::Machine, false) => return Ok(GO_ON),
-        };
-        if facts.confirmed {
-            return Ok(GO_ON);
-        }
-        match operations.gate(step) {
-            Ok(GateAnswer::Confirmed { by, said }) => {
-                self.record(Record::Confirmed { step: step.id.clone(), by, said })?;
-                Ok(GO_ON)
-            }
-            Ok(GateAnswer::Waiting { how }) => {
-                let step = step.id.clone();
-                Ok(Turn::Break(End::WaitingAtGate { step, instruction, how }))
-            }
-            Err(error) => Ok(self.stopped(step, &error)),
-        }
     }
 
     fn attempt(

@@ -14,7 +14,7 @@ use crate::error::ExecutorError;
 pub(crate) use record::{Failure, Record};
 
 /// Version of the journal that this crate writes and reads.
-pub const JOURNAL_FORMAT: u32 = 1;
+pub const JOURNAL_FORMAT: u32 = 2;
 
 /// A journal that is open and locked.
 pub(crate) struct Journal {
@@ -80,6 +80,11 @@ impl Journal {
             })?;
         }
         Ok((journal, entries))
+    }
+
+    /// The moment of a record that is appended now, in microseconds since 1970.
+    pub(crate) fn now_us(&self) -> i64 {
+        self.clock.wall_us()
     }
 
     /// Appends a record; it is durable when the call returns. Returns when it was written.

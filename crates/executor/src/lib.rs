@@ -12,6 +12,7 @@ pub use error::ExecutorError;
 pub use executor::{Executor, Notice};
 pub use journal::JOURNAL_FORMAT;
 pub use operations::{
-    CheckOutcome, Flow, GateAnswer, OperationError, Operations, Performed, Progress,
+    CheckOutcome, Flow, Gate, GateAnswer, GateRefusal, OperationError, Operations, Performed,
+    Progress,
 };
 pub use outcome::{End, Run};

@@ -1,6 +1,7 @@
 //! What the executor asks of the world.
 
 use rehome_planner::{Check, Step};
+use serde::{Deserialize, Serialize};
 
 /// Carries actions out and looks at the world. The executor calls nothing else.
 pub trait Operations {
@@ -27,19 +28,26 @@ pub trait Operations {
         progress: &mut dyn FnMut(Progress) -> Flow,
     ) -> Result<Performed, OperationError>;
 
-    /// Undoes a step by the action in its `undo`. As harmless to call twice as `perform`.
+    /// Undoes a step by the action in its `undo`. As harmless to call twice as `perform`, and
+    /// stopped in the same way.
     ///
     /// # Errors
     ///
     /// [`OperationError`]; the variant says what the executor does about it.
-    fn undo(&mut self, step: &Step, attempt: u32) -> Result<Performed, OperationError>;
+    fn undo(
+        &mut self,
+        step: &Step,
+        attempt: u32,
+        progress: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Performed, OperationError>;
 
-    /// Asks the person who owns the step, without waiting for the answer.
+    /// Asks the person who owns the step, without waiting for the answer. Whether the answer
+    /// counts is judged by the executor.
     ///
     /// # Errors
     ///
     /// [`OperationError`] if the question could not be put.
-    fn gate(&mut self, step: &Step) -> Result<GateAnswer, OperationError>;
+    fn gate(&mut self, step: &Step) -> Result<Gate, OperationError>;
 }
 
 /// Whether a condition holds.
@@ -97,21 +105,57 @@ pub struct Performed {
     pub figures: std::collections::BTreeMap<String, f64>,
 }
 
-/// A person's answer.
+/// A question to a person: who may answer it, until when, and the answer if there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Gate {
+    /// Who may answer; upper and lower case do not differ. Anybody, if nobody is named.
+    pub owners: Vec<String>,
+    /// The last moment of an answer, in microseconds since 1970; none if it does not expire.
+    pub until_us: Option<i64>,
+    /// How to answer.
+    pub how: String,
+    /// The answer.
+    pub answer: Option<GateAnswer>,
+}
+
+/// A person's answer: the step may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GateAnswer {
-    /// The step may begin.
-    Confirmed {
-        /// Who said so.
-        by: String,
-        /// What was said.
-        said: String,
-    },
-    /// There is no answer yet.
-    Waiting {
-        /// How to answer.
-        how: String,
-    },
+pub struct GateAnswer {
+    /// Who said so.
+    pub by: String,
+    /// What was said.
+    pub said: String,
+}
+
+/// Why an answer does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateRefusal {
+    /// It is not from one of the owners.
+    Foreign,
+    /// It came after the last moment.
+    Expired,
+}
+
+impl std::fmt::Display for GateRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Foreign => "it is not from one of the owners",
+            Self::Expired => "it came too late",
+        })
+    }
+}
+
+impl Gate {
+    /// Why an answer of `by` does not count at this moment, in microseconds since 1970.
+    #[must_use]
+    pub fn refuses(&self, by: &str, now_us: i64) -> Option<GateRefusal> {
+        let owns = |owner: &String| owner.eq_ignore_ascii_case(by);
+        if !self.owners.is_empty() && !self.owners.iter().any(owns) {
+            return Some(GateRefusal::Foreign);
+        }
+        self.until_us.is_some_and(|until| now_us > until).then_some(GateRefusal::Expired)
+    }
 }
 
 /// Why an operation failed: one variant for each thing the executor does about it.

@@ -2,7 +2,9 @@
 
 use rehome_planner::{Check, Outcome, StepId};
 
-/// The end of one call of `run` or `back_out`. Each of them leaves a consistent journal.
+use crate::operations::GateRefusal;
+
+/// The end of one call of `run`, `reverse` or `back_out`. Each of them leaves a consistent journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// How it ended.
@@ -25,6 +27,19 @@ pub enum End {
         /// How to answer.
         how: String,
     },
+    /// A person has answered who may not, or too late; `step` still waits.
+    ConfirmationRefused {
+        /// The step.
+        step: StepId,
+        /// Who answered.
+        by: String,
+        /// Why that does not count.
+        refusal: GateRefusal,
+        /// Who may answer; anybody, if nobody is named.
+        owners: Vec<String>,
+        /// The last moment of an answer, in microseconds since 1970.
+        until_us: Option<i64>,
+    },
     /// A condition of `step` does not hold yet.
     PreconditionOpen {
         /// The step.
@@ -45,6 +60,8 @@ pub enum End {
     },
     /// Every step that was done has been undone.
     BackedOut,
+    /// The steps that were to be taken back have been, and what rests upon them is due again.
+    Reversed,
     /// A person has to look at `step` before anything goes on.
     NeedsHuman {
         /// The step.
@@ -62,9 +79,11 @@ impl End {
         match self {
             Self::Done => "done",
             Self::WaitingAtGate { .. } => "waiting",
+            Self::ConfirmationRefused { .. } => "refused",
             Self::PreconditionOpen { .. } => "open",
             Self::Interrupted { .. } => "interrupted",
             Self::BackedOut => "backed-out",
+            Self::Reversed => "reversed",
             Self::NeedsHuman { .. } => "needs-human",
         }
     }

@@ -13,6 +13,8 @@ pub(crate) struct State {
     figures: BTreeMap<String, f64>,
     started_us: Option<i64>,
     ended_us: Option<i64>,
+    /// Steps that are being taken back while the plan stays.
+    pub(crate) reversing: Vec<StepId>,
     pub(crate) backing_out: bool,
     pub(crate) backed_out: bool,
     pub(crate) finished: bool,
@@ -24,6 +26,12 @@ pub(crate) struct StepFacts {
     pub(crate) state: Option<StepState>,
     pub(crate) attempts: u32,
     pub(crate) undo_attempts: u32,
+    /// Whether an attempt was made that has not been taken back.
+    pub(crate) begun: bool,
+    /// Whether it was done when something that it rests upon was taken back.
+    pub(crate) stands: bool,
+    /// Who may answer the step's question and until when, as it was asked last.
+    pub(crate) asked: Option<(Vec<String>, Option<i64>)>,
     pub(crate) confirmed: bool,
     pub(crate) needs_human: bool,
     started_us: Option<i64>,
@@ -35,6 +43,14 @@ pub(crate) struct StepFacts {
 impl StepFacts {
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, Some(StepState::Done | StepState::DoneByEvidence))
+    }
+
+    /// What it rests upon was taken back: it has to be seen to again.
+    fn is_due_again(&mut self) {
+        self.stands |= self.is_done();
+        (self.state, self.begun, self.confirmed, self.needs_human) = (None, false, false, false);
+        (self.asked, self.ended_us) = (None, None);
+        self.warned.clear();
     }
 
     pub(crate) fn has_warned(&self, code: &str) -> bool {
@@ -56,6 +72,13 @@ impl State {
             Record::BackOut => self.backing_out = true,
             Record::BackedOut => self.backed_out = true,
             Record::Finished => self.finished = true,
+            Record::Reverse { steps } => self.reversing.clone_from(steps),
+            Record::Reversed { again, .. } => {
+                self.reversing.clear();
+                for step in again {
+                    self.steps.entry(step.clone()).or_default().is_due_again();
+                }
+            }
             Record::Done { step, figures, .. } => {
                 self.figures.extend(figures.clone());
                 self.take_in_step(step.clone(), at_us, &entry.record);
@@ -64,6 +87,8 @@ impl State {
             | Record::Evidence { step, .. }
             | Record::Failed { step, .. }
             | Record::Warned { step, .. }
+            | Record::Asked { step, .. }
+            | Record::Refused { step, .. }
             | Record::Confirmed { step, .. }
             | Record::UndoBegin { step, .. }
             | Record::Undone { step, .. } => {
@@ -79,6 +104,7 @@ impl State {
                 facts.attempts = *attempt;
                 facts.started_us.get_or_insert(at_us);
                 (facts.state, facts.needs_human) = (Some(StepState::Begun), false);
+                (facts.begun, facts.stands) = (true, false);
             }
             Record::Done { notes, .. } => {
                 (facts.state, facts.ended_us) = (Some(StepState::Done), Some(at_us));
@@ -99,16 +125,29 @@ impl State {
                 facts.warned.insert(code.clone());
                 facts.notes.push(format!("warning {code}: {why}"));
             }
+            Record::Asked { owners, until_us, .. } => {
+                facts.asked = Some((owners.clone(), *until_us));
+            }
+            Record::Refused { by, why, .. } => {
+                facts.notes.push(format!("the confirmation of {by} was refused: {why}"));
+            }
             Record::Confirmed { by, said, .. } => {
                 facts.confirmed = true;
                 facts.notes.push(format!("confirmed by {by}: {said}"));
             }
             Record::UndoBegin { attempt, .. } => facts.undo_attempts = *attempt,
             Record::Undone { notes, .. } => {
+                facts.is_due_again();
                 (facts.state, facts.ended_us) = (Some(StepState::Undone), Some(at_us));
+                facts.stands = false;
                 facts.notes.extend(notes.clone());
             }
-            Record::Bound { .. } | Record::BackOut | Record::BackedOut | Record::Finished => {}
+            Record::Bound { .. }
+            | Record::BackOut
+            | Record::BackedOut
+            | Record::Reverse { .. }
+            | Record::Reversed { .. }
+            | Record::Finished => {}
         }
     }
 

@@ -64,7 +64,7 @@ pub fn demo(
     let site = SiteFile::read(&dir.join("site"))?;
     let work = Work::new(dir.join("work"));
     note(observe, "gates that need a person are confirmed by the demo itself".to_owned())?;
-    let gates = Gates { confirmed: vec!["all".to_owned()], account: None };
+    let gates = Gates { confirmed: vec!["all".to_owned()], ..Gates::default() };
     let options = MigrateOptions { route, gates, traffic: true, calibration: None };
     let mut summary = migrate(session, &site, &work, &options, observe)?;
     summary.notes.push(format!(

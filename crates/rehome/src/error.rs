@@ -25,12 +25,20 @@ pub enum Error {
         message: String,
     },
     /// A person must say that something is done.
-    #[error("waiting at {step}: {instruction}; confirm with --confirm {step}")]
+    #[error("waiting at {step}: {instruction}; confirm with {how}")]
     WaitingAtGate {
         /// The step.
         step: String,
         /// What the person must do.
         instruction: String,
+        /// How to say that it is done.
+        how: String,
+    },
+    /// Somebody confirmed who may not, or too late.
+    #[error("{message}")]
+    ConfirmationRefused {
+        /// Who may, until when, and what to do.
+        message: String,
     },
     /// Stopped on request; the same command goes on.
     #[error("stopped: {message}; the same command goes on from here")]
@@ -71,7 +79,7 @@ impl Error {
         match self {
             Error::Infeasible { .. } => 2,
             Error::PreconditionOpen { .. } => 3,
-            Error::WaitingAtGate { .. } => 4,
+            Error::WaitingAtGate { .. } | Error::ConfirmationRefused { .. } => 4,
             Error::Interrupted { .. } => 5,
             Error::Differences { .. } => 6,
             Error::StalePlan { .. } => 7,

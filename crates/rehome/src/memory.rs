@@ -31,6 +31,9 @@ pub(crate) struct Facts {
     pub(crate) versions: BTreeMap<String, String>,
     /// For how long each mailbox was locked, in milliseconds.
     pub(crate) lock_ms: BTreeMap<String, f64>,
+    /// For how long each mailbox that was taken back was locked on that way, in milliseconds.
+    #[serde(default)]
+    pub(crate) back_lock_ms: BTreeMap<String, f64>,
     /// When the whole server went away, and for how long, in microseconds.
     pub(crate) outage_from_us: Option<i64>,
     /// For how long the whole server was away, in milliseconds.

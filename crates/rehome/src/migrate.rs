@@ -11,9 +11,10 @@ use rehome_planner::{
 use serde::Serialize;
 
 use crate::calibration::Speeds;
+use crate::control::Listening;
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
-use crate::gates::Gates;
+use crate::gates::{self, Gates};
 use crate::memory::write_durably;
 use crate::operations::World;
 use crate::planning;
@@ -65,7 +66,7 @@ pub fn migrate(
 }
 
 /// Refuses to carry out what people carry out.
-fn refuse_people(site: &SiteFile) -> Result<(), Error> {
+pub(crate) fn refuse_people(site: &SiteFile) -> Result<(), Error> {
     if site.site.kind == rehome_site::SiteKind::Rehome {
         return Ok(());
     }
@@ -126,17 +127,15 @@ fn carry_out(
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
     let mut executor = open_executor(session, work, &plan)?;
+    for text in gates::without_effect(&site.site.gates, &plan) {
+        observe(Event::Note { text });
+    }
     let mut world = World::new(session, site, work, &plan, gates)?;
     if traffic {
         world.begin_traffic()?;
     }
-    let run = executor.run(&mut world, &mut |notice| {
-        let Some(event) = event_of(notice) else { return rehome_executor::Flow::Continue };
-        match observe(event) {
-            Flow::Continue => rehome_executor::Flow::Continue,
-            Flow::Stop => rehome_executor::Flow::Stop,
-        }
-    });
+    let _listening = listen(session, work, &executor)?;
+    let run = executor.run(&mut world, &mut |notice| hear(session, notice, observe));
     let run = run.map_err(executor_error)?;
     write_outcome(work, &plan, &run.outcome)?;
     ended(&run)?;
@@ -146,7 +145,39 @@ fn carry_out(
     Ok(summary)
 }
 
-fn open_executor(session: &Session, work: &Work, plan: &Plan) -> Result<Executor, Error> {
+/// Listens for wishes while the work goes on.
+pub(crate) fn listen(
+    session: &Session,
+    work: &Work,
+    executor: &Executor,
+) -> Result<Listening, Error> {
+    let outcome = executor.outcome();
+    let over = |state: &StepState| matches!(state, StepState::Done | StepState::DoneByEvidence);
+    let done = outcome.steps.iter().filter(|step| over(&step.state)).count();
+    session.control.begin(executor.plan(), done);
+    session.control.bounds.set_bytes_per_second_max(session.move_bytes_per_second_max);
+    Listening::begin(work.control(), Arc::clone(&session.control))
+}
+
+/// Tells what the executor says, and rests or stops as people want.
+pub(crate) fn hear(
+    session: &Session,
+    notice: &Notice<'_>,
+    observe: Observe<'_>,
+) -> rehome_executor::Flow {
+    let mut tell = |event| observe(event) == Flow::Continue;
+    let told = event_of(notice).is_none_or(&mut tell);
+    match session.control.note(notice, &mut tell) && told {
+        true => rehome_executor::Flow::Continue,
+        false => rehome_executor::Flow::Stop,
+    }
+}
+
+pub(crate) fn open_executor(
+    session: &Session,
+    work: &Work,
+    plan: &Plan,
+) -> Result<Executor, Error> {
     let disk = Arc::new(RealDisk::new(work.root()));
     let hash = plan.inventory_hash.clone();
     Executor::open(plan.clone(), &hash, disk, journal_name(), session.clock.clone())
@@ -157,10 +188,16 @@ fn journal_name() -> FileName {
     FileName::new("journal").expect("a plain name")
 }
 
-fn executor_error(error: ExecutorError) -> Error {
+pub(crate) fn executor_error(error: ExecutorError) -> Error {
     match error {
         ExecutorError::Stale { .. } => Error::StalePlan { message: error.to_string() },
         ExecutorError::OtherPlan { .. } => Error::BadInput { message: error.to_string() },
+        ExecutorError::NotDone { .. } | ExecutorError::Reversing { .. } => {
+            Error::PreconditionOpen { message: error.to_string() }
+        }
+        ExecutorError::NoWayBack { .. } | ExecutorError::BackedOut { .. } => {
+            Error::Infeasible { message: error.to_string() }
+        }
         other => Error::needs_human(other),
     }
 }
@@ -192,11 +229,17 @@ fn event_of(notice: &Notice<'_>) -> Option<Event> {
 }
 
 /// The error that an end other than done is.
-fn ended(run: &Run) -> Result<(), Error> {
+pub(crate) fn ended(run: &Run) -> Result<(), Error> {
     Err(match &run.end {
-        End::Done => return Ok(()),
-        End::WaitingAtGate { step, instruction, .. } => {
-            Error::WaitingAtGate { step: step.to_string(), instruction: instruction.clone() }
+        End::Done | End::Reversed => return Ok(()),
+        End::WaitingAtGate { step, instruction, how } => Error::WaitingAtGate {
+            step: step.to_string(),
+            instruction: instruction.clone(),
+            how: how.clone(),
+        },
+        End::ConfirmationRefused { step, by, refusal, owners, until_us } => {
+            let message = gates::refused(step.as_str(), by, *refusal, owners, *until_us);
+            Error::ConfirmationRefused { message }
         }
         End::PreconditionOpen { step, why, remedy, check } => Error::PreconditionOpen {
             message: format!("{step}: {} is open: {why}; {remedy}", check.code()),
@@ -217,7 +260,7 @@ fn ended(run: &Run) -> Result<(), Error> {
     })
 }
 
-fn write_outcome(work: &Work, plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
+pub(crate) fn write_outcome(work: &Work, plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
     let json = serde_json::to_vec_pretty(outcome).map_err(Error::needs_human)?;
     write_durably(&work.outcome(), &json)?;
     write_durably(&work.report(), to_html(plan, Some(outcome)).as_bytes())

@@ -5,6 +5,7 @@ mod group;
 mod install;
 mod intake;
 mod moving;
+mod reversing;
 mod safekeeping;
 mod site_work;
 mod trouble;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rehome_executor::{
-    CheckOutcome, Flow, GateAnswer, OperationError, Operations, Performed, Progress,
+    CheckOutcome, Flow, Gate, GateAnswer, OperationError, Operations, Performed, Progress,
 };
 use rehome_planner::{Action, Check, Outcome, Plan, Step, Undo};
 
@@ -27,7 +28,7 @@ use crate::names;
 use crate::process::Process;
 use crate::session::Session;
 use crate::site_file::SiteFile;
-use crate::summary::Summary;
+use crate::summary::{LockTimes, Summary, TrafficCounts};
 use crate::traffic::Traffic;
 use crate::work::Work;
 
@@ -96,6 +97,22 @@ impl<'a> World<'a> {
         let traffic = Traffic::begin(self.session, self.work, names, &server, mailboxes)?;
         self.traffic = Some(traffic);
         Ok(())
+    }
+
+    /// Ends the traffic and says what there was, if there was any.
+    pub(crate) fn end_traffic(&mut self) -> Option<TrafficCounts> {
+        self.traffic.take().map(Traffic::end)
+    }
+
+    /// The registry of names.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// For how long these mailboxes were locked when they were taken back.
+    pub(crate) fn back_locks(&self, mailboxes: &[String]) -> LockTimes {
+        let locks = &self.memory.facts().back_lock_ms;
+        LockTimes::of(mailboxes.iter().filter_map(|name| locks.get(name).copied()).collect())
     }
 
     /// Compares everything once more after the last step, and sums up.
@@ -240,9 +257,17 @@ impl Operations for World<'_> {
         self.act(&step.action, progress)
     }
 
-    fn undo(&mut self, step: &Step, _attempt: u32) -> Result<Performed, OperationError> {
+    fn undo(
+        &mut self,
+        step: &Step,
+        _attempt: u32,
+        progress: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Performed, OperationError> {
         match &step.undo {
-            Undo::By { action } => self.act(action, &mut |_| Flow::Continue),
+            Undo::By { action: Action::MoveMailboxes { from, to, mailboxes } } => {
+                self.move_back(from, to, mailboxes, progress)
+            }
+            Undo::By { action } => self.act(action, progress),
             Undo::NotNeeded => Ok(Performed::default()),
             Undo::Impossible { why } => {
                 Err(for_a_person(step.id.as_str(), why, "go on instead of back"))
@@ -250,13 +275,19 @@ impl Operations for World<'_> {
         }
     }
 
-    fn gate(&mut self, step: &Step) -> Result<GateAnswer, OperationError> {
-        if self.gates.confirms(step.id.as_str()) {
-            let said = format!("confirmed in advance: {}", step.title);
-            let by = self.gates.account.clone().unwrap_or_else(|| "the operator".to_owned());
-            return Ok(GateAnswer::Confirmed { by, said });
-        }
-        Ok(GateAnswer::Waiting { how: format!("--confirm {}", step.id) })
+    fn gate(&mut self, step: &Step) -> Result<Gate, OperationError> {
+        let id = step.id.as_str();
+        let rule = crate::gates::rule_for(&self.site.site.gates, id);
+        let answer = self.gates.confirms(id).then(|| GateAnswer {
+            by: self.gates.who(),
+            said: format!("confirmed in advance: {}", step.title),
+        });
+        Ok(Gate {
+            owners: rule.map(|rule| rule.owners.clone()).unwrap_or_default(),
+            until_us: rule.and_then(|rule| rule.until_us),
+            how: crate::gates::how(id, rule),
+            answer,
+        })
     }
 }
 

@@ -4,13 +4,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Local, NaiveTime};
 use rehome_log::Clock;
 use rehome_store::{Pause, PauseWhen};
 
 use crate::amount::parse_bytes;
+use crate::control::Control;
 use crate::machine::free_bytes;
+use crate::session::Session;
 
 /// An answer is good for so long, in milliseconds: a move asks before each frame.
 const FRESH_MS: u64 = 1_000;
@@ -164,6 +167,44 @@ fn facts(folder: &Path, clock: &dyn Clock) -> Facts {
         load: load.unwrap_or(0.0),
         time: moment.with_timezone(&Local).time(),
     }
+}
+
+/// Conditions, and what people say meanwhile over the control socket.
+struct Controlled {
+    control: Arc<Control>,
+    conditions: OnThisMachine,
+}
+
+impl Pause for Controlled {
+    fn reason(&self) -> Option<String> {
+        let reason = self.control.wish().or_else(|| self.conditions.reason());
+        if reason.is_none() {
+            self.control.is_resting(None);
+        }
+        reason
+    }
+
+    /// The move calls this between two batches, while no mailbox is locked.
+    fn wait(&self) {
+        if let Some(reason) = self.reason() {
+            self.control.is_resting(Some(&reason));
+            self.control.wait(WAIT);
+        }
+    }
+}
+
+/// How long a rest lasts before it is asked again.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// When a move of this session must rest that writes below `folder`.
+pub(crate) fn pause_of(session: &Session, folder: &Path) -> PauseWhen {
+    let conditions = OnThisMachine {
+        conditions: session.pause_when.clone(),
+        folder: folder.to_owned(),
+        clock: Arc::clone(&session.clock),
+        answer: Mutex::default(),
+    };
+    PauseWhen::new(Controlled { control: Arc::clone(&session.control), conditions })
 }
 
 /// When a job must rest that writes below `folder`; never, if there is no condition.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// ```text
 /// work/
 ///   plan.json plan.html plan.txt     the plan and its report
+///   control.sock                     by which a running migration is controlled
 ///   journal                          what the executor has done
 ///   outcome.json outcome.html        what came of it
 ///   world.json                       answers that later steps need
@@ -47,6 +48,12 @@ impl Work {
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")
+    }
+
+    /// The socket by which a running migration is controlled.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.root.join("control.sock")
     }
 
     /// What came of the plan.

@@ -150,7 +150,10 @@ impl Session for StoreSession {
         connection: &mut Connection,
     ) -> Result<(), WireError> {
         match parse(request) {
-            Ok(StoreRequest::Send { lsn }) => self.send(lsn, &body, connection),
+            Ok(StoreRequest::Send { lsn, lanes }) => {
+                self.source.set_lanes(lanes.map(usize::from));
+                self.send(lsn, &body, connection)
+            }
             Ok(StoreRequest::SendBase { lsn }) => self.send_base(lsn, connection),
             Ok(StoreRequest::Receive) => self.receive(connection),
             Ok(_) => connection.refuse(&Refusal::bad_request("the request has no stream")),

@@ -27,7 +27,7 @@ pub use names::{
 pub use role::Role;
 pub use site::{
     ByteSize, CalendarError, Clients, Cluster, Date, Days, FACTS, Fact, FactKind, FactSpec, Facts,
-    FolderProblem, Group, InventoryFiles, Key, Mailbox, Merged, Moment, PublicFolder, RouteChoice,
-    RouteWishes, SCHEMA, Server, Site, SiteKind, SoftwareVersion, TimeOfDay, UtcOffset, WaveWishes,
-    Window,
+    FolderProblem, GateRule, Group, InventoryFiles, Key, Mailbox, Merged, Moment, PublicFolder,
+    RouteChoice, RouteWishes, SCHEMA, Server, Site, SiteKind, SoftwareVersion, TimeOfDay,
+    UtcOffset, WaveWishes, Window,
 };

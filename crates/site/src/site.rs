@@ -63,6 +63,9 @@ pub struct Site {
     pub windows: Vec<Window>,
     /// How the move is parted into waves.
     pub waves: WaveWishes,
+    /// Who may open which gate of a plan, and until when.
+    #[serde(default)]
+    pub gates: Vec<GateRule>,
     /// What else is known.
     pub facts: Facts,
     #[serde(skip)]
@@ -138,6 +141,25 @@ impl Default for WaveWishes {
             bytes_per_second_max: None,
             keep_together: Vec::new(),
         }
+    }
+}
+
+/// Who may say that a step of a plan may begin, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateRule {
+    /// Name of the step, or `all`.
+    pub step: String,
+    /// Who may; anybody if nobody is named.
+    pub owners: Vec<String>,
+    /// The last moment, in microseconds since 1970.
+    pub until_us: Option<i64>,
+}
+
+impl GateRule {
+    /// Whether it is about this step.
+    #[must_use]
+    pub fn is_for(&self, step: &str) -> bool {
+        self.step.eq_ignore_ascii_case("all") || self.step.eq_ignore_ascii_case(step)
     }
 }
 

@@ -76,9 +76,9 @@ pub use model::{
     RecoverableMailbox, RecoverableMessage, Statistics, Uid, UidValidity,
 };
 pub use mover::{
-    Comparison, HomeDirectory, LocalSource, LocalTarget, LockTimes, MailboxEnd, MailboxMoved,
-    MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, Pause, PauseWhen,
-    TransferError, bulk_move, compare_mailbox,
+    Comparison, HomeDirectory, LiveBounds, LocalSource, LocalTarget, LockTimes, MailboxEnd,
+    MailboxMoved, MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, Pause,
+    PauseWhen, TransferError, bulk_move, compare_mailbox,
 };
 pub use open::RebuildReport;
 pub use options::{Lease, OpenOptions, Profile, ProgressFn, RecoveryProgress, RestoreMarker};

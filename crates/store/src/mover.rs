@@ -4,6 +4,7 @@
 //! them a store of this process or a server at the other end of a connection; a [`HomeDirectory`]
 //! decides where a mailbox lives. `docs/design/0004-bulk-move.md` says why it is done this way.
 
+mod bounds;
 mod carry;
 mod compare;
 mod cutover;
@@ -24,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::LiveBounds;
 pub use compare::{Comparison, compare_mailbox};
 pub use end::{HomeDirectory, MailboxEnd, MoveSource, MoveTarget, Offer};
 pub use error::{MoveError, TransferError};

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use rehome::parts::site::{ServerName, SiteKind};
 use rehome::sample::{SampleExportOptions, SampleForm, SampleOptions};
 use rehome::{
-    CalibrateOptions, Error, ExportOptions, Gates, MigrateOptions, Planned, RouteChoice, Session,
-    SiteFile, Speeds, Summary, Work, of_export,
+    CalibrateOptions, ControlClient, Error, ExportOptions, Gates, MigrateOptions, Planned, Retune,
+    ReverseOptions, RouteChoice, Session, SiteFile, Speeds, Summary, Work, of_export,
 };
 
 use super::answer;
 use crate::args::{
-    ApplyArgs, CalibrateArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, PlanArgs, RouteArg,
-    SampleArgs, SampleFormArg, SiteArgs, WorkArgs,
+    ApplyArgs, CalibrateArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, MigrationCommand,
+    PlanArgs, ReverseArgs, RouteArg, SampleArgs, SampleFormArg, SiteArgs, WorkArgs,
 };
 use crate::view::View;
 
@@ -25,7 +25,7 @@ fn route(arg: RouteArg) -> RouteChoice {
 }
 
 fn gates(args: &GateArgs) -> Gates {
-    Gates { confirmed: args.confirm.clone(), account: args.account.clone() }
+    Gates { confirmed: args.confirm.clone(), by: args.by.clone(), account: args.account.clone() }
 }
 
 /// The site and the work folder that the arguments name.
@@ -249,6 +249,41 @@ pub(crate) fn migrate(
     let observe = &mut |event| view.show(&event);
     let summary = rehome::migrate(session, &site, &work, &options, observe)?;
     finish(&summary, view, json)
+}
+
+pub(crate) fn reverse(
+    args: &ReverseArgs,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let options = ReverseOptions { wave: args.wave.clone(), traffic: args.traffic };
+    let observe = &mut |event| view.show(&event);
+    let reversal = rehome::reverse(session, &work(&args.work)?, &options, observe)?;
+    view.end();
+    answer(json, &reversal, &reversal.to_string())?;
+    reversal.verdict()
+}
+
+pub(crate) fn running(
+    command: &MigrationCommand,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let client = |path: &Path| Ok::<_, Error>(ControlClient::new(&work(path)?));
+    let now = match command {
+        MigrationCommand::Status(args) => client(&args.work)?.status(),
+        MigrationCommand::Pause { work, why } => client(work)?.pause(session, why),
+        MigrationCommand::Resume(args) => client(&args.work)?.resume(),
+        MigrationCommand::Retune(args) => {
+            let new = Retune { bytes_per_second_max: args.rate, lanes: args.lanes };
+            client(&args.work)?.retune(new)
+        }
+        MigrationCommand::Stop(args) => client(&args.work)?.stop(),
+    }?;
+    view.end();
+    answer(json, &now, &now.to_string())
 }
 
 pub(crate) fn status(args: &WorkArgs, view: &mut View, json: bool) -> Result<(), Error> {

@@ -1,6 +1,6 @@
-//! Asking whether conditions hold, before and after a step.
+//! Asking the world whether conditions hold, and people whether a step may begin.
 
-use rehome_planner::{Check, Judgement, Severity, Step, judge};
+use rehome_planner::{Check, Judgement, Owner, Severity, Step, judge};
 
 use super::{Executor, GO_ON, Notice, Observe, Turn};
 use crate::error::ExecutorError;
@@ -33,7 +33,7 @@ impl Executor {
         operations: &mut dyn Operations,
         observe: &mut Observe<'_>,
     ) -> Result<Turn, ExecutorError> {
-        let begun = self.state.step(&step.id).attempts > 0;
+        let begun = self.state.step(&step.id).begun;
         for check in &step.preconditions {
             let (why, remedy) = match self.ask(check, operations) {
                 Ok(CheckOutcome::Met { .. }) => continue,
@@ -55,6 +55,44 @@ impl Executor {
             }));
         }
         Ok(GO_ON)
+    }
+
+    /// Asks the owner of a step, or whoever has to look after a failure, unless that was answered.
+    /// Who is asked, and until when, is written down before the answer is looked at.
+    pub(super) fn ask_person(
+        &mut self,
+        step: &Step,
+        operations: &mut dyn Operations,
+    ) -> Result<Turn, ExecutorError> {
+        let facts = self.state.step(&step.id);
+        let instruction = match (&step.owner, facts.needs_human) {
+            (_, true) => format!("look at what stopped step {} and mend it", step.id),
+            (Owner::Human { instruction }, false) => instruction.clone(),
+            (Owner::Machine, false) => return Ok(GO_ON),
+        };
+        if facts.confirmed {
+            return Ok(GO_ON);
+        }
+        let gate = match operations.gate(step) {
+            Ok(gate) => gate,
+            Err(error) => return Ok(self.stopped(step, &error)),
+        };
+        let id = step.id.clone();
+        if facts.asked != Some((gate.owners.clone(), gate.until_us)) {
+            let (owners, until_us) = (gate.owners.clone(), gate.until_us);
+            self.record(Record::Asked { step: id.clone(), owners, until_us })?;
+        }
+        let Some(answer) = &gate.answer else {
+            return Ok(Turn::Break(End::WaitingAtGate { step: id, instruction, how: gate.how }));
+        };
+        let (by, said) = (answer.by.clone(), answer.said.clone());
+        let Some(refusal) = gate.refuses(&by, self.journal.now_us()) else {
+            self.record(Record::Confirmed { step: id, by, said })?;
+            return Ok(GO_ON);
+        };
+        self.record(Record::Refused { step: id.clone(), by: by.clone(), why: refusal })?;
+        let (owners, until_us) = (gate.owners, gate.until_us);
+        Ok(Turn::Break(End::ConfirmationRefused { step: id, by, refusal, owners, until_us }))
     }
 
     /// After an attempt: what is not true yet may become so, what is violated needs a person.

@@ -5,7 +5,7 @@ use rehome_planner::{Step, StepState, Undo};
 use super::{Executor, GO_ON, Notice, Observe, Turn, after};
 use crate::error::ExecutorError;
 use crate::journal::Record;
-use crate::operations::Operations;
+use crate::operations::{Flow, Operations};
 use crate::outcome::{End, Run};
 
 impl Executor {
@@ -43,7 +43,7 @@ impl Executor {
         Ok(self.ended(End::BackedOut))
     }
 
-    fn undo(
+    pub(super) fn undo(
         &mut self,
         step: &Step,
         operations: &mut dyn Operations,
@@ -64,11 +64,15 @@ impl Executor {
         }
         let attempt = self.state.step(&id).undo_attempts + 1;
         self.record(Record::UndoBegin { step: id.clone(), attempt })?;
-        let flow = observe(&Notice::Undoes { step });
-        match operations.undo(step, attempt) {
+        let mut stop = observe(&Notice::Undoes { step }) == Flow::Stop;
+        let undone = operations.undo(step, attempt, &mut |progress| {
+            stop |= observe(&Notice::Progress { step, progress: &progress }) == Flow::Stop;
+            if stop { Flow::Stop } else { Flow::Continue }
+        });
+        match undone {
             Ok(performed) => {
                 self.record(Record::Undone { step: id, notes: performed.notes })?;
-                Ok(after(step, flow))
+                Ok(after(step, if stop { Flow::Stop } else { Flow::Continue }))
             }
             Err(error) => Ok(self.stopped(step, &error)),
         }

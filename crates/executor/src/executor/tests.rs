@@ -7,7 +7,7 @@ use rehome_log::SimDisk;
 use rehome_planner::{RouteChoice, StepState};
 
 use super::*;
-use crate::operations::CheckOutcome;
+use crate::operations::{CheckOutcome, Gate, GateRefusal};
 use world::{World, plan_by, quiet};
 
 const BOTH: [RouteChoice; 2] = [RouteChoice::MoveUsers, RouteChoice::DisasterRecovery];
@@ -187,4 +187,104 @@ fn a_stale_plan_and_another_plans_journal_are_refused() {
     let mut edited = plan;
     edited.steps[0].title.push('!');
     assert!(matches!(open(&edited, &disk), Err(ExecutorError::OtherPlan { .. })));
+}
+
+/// A world at the last gate of the move-users route.
+fn at_the_gate() -> (World, Executor) {
+    let (mut world, mut executor) = begin(RouteChoice::MoveUsers);
+    world.gates_open = false;
+    check(&mut executor, &mut world, "waiting");
+    (world, executor)
+}
+
+#[test]
+fn a_step_is_taken_back_and_the_plan_goes_on_with_it() {
+    let (mut world, mut executor) = at_the_gate();
+    for _ in 0..2 {
+        let run = executor.reverse(&["M1".into()], &mut world, &mut quiet).unwrap();
+        assert_eq!((run.end, run.outcome.end.as_str()), (End::Reversed, "reversed"));
+        assert_eq!(world.undone, ["M1".into()], "once is enough");
+        assert_eq!(executor.next_step().unwrap().id.as_str(), "M1");
+    }
+    // A precondition that held the first time is asked again.
+    let open = CheckOutcome::Open { why: "w".into(), remedy: "r".into() };
+    world.say("server-online", open);
+    check(&mut executor, &mut world, "open");
+    world.answers.clear();
+    world.gates_open = true;
+    let performed = world.performed.len();
+    check(&mut executor, &mut world, "done");
+    let again: Vec<_> = world.performed[performed..].iter().map(StepId::as_str).collect();
+    for due in ["M1", "V8", "B1c", "M3a", "M3b", "M3c", "M3t", "M4"] {
+        assert!(again.contains(&due), "{due} was not seen to again: {again:?}");
+    }
+    for stands in ["M2", "M2r", "M3", "P1"] {
+        assert!(!again.contains(&stands), "{stands} holds and was done again");
+    }
+    world.assert_each_effect_once(executor.plan());
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_refused_and_nothing_changes() {
+    let (mut world, mut executor) = begin(RouteChoice::MoveUsers);
+    let refused = executor.reverse(&["M1".into()], &mut world, &mut quiet).unwrap_err();
+    assert!(refused.to_string().contains("M1: it is not done"), "{refused}");
+    check(&mut executor, &mut world, "done");
+    let refused = executor.reverse(&["M1".into()], &mut world, &mut quiet).unwrap_err();
+    assert!(matches!(&refused, ExecutorError::NoWayBack { step } if step.as_str() == "M4"));
+    let (mut world, mut executor) = at_the_gate();
+    executor.back_out(&mut world, &mut quiet).unwrap();
+    let refused = executor.reverse(&["M1".into()], &mut world, &mut quiet).unwrap_err();
+    assert!(matches!(refused, ExecutorError::BackedOut { .. }), "{refused}");
+}
+
+#[test]
+fn a_reversal_that_was_stopped_is_brought_to_its_end_before_anything_else() {
+    let (mut world, mut executor) = at_the_gate();
+    let run = executor.reverse(&["M1".into()], &mut world, &mut |_| Flow::Stop).unwrap();
+    assert_eq!(run.end.as_str(), "interrupted");
+    let refused = executor.run(&mut world, &mut quiet).unwrap_err();
+    assert!(matches!(refused, ExecutorError::Reversing { .. }), "{refused}");
+    let other = executor.reverse(&["P1".into()], &mut world, &mut quiet).unwrap_err();
+    assert!(other.to_string().contains("M1 is being taken back"), "{other}");
+    let run = executor.reverse(&["M1".into()], &mut world, &mut quiet).unwrap();
+    assert_eq!((run.end, world.undone.len()), (End::Reversed, 1));
+}
+
+#[test]
+fn two_steps_are_taken_back_one_after_the_other() {
+    let (mut world, mut executor) = at_the_gate();
+    for step in ["M1", "M2"] {
+        let run = executor.reverse(&[step.into()], &mut world, &mut quiet).unwrap();
+        assert_eq!(run.end, End::Reversed, "{step} stood when M1 was taken back");
+    }
+    assert_eq!(world.undone, ["M1".into(), "M2".into()]);
+}
+
+/// Answers the gate of M4, asked under these terms at the moment 1,000,000, as `op`.
+#[track_caller]
+fn check_answer(owners: &[&str], until_us: Option<i64>, refusal: Option<GateRefusal>) {
+    let (mut world, mut executor) = begin(RouteChoice::MoveUsers);
+    let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
+    world.terms = Gate { owners, until_us, ..Gate::default() };
+    let run = executor.run(&mut world, &mut quiet).unwrap();
+    match (run.end, refusal) {
+        (End::Done, None) => {}
+        (End::ConfirmationRefused { step, by, refusal: found, .. }, Some(expected)) => {
+            assert_eq!((step.as_str(), by.as_str(), found), ("M4", "op", expected));
+            assert!(!world.effects.contains_key(&"M4".into()));
+            world.terms = Gate::default();
+            check(&mut executor, &mut world, "done");
+        }
+        (end, expected) => panic!("{end:?} instead of {expected:?}"),
+    }
+}
+
+#[test]
+fn an_answer_counts_from_an_owner_and_in_time() {
+    check_answer(&[], None, None);
+    check_answer(&["anna", "OP"], Some(1_000_000), None);
+    check_answer(&["anna"], None, Some(GateRefusal::Foreign));
+    check_answer(&[], Some(999_999), Some(GateRefusal::Expired));
+    check_answer(&["anna"], Some(0), Some(GateRefusal::Foreign));
 }

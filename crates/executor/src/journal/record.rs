@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use rehome_planner::StepId;
 use serde::{Deserialize, Serialize};
 
+use crate::operations::GateRefusal;
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rec", rename_all = "kebab-case")]
@@ -21,8 +23,16 @@ pub(crate) enum Record {
     Failed { step: StepId, how: Failure, why: String },
     /// A condition that only warns does not hold.
     Warned { step: StepId, code: String, why: String },
+    /// A person is asked: these may answer, until then.
+    Asked { step: StepId, owners: Vec<String>, until_us: Option<i64> },
+    /// A person has answered, and it does not count.
+    Refused { step: StepId, by: String, why: GateRefusal },
     /// A person has answered.
     Confirmed { step: StepId, by: String, said: String },
+    /// These steps are about to be taken back.
+    Reverse { steps: Vec<StepId> },
+    /// They were, and these, which rest upon them, are due again.
+    Reversed { steps: Vec<StepId>, again: Vec<StepId> },
     /// From here on the plan is taken back.
     BackOut,
     /// A step is about to be undone.

@@ -1,7 +1,5 @@
 //! Moving mailboxes, public folders and roles from server to server while users work.
 
-use std::sync::Arc;
-
 use rehome_executor::{Flow, OperationError, Progress};
 use rehome_server::DirectoryOp;
 use rehome_site::Role;
@@ -13,7 +11,7 @@ use super::group::Tell;
 use super::remember;
 use super::trouble::{Done, done, failed, for_a_person, from_error, interrupted};
 use crate::memory::Memory;
-use crate::pause::pause_when;
+use crate::pause::pause_of;
 use crate::site_file::PUBLIC_MAILBOX;
 use crate::summary::LockTimes;
 
@@ -30,14 +28,16 @@ impl World<'_> {
             .map(|name| MailboxName::try_from(name.as_str()))
             .collect::<Result<_, _>>()
             .map_err(|error| failed("move", error, "correct the site file"))?;
-        let mut source = self.names.source(from).map_err(from_error)?;
+        let bounds = self.session.control.bounds.clone();
+        let source = self.names.source(from).map_err(from_error)?;
+        let mut source = source.with_bounds(bounds.clone());
         let mut target = self.names.target(to).map_err(from_error)?;
         // One directory decides for every mailbox of the move: the one of the server they leave.
         let mut directory = self.names.home_directory(from).map_err(from_error)?;
         let mut job = MoveJob::new(names, from, to);
-        job.bytes_per_second_max = self.session.move_bytes_per_second_max;
-        let clock = Arc::clone(&self.session.clock);
-        job.pause = pause_when(&self.session.pause_when, &self.work.shared(), clock);
+        job.live = Some(bounds);
+        job.pause = Some(pause_of(self.session, &self.work.shared()));
+        let back = self.is_old(to);
         let memory = &mut self.memory;
         let mut unwritten = None;
         let report = bulk_move(
@@ -47,7 +47,7 @@ impl World<'_> {
             &job,
             self.session.clock.as_ref(),
             &mut |event| {
-                let locks = keep_locks(memory, &event);
+                let locks = keep_locks(memory, &event, back);
                 match (locks, pass(event, tell)) {
                     (Ok(()), flow) => flow,
                     (Err(error), _) => {
@@ -66,7 +66,9 @@ impl World<'_> {
             return Err(for_a_person("move", cause, "repair the message at the source"));
         }
         self.replicate(from, to)?;
-        let locks = LockTimes::of(self.memory.facts().lock_ms.values().copied().collect());
+        let facts = self.memory.facts();
+        let locks = if back { &facts.back_lock_ms } else { &facts.lock_ms };
+        let locks = LockTimes::of(locks.values().copied().collect());
         let mut performed = done([format!(
             "{} mailboxes, {} messages, {} contents sent and {} shared; locked {:.1} ms at most",
             report.moved.len() + report.moved_before.len(),
@@ -141,11 +143,12 @@ impl World<'_> {
 }
 
 /// Keeps for how long each mailbox was locked, so that a later run can tell.
-fn keep_locks(memory: &mut Memory, event: &MoveEvent) -> Result<(), OperationError> {
+fn keep_locks(memory: &mut Memory, event: &MoveEvent, back: bool) -> Result<(), OperationError> {
     let MoveEvent::Released { mailbox, lock_ms } = event else { return Ok(()) };
     let (name, lock_ms) = (mailbox.to_string(), *lock_ms);
     remember(memory, |facts| {
-        facts.lock_ms.insert(name, lock_ms);
+        let locks = if back { &mut facts.back_lock_ms } else { &mut facts.lock_ms };
+        locks.insert(name, lock_ms);
     })
 }
 

@@ -70,7 +70,7 @@ impl World<'_> {
         }
     }
 
-    fn is_old(&self, server: &str) -> bool {
+    pub(super) fn is_old(&self, server: &str) -> bool {
         self.plan.inventory.old_server.eq_ignore_ascii_case(server)
     }
 
@@ -345,7 +345,7 @@ pub(super) fn summary(
     outcome: &Outcome,
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
-    let traffic = world.traffic.take().map(crate::traffic::Traffic::end);
+    let traffic = world.end_traffic();
     let server = world.target_server();
     world.ensure_nodes().map_err(Error::needs_human)?;
     let group = world.plan.inventory.cluster.group.clone();

@@ -1,8 +1,8 @@
 //! A store at the other end of a connection that mailboxes leave.
 
 use rehome_store::{
-    Frame, FrameReader, IncomingMailbox, MailboxDigest, MailboxInfo, MailboxName, MailboxState,
-    Modseq, MoveSource, Offer, TransferError,
+    Frame, FrameReader, IncomingMailbox, LiveBounds, MailboxDigest, MailboxInfo, MailboxName,
+    MailboxState, Modseq, MoveSource, Offer, TransferError,
 };
 
 use super::{remote_end, transfer_error};
@@ -12,6 +12,7 @@ use crate::wire::{ErrorCode, StoreRequest};
 /// A store service that mailboxes leave.
 pub struct RemoteSource {
     client: StoreClient,
+    bounds: LiveBounds,
 }
 
 remote_end!(RemoteSource);
@@ -20,7 +21,13 @@ impl RemoteSource {
     /// Makes the store that `client` asks the source of moves.
     #[must_use]
     pub fn new(client: StoreClient) -> Self {
-        Self { client }
+        Self { client, bounds: LiveBounds::default() }
+    }
+
+    /// Lets `bounds` say, before each round, how many threads read what lies scattered.
+    #[must_use]
+    pub fn with_bounds(self, bounds: LiveBounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// The client, for other questions.
@@ -82,7 +89,8 @@ impl MoveSource for RemoteSource {
         sink: &mut dyn FnMut(Frame) -> Result<(), TransferError>,
     ) -> Result<(), TransferError> {
         let body: Vec<u8> = wanted.iter().map(|wanted| u8::from(*wanted)).collect();
-        self.stream(&StoreRequest::Send { lsn: offer.lsn }, &body, offer, sink)
+        let lanes = self.bounds.lanes();
+        self.stream(&StoreRequest::Send { lsn: offer.lsn, lanes }, &body, offer, sink)
     }
 
     fn send_base(

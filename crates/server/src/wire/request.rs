@@ -123,6 +123,8 @@ pub(crate) enum StoreRequest {
     },
     Send {
         lsn: Lsn,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lanes: Option<u8>,
     },
     SendBase {
         lsn: Lsn,

@@ -151,6 +151,7 @@ fn by_default(name: &ServerName, mail: &str, kind: SiteKind) -> Site {
         inventory: InventoryFiles::default(),
         windows: Vec::new(),
         waves: WaveWishes::default(),
+        gates: Vec::new(),
         facts: Facts::new(),
         places: Places::default(),
     }

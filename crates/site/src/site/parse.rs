@@ -71,6 +71,7 @@ fn read_site(reader: &mut Reader, document: &Spanned<DeTable<'_>>) -> Option<Sit
     let inventory = more::read_inventory(reader, &root);
     let windows = more::read_windows(reader, &root);
     let waves = more::read_waves(reader, &root);
+    let gates = more::read_gates(reader, &root);
     let facts = more::read_facts(reader, &root);
     Some(Site {
         organization: organization?,
@@ -86,6 +87,7 @@ fn read_site(reader: &mut Reader, document: &Spanned<DeTable<'_>>) -> Option<Sit
         inventory,
         windows: windows?,
         waves,
+        gates: gates?,
         facts,
         places: Places::default(),
     })

@@ -2,10 +2,11 @@
 
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use super::end::OFFERED_ROWS_MAX;
 use super::error::{MoveError, TransferError};
-use super::job::Mover;
+use super::job::{MoveJob, Mover};
 use super::pause::PauseWhen;
 use super::report::MoveEvent;
 use super::{MoveTarget, Offer};
@@ -18,6 +19,9 @@ const FRAMES_AHEAD: usize = 4;
 
 /// An offer below this is carried without a second thread, in bytes.
 const SMALL_BYTES: u64 = 1 << 20;
+
+/// So long it is waited at most, before it is looked whether the rate has changed.
+const HELD_UP_MAX: Duration = Duration::from_millis(200);
 
 /// What has been carried since the job began.
 #[derive(Debug, Default)]
@@ -73,8 +77,7 @@ impl Mover<'_> {
             bytes,
         })?;
         self.totals.bytes_wanted += bytes;
-        let pause = self.job.pause.as_ref().filter(|_| round > 0);
-        let left = self.stream(offer, &wanted, bytes, pause);
+        let left = self.stream(offer, &wanted, bytes, round == 0);
         if !matches!(left, Ok(Some(_))) {
             self.target.discard();
         }
@@ -96,7 +99,7 @@ impl Mover<'_> {
         offer: &Offer,
         wanted: &[bool],
         bytes: u64,
-        pause: Option<&PauseWhen>,
+        locked: bool,
     ) -> Result<Option<Vec<LeftBehind>>, MoveError> {
         let source = &mut *self.source;
         let mut receiver = Receiver {
@@ -104,8 +107,9 @@ impl Mover<'_> {
             observe: &mut *self.observe,
             report: &mut self.report,
             totals: &self.totals,
-            pause,
-            throttle: self.job.bytes_per_second_max.map(Throttle::new),
+            job: self.job,
+            throttle: (!locked).then(Throttle::default),
+            locked,
             counts: End::default(),
             complete: false,
             left: Vec::new(),
@@ -151,7 +155,9 @@ struct Receiver<'a> {
     observe: &'a mut dyn FnMut(MoveEvent) -> Flow,
     report: &'a mut super::MoveReport,
     totals: &'a Totals,
-    pause: Option<&'a PauseWhen>,
+    job: &'a MoveJob,
+    /// Whether a mailbox is locked meanwhile: nothing rests and nothing is held up then.
+    locked: bool,
     throttle: Option<Throttle>,
     counts: End,
     complete: bool,
@@ -160,7 +166,7 @@ struct Receiver<'a> {
 
 impl Receiver<'_> {
     fn take(&mut self, frame: Frame) -> Result<(), Broken> {
-        if self.pause.is_some_and(PauseWhen::holds) {
+        if self.must_rest() {
             return Err(Broken::Paused);
         }
         let before = self.counts;
@@ -175,12 +181,34 @@ impl Receiver<'_> {
         let rows = self.counts.rows - before.rows;
         self.report.bytes_sent += bytes;
         self.report.rows_sent += rows;
-        if let Some(throttle) = &mut self.throttle {
-            thread::sleep(throttle.spent(bytes));
-        }
         if bytes + rows == 0 {
             return Ok(());
         }
+        self.tell_progress()?;
+        self.hold_up(bytes)
+    }
+
+    fn must_rest(&self) -> bool {
+        !self.locked && self.job.pause.as_ref().is_some_and(PauseWhen::holds)
+    }
+
+    /// Waits as long as the rate asks for, which may change meanwhile. A wish to rest or to stop is
+    /// not kept waiting for it.
+    fn hold_up(&mut self, bytes: u64) -> Result<(), Broken> {
+        let Some(mut throttle) = self.throttle.take() else { return Ok(()) };
+        throttle.count(bytes);
+        loop {
+            let left = throttle.left(self.job.rate());
+            if left.is_zero() || self.must_rest() {
+                self.throttle = Some(throttle);
+                return Ok(());
+            }
+            thread::sleep(left.min(HELD_UP_MAX));
+            self.tell_progress()?;
+        }
+    }
+
+    fn tell_progress(&mut self) -> Result<(), Broken> {
         let event = MoveEvent::Progress {
             bytes_done: self.report.bytes_sent,
             bytes_total: self.totals.bytes_total(),

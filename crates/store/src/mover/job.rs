@@ -2,6 +2,7 @@
 
 use rehome_log::Clock;
 
+use super::bounds::LiveBounds;
 use super::carry::Totals;
 use super::end::OFFERED_ROWS_MAX;
 use super::error::{MoveError, TransferError};
@@ -31,8 +32,11 @@ pub struct MoveJob {
     pub cutovers_max: u32,
     /// Mailboxes are carried together until they have so many messages; this bounds memory.
     pub part_messages_max: u64,
-    /// Contents are sent no faster than this, in bytes a second.
+    /// Contents are sent no faster than this, in bytes a second; what is sent in a lock is not held
+    /// up.
     pub bytes_per_second_max: Option<u64>,
+    /// The same, where it can change while the job runs; it counts in place of the other.
+    pub live: Option<LiveBounds>,
     /// When nothing is to be carried; a cutover that has begun is brought to its end.
     pub pause: Option<PauseWhen>,
 }
@@ -56,8 +60,15 @@ impl MoveJob {
             cutovers_max: 5,
             part_messages_max: 250_000,
             bytes_per_second_max: None,
+            live: None,
             pause: None,
         }
+    }
+
+    /// The bound on the rate now.
+    pub(super) fn rate(&self) -> Option<u64> {
+        let live = self.live.as_ref();
+        live.map_or(self.bytes_per_second_max, LiveBounds::bytes_per_second_max)
     }
 }
 

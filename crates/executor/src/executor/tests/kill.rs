@@ -34,6 +34,20 @@ fn back_out(
     executor.back_out(operations, &mut quiet)
 }
 
+/// A run to the gate, and the move taken back.
+fn reverse(
+    plan: &Plan,
+    disk: &Arc<SimDisk>,
+    operations: &mut dyn Operations,
+) -> Result<Run, ExecutorError> {
+    let mut executor = open(plan, disk)?;
+    match executor.run(operations, &mut quiet) {
+        Ok(Run { end: End::WaitingAtGate { .. }, .. }) | Err(ExecutorError::Reversing { .. }) => {}
+        other => return other,
+    }
+    executor.reverse(&["M1".into()], operations, &mut quiet)
+}
+
 /// After the power cut, the same work on what the disk kept comes to its end.
 #[track_caller]
 fn check(plan: &Plan, disk: &SimDisk, world: &mut World, seed: u64, (work, end): (Work, &End)) {
@@ -45,6 +59,10 @@ fn check(plan: &Plan, disk: &SimDisk, world: &mut World, seed: u64, (work, end):
     }
     match end {
         End::Done => world.assert_each_effect_once(plan),
+        End::Reversed => {
+            assert_eq!(world.effects.get(&"M1".into()), Some(&0), "seed {seed}");
+            assert_eq!(world.effects.get(&"M2".into()), Some(&1), "seed {seed}: it stays");
+        }
         _ => {
             let undoable = plan
                 .steps
@@ -109,6 +127,12 @@ fn a_plan_killed_at_any_disk_operation_goes_on_to_its_end() {
     for route in BOTH {
         cut_at_every_disk_operation(route, true, (run, &End::Done));
     }
+}
+
+#[test]
+fn a_reversal_killed_anywhere_goes_on_to_its_end() {
+    cut_at_every_call(RouteChoice::MoveUsers, false, (reverse, &End::Reversed));
+    cut_at_every_disk_operation(RouteChoice::MoveUsers, false, (reverse, &End::Reversed));
 }
 
 #[test]

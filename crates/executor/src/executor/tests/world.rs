@@ -11,7 +11,7 @@ use rehome_planner::{
 
 use crate::executor::Notice;
 use crate::operations::{
-    CheckOutcome, Flow, GateAnswer, OperationError, Operations, Performed, Progress,
+    CheckOutcome, Flow, Gate, GateAnswer, OperationError, Operations, Performed, Progress,
 };
 
 /// When the power goes.
@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) performed: Vec<StepId>,
     pub(super) undone: Vec<StepId>,
     pub(super) gates_open: bool,
+    /// Who may answer at gates, and until when.
+    pub(super) terms: Gate,
     pub(super) answers: BTreeMap<String, CheckOutcome>,
     pub(super) fail_after_effect: Option<StepId>,
     pub(super) power_cut: Option<(PowerCut, Arc<SimDisk>)>,
@@ -49,6 +51,7 @@ impl World {
             performed: Vec::new(),
             undone: Vec::new(),
             gates_open: true,
+            terms: Gate::default(),
             answers: BTreeMap::new(),
             fail_after_effect: None,
             power_cut: None,
@@ -143,23 +146,33 @@ impl Operations for World {
         Ok(Performed { notes: vec![format!("attempt {attempt}")], ..Performed::default() })
     }
 
-    fn undo(&mut self, step: &Step, _attempt: u32) -> Result<Performed, OperationError> {
+    fn undo(
+        &mut self,
+        step: &Step,
+        _attempt: u32,
+        progress: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Performed, OperationError> {
         self.call(false)?;
+        if progress(Progress::default()) == Flow::Stop {
+            return Err(OperationError::Interrupted { why: "asked to".to_owned() });
+        }
         if self.effects.get(&step.id) == Some(&1) {
             self.effects.insert(step.id.clone(), 0);
             self.undone.push(step.id.clone());
+            for check in &step.postconditions {
+                self.holds.remove(&key(&check.condition));
+            }
         }
         self.call(true)?;
         Ok(Performed::default())
     }
 
-    fn gate(&mut self, _step: &Step) -> Result<GateAnswer, OperationError> {
+    fn gate(&mut self, _step: &Step) -> Result<Gate, OperationError> {
         self.call(false)?;
         self.call(true)?;
-        if !self.gates_open {
-            return Ok(GateAnswer::Waiting { how: "answer".to_owned() });
-        }
-        Ok(GateAnswer::Confirmed { by: "op".to_owned(), said: "yes".to_owned() })
+        let answer = GateAnswer { by: "op".to_owned(), said: "yes".to_owned() };
+        let answer = self.gates_open.then_some(answer);
+        Ok(Gate { answer, how: "answer".to_owned(), ..self.terms.clone() })
     }
 }
 

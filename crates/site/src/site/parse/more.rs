@@ -2,7 +2,7 @@
 
 use super::super::facts::{FactKind, spec_of};
 use super::super::read::{Reader, Table};
-use super::super::{Fact, Facts, InventoryFiles, WaveWishes, Window};
+use super::super::{Fact, Facts, GateRule, InventoryFiles, Moment, WaveWishes, Window};
 use super::schema;
 use crate::names::{MailboxName, ServerName};
 
@@ -97,6 +97,19 @@ fn read_together(reader: &mut Reader, table: &Table<'_>) -> Vec<Vec<MailboxName>
         }
     }
     groups
+}
+
+/// Reads `[[gate]]`.
+pub(super) fn read_gates(reader: &mut Reader, root: &Table<'_>) -> Option<Vec<GateRule>> {
+    let tables = reader.tables(root, "gate", &schema::GATE);
+    let mut rules = Vec::new();
+    for table in &tables {
+        let step = reader.required::<String>(table, "step");
+        let owners = reader.list::<String>(table, "owner").unwrap_or_default();
+        let until = reader.optional::<Moment>(table, "until");
+        rules.push(step.map(|step| GateRule { step, owners, until_us: until.map(Moment::us) }));
+    }
+    rules.into_iter().collect()
 }
 
 /// Reads `[facts]`.

@@ -25,6 +25,7 @@ pub(super) static ROOT: TableSpec = TableSpec {
         key("inventory", "[inventory]"),
         key("window", "[[window]]"),
         key("waves", "[waves]"),
+        key("gate", "[[gate]]"),
         key("facts", "[facts]"),
     ],
 };
@@ -149,6 +150,16 @@ pub(super) static WAVES: TableSpec = TableSpec {
     ],
 };
 
+/// Who may open a gate.
+pub(super) static GATE: TableSpec = TableSpec {
+    header: "[[gate]]",
+    keys: &[
+        key("step", "step = \"M4\""),
+        key("owner", "owner = [\"EXAMPLE\\\\anna\"]"),
+        key("until", "until = \"2026-12-19T06:00:00-08:00\""),
+    ],
+};
+
 /// What else is known; its keys are those of the facts.
 pub(super) static FACTS: TableSpec = TableSpec { header: "[facts]", keys: &FACT_KEYS };
 
@@ -174,6 +185,7 @@ pub(super) static ALL: &[&TableSpec] = &[
     &INVENTORY,
     &WAVES,
     &WINDOW,
+    &GATE,
     &SERVER,
     &MAILBOX,
     &PUBLIC_FOLDER,

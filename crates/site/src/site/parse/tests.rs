@@ -55,6 +55,19 @@ fn the_example_of_the_format_page_is_read() {
 }
 
 #[test]
+fn a_gate_has_a_step_owners_and_an_end() {
+    let gates = "[[gate]]\nstep = \"M4\"\nowner = [\"C\\\\anna\", \"bob\"]\n\
+                 until = \"1970-01-01T00:00:01Z\"\n[[gate]]\nstep = \"all\"\n";
+    let gates = site(&format!("{SMALL}{gates}")).gates;
+    assert_eq!(gates[0].owners, ["C\\anna", "bob"]);
+    assert_eq!(gates[0].until_us, Some(1_000_000));
+    assert!(gates[0].is_for("m4") && !gates[0].is_for("M3") && gates[1].is_for("M3"));
+    assert_eq!((gates[1].owners.len(), gates[1].until_us), (0, None));
+    assert!(check_with("[[gate]]\nowner = [\"anna\"]\n").contains("E004"));
+    assert!(check_with("[[gate]]\nstep = \"M4\"\nuntil = \"soon\"\n").contains("E006"));
+}
+
+#[test]
 fn the_format_page_lists_the_keys_that_are_read_and_no_others() {
     let page = include_str!("../../../../../docs/format/site.md");
     let mut header = String::new();

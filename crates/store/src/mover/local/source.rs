@@ -63,6 +63,11 @@ impl LocalSource {
         Self { lanes: Some(lanes.max(1)), ..self }
     }
 
+    /// The same for what is sent from now on; without a number what the store was opened with.
+    pub fn set_lanes(&mut self, lanes: Option<usize>) {
+        self.lanes = lanes.map(|lanes| lanes.max(1));
+    }
+
     /// Offers at most so many changes of one mailbox at once, in place of 250,000; an offer of all
     /// has no bound.
     #[must_use]
