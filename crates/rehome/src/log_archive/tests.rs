@@ -2,6 +2,7 @@
 
 mod faults;
 mod history;
+mod resume;
 
 use std::sync::Arc;
 
@@ -88,7 +89,7 @@ fn restore(set: &Set, until: Until) -> Result<(Store, Lsn), Error> {
         return Err(Error::bad_input(format!("{plan:?}")));
     }
     let (disk, clock) = (Arc::new(SimDisk::new()), Arc::new(ManualClock::new(BEGIN_US)));
-    let restored = replay(set, &plan, disk.clone(), clock.clone(), options(), &mut quiet)?;
+    let (restored, _) = replay(set, &plan, disk.clone(), clock.clone(), options(), &mut quiet)?;
     let options = OpenOptions { restore_marker: Some(restored.marker), ..options() };
     let store = Store::open(disk, clock, options).expect("the right marker");
     Ok((store, restored.until))

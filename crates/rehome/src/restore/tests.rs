@@ -104,7 +104,7 @@ fn mailboxes_above_the_bound_of_an_offer_are_backed_up_whole() {
 }
 
 #[test]
-fn what_an_unfinished_restore_left_is_set_aside_and_not_deleted() {
+fn what_an_unfinished_restore_left_is_gone_on_with_and_anything_else_is_set_aside() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let root = scratch.path();
     let (_original, id) = backed_up(root, None);
@@ -114,8 +114,11 @@ fn what_an_unfinished_restore_left_is_set_aside_and_not_deleted() {
     assert!(!marker.exists(), "nothing may open what is not whole");
     open(&target, None).map(drop).expect_err("it is not whole");
     store(&root.join("set"), &id, &target, &marker, &mut quiet).expect("again");
+    open(&target, Some(&marker)).expect("whole").close().expect("durable");
+    assert!(!root.join("target.aside-1").exists(), "it went on");
+    store(&root.join("set"), &id, &target, &marker, &mut quiet).expect("once more");
     open(&target, Some(&marker)).expect("whole");
-    assert!(root.join("target.aside-1").is_dir());
+    open(&root.join("target.aside-1"), None).expect("it is not deleted");
 }
 
 #[test]
