@@ -3,6 +3,7 @@
 mod bad_input;
 mod care;
 mod exports;
+mod follow;
 mod hostile;
 mod kills;
 mod routes;

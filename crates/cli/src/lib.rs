@@ -69,11 +69,12 @@ fn start(cli: Cli) -> Result<(), Error> {
         message: format!("the program cannot find itself: {error}"),
     })?;
     let mut session = Session::new(program, Arc::clone(&stop));
-    if let Command::Apply(ApplyArgs { rate, .. }) | Command::Migrate(MigrateArgs { rate, .. }) =
-        &cli.command
+    if let Command::Apply(ApplyArgs { rate, recipients, identity, .. })
+    | Command::Migrate(MigrateArgs { rate, recipients, identity, .. }) = &cli.command
     {
         session.move_bytes_per_second_max = rate.rate;
         session.pause_when.clone_from(&rate.pause_when);
+        session.archive_keys = commands::mail::archive_keys(recipients, identity)?;
     }
     dispatch(cli.command, &session, &mut View::new(cli.json, stop), cli.json)
 }

@@ -25,10 +25,9 @@ use crate::summary::bytes;
 
 /// Opens what a backup of a set shows, with all that it builds upon; of one mailbox if `only`
 /// names it.
-pub(crate) fn open(set: &Path, id: &str, only: Option<&str>) -> Result<State, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
+pub(crate) fn open(set: &Set, id: &str, only: Option<&str>) -> Result<State, Error> {
     let id: BackupId = id.parse().map_err(Error::bad_input)?;
-    set.state(id, only).map_err(Error::chain)
+    set.state(id, only).map_err(unreadable)
 }
 
 /// Why a backup or a part of the log cannot be read.
@@ -199,7 +198,7 @@ fn none_of(what: &str, name: &str, place: &str, others: &[String]) -> Error {
 /// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if something of the backup
 /// cannot be read, or the target cannot be written. The store does not open then.
 pub(crate) fn store(
-    set: &Path,
+    set: &Set,
     id: &str,
     target: &Path,
     marker: &Path,
@@ -219,13 +218,12 @@ pub(crate) fn store(
 ///
 /// As [`store`].
 pub(crate) fn store_at(
-    set: &Path,
+    set: &Set,
     lsn: Lsn,
     target: &Path,
     marker: &Path,
     observe: Observe<'_>,
 ) -> Result<String, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
     let plan = set.plan_restore(Until::Lsn(lsn)).map_err(Error::chain)?;
     if !plan.is_complete() {
         let reaches = plan.reaches;
@@ -233,7 +231,7 @@ pub(crate) fn store_at(
         return Err(Error::needs_human(text));
     }
     set_aside_unless_begun(target)?;
-    let reached = replay::lay_down(&set, &plan, target, marker, observe)?.reached;
+    let reached = replay::lay_down(set, &plan, target, marker, observe)?.reached;
     let (backups, logs) = (plan.backups.len(), plan.logs.len());
     Ok(format!("{backups} backup and {logs} segments of the log laid down, up to {reached}"))
 }
@@ -401,13 +399,12 @@ fn set_aside(target: &Path) -> Result<(), Error> {
 ///
 /// [`Error::NeedsHuman`] if the backup has no directory or it cannot be written.
 pub(crate) fn directory(
-    set: &Path,
+    set: &Set,
     id: &str,
     target: &Path,
     marker: &Path,
 ) -> Result<String, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
-    let backup = set.backup(id.parse().map_err(Error::bad_input)?).map_err(Error::chain)?;
+    let backup = set.backup(id.parse().map_err(Error::bad_input)?).map_err(unreadable)?;
     let mut stream = backup.stream(DIRECTORY_STREAM).map_err(Error::chain)?;
     let mut json = Vec::new();
     std::io::Read::read_to_end(&mut stream, &mut json).map_err(Error::needs_human)?;
@@ -420,13 +417,12 @@ pub(crate) fn directory(
 ///
 /// As [`directory`].
 pub(crate) fn directory_at(
-    set: &Path,
+    set: &Set,
     lsn: Lsn,
     target: &Path,
     marker: &Path,
 ) -> Result<String, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
-    let note = set.note(DIRECTORY_STREAM, lsn).map_err(Error::chain)?;
+    let note = set.note(DIRECTORY_STREAM, lsn).map_err(unreadable)?;
     let missing = || Error::needs_human(format!("the archive has no directory of {lsn}"));
     let (at, json) = note.ok_or_else(missing)?;
     lay_down_directory(json.as_bytes(), &at.to_string(), target, marker)

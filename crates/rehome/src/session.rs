@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rehome_log::{Clock, SystemClock};
 
+use crate::jobs::ArchiveKeys;
 use crate::pause::PauseCondition;
 
 /// One run of the program: where the program is (it starts itself for each server and node), the
@@ -20,6 +21,8 @@ pub struct Session {
     pub move_bytes_per_second_max: Option<u64>,
     /// Moves rest while one of these holds.
     pub pause_when: Vec<PauseCondition>,
+    /// For whom backups are encrypted, and how they are read.
+    pub archive_keys: ArchiveKeys,
     stop: Arc<AtomicBool>,
 }
 
@@ -38,6 +41,7 @@ impl Session {
             clock: Arc::new(SystemClock),
             move_bytes_per_second_max: None,
             pause_when: Vec::new(),
+            archive_keys: ArchiveKeys::default(),
             stop,
         }
     }

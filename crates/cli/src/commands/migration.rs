@@ -226,6 +226,7 @@ pub(crate) fn migrate(
         route: route(args.site.route),
         gates: gates(&args.gates),
         traffic: args.traffic,
+        back_out: args.back_out,
     };
     let observe = &mut |event| view.show(&event);
     let summary = rehome::migrate(session, &site, &work, &options, observe)?;
