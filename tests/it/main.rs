@@ -5,6 +5,7 @@ mod calibration;
 mod care;
 mod control;
 mod exports;
+mod follow;
 mod gates;
 mod hostile;
 mod kills;

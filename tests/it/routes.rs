@@ -126,3 +126,59 @@ fn a_plan_is_stale_when_the_site_has_changed() {
     let stale = run(REHOME, &["apply", &plan, "--confirm", "all"]);
     assert_eq!(stale.code, Some(7), "{stale:?}");
 }
+
+/// Keys that tests of age use.
+const RECIPIENT: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+const KEY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+
+#[test]
+fn a_server_is_rebuilt_from_backups_that_are_encrypted_for_a_recipient() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 18, 3, 10);
+    let work = scratch.path().join("work").display().to_string();
+    let key = scratch.path().join("key").display().to_string();
+    std::fs::write(&key, format!("{KEY}\n")).expect("writable");
+    let route = ["--route", "disaster-recovery", "--confirm", "all", "--json"];
+    let args = [&["migrate", &site, "--work", &work][..], &route].concat();
+    let without = run(REHOME, &[&args[..], &["--recipient", RECIPIENT]].concat());
+    assert_eq!(without.code, Some(65), "{without:?}");
+    assert!(without.stderr.contains("--identity"), "{without:?}");
+    assert!(!Path::new(&work).exists(), "nothing was done");
+    let keys = ["--recipient", RECIPIENT, "--identity", &key];
+    let done = run(REHOME, &[&args[..], &keys].concat());
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let summary = done.json();
+    assert_eq!((&summary["verified"], &summary["messages"]["lost"]), (&true.into(), &0.into()));
+    compare_export(scratch.path(), &work, Path::new(&site));
+    // The directory is a note in the set, and has the mailboxes' names.
+    let names = std::fs::read_dir(format!("{site}/mail")).expect("a folder of mail");
+    let names = names.map(|one| one.expect("readable").file_name().into_encoded_bytes());
+    let names: Vec<Vec<u8>> = names.collect();
+    assert_eq!(names.len(), 3);
+    let written = tree(&Path::new(&work).join("backups"));
+    assert!(written.keys().any(|path| path.to_string_lossy().ends_with("-directory.age")));
+    for (path, bytes) in written {
+        let shown = |name: &Vec<u8>| bytes.windows(name.len()).any(|some| some == name);
+        assert!(!names.iter().any(shown), "{path:?} names a mailbox");
+    }
+}
+
+#[test]
+fn backing_out_of_disaster_recovery_gives_the_log_up_as_before() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 19, 2, 5);
+    let work = scratch.path().join("work").display().to_string();
+    let args = ["migrate", &site, "--work", &work, "--route", "disaster-recovery"];
+    let nothing = run(REHOME, &[&args[..], &["--back-out"]].concat());
+    assert_eq!(nothing.code, Some(65), "there is nothing to undo: {nothing:?}");
+    let waits = run(REHOME, &args);
+    assert_eq!(waits.code, Some(4), "{waits:?}");
+    let store = format!("{work}/servers/EX1/store");
+    let log = |store: &str| run(REHOME, &["store", "log", store]).stdout;
+    assert!(log(&store).contains("log archived"), "D4 has it kept: {}", log(&store));
+    let back = run(REHOME, &[&args[..], &["--back-out"]].concat());
+    assert_eq!(back.code, Some(8), "{back:?}");
+    assert!(log(&store).contains("log circular"), "{}", log(&store));
+    let again = run(REHOME, &[&args[..], &["--back-out"]].concat());
+    assert_eq!(again.code, Some(8), "it is as it was: {again:?}");
+}

@@ -101,6 +101,13 @@ impl Backup {
         Contents::some(self, ids.into_iter().collect::<HashSet<_>>())
     }
 
+    /// The contents but those in `there`, in the order in which they lie in the volumes: of each
+    /// frame that may have another one, all. That none is missing is for the caller to find out.
+    #[must_use]
+    pub fn contents_but(&self, there: impl Iterator<Item = ContentId>) -> Contents<'_> {
+        Contents::but(self, there)
+    }
+
     /// One content.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Where the records of a backup are.
 
+use std::collections::HashSet;
+
 use rehome_log::Lsn;
 
 use crate::error::Damage;
@@ -120,10 +122,41 @@ impl Catalog {
         self.logs.sort_by_key(|entry| (entry.after, entry.place));
     }
 
+    /// The frames that may hold a content whose id does not begin as one in `there` does, in order.
+    /// Where two contents begin alike, nobody can say which of them is there.
+    pub(crate) fn places_but(&self, there: &HashSet<u64>) -> Vec<Place> {
+        let alike = self.contents.chunk_by(|one, other| one.prefix == other.prefix);
+        let missing = alike.filter(|some| some.len() > 1 || !there.contains(&some[0].prefix));
+        let mut places: Vec<Place> = missing.flatten().map(|entry| entry.place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
     /// The frames that may hold contents whose ids begin with `prefix`.
     pub(crate) fn frames(&self, prefix: u64) -> impl Iterator<Item = Place> + '_ {
         let start = self.contents.partition_point(|entry| entry.prefix < prefix);
         let entries = self.contents[start..].iter();
         entries.take_while(move |entry| entry.prefix == prefix).map(|entry| entry.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_left_out_only_if_all_of_it_is_known_to_be_there() {
+        let entry = |prefix, cell| ContentEntry { prefix, place: Place::from_cell(0, cell) };
+        let contents = vec![entry(1, 9), entry(2, 9), entry(3, 5), entry(4, 6), entry(4, 7)];
+        let catalog = Catalog { contents, ..Catalog::default() };
+        let check = |there: &[u64], expected: &[u32]| {
+            let places = catalog.places_but(&there.iter().copied().collect());
+            assert_eq!(places.iter().map(|place| place.cell()).collect::<Vec<_>>(), expected);
+        };
+        check(&[], &[5, 6, 7, 9]);
+        check(&[1], &[5, 6, 7, 9]);
+        check(&[1, 2], &[5, 6, 7]);
+        check(&[1, 2, 3, 4], &[6, 7]);
     }
 }

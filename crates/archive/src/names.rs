@@ -46,9 +46,13 @@ pub(crate) fn parse_segment_name(name: &str) -> Option<(Lsn, Lsn, SegmentId)> {
     (after < last).then_some((after, last, id.parse().ok()?))
 }
 
+/// What a note's name ends with if it is encrypted.
+pub(crate) const NOTE_SEALED: &str = ".age";
+
 /// The name of a note below [`NOTE`].
-pub(crate) fn note_name(lsn: Lsn, number: u32, what: &str) -> String {
-    format!("{:016x}-{number:08x}-{what}", lsn.to_u64())
+pub(crate) fn note_name(lsn: Lsn, number: u32, what: &str, is_sealed: bool) -> String {
+    let end = if is_sealed { NOTE_SEALED } else { "" };
+    format!("{:016x}-{number:08x}-{what}{end}", lsn.to_u64())
 }
 
 /// What [`note_name`] made `name` of; `None` for other names.
@@ -56,6 +60,7 @@ pub(crate) fn parse_note_name(name: &str) -> Option<(Lsn, u32, &str)> {
     let mut parts = name.splitn(3, '-');
     let (lsn, number, what) = (parts.next()?, parts.next()?, parts.next()?);
     let lsn = Lsn::from_u64(u64::from_be_bytes(unhex(lsn)?));
+    let what = what.strip_suffix(NOTE_SEALED).unwrap_or(what);
     let plain = !what.is_empty() && what.bytes().all(|byte| byte.is_ascii_lowercase());
     plain.then_some((lsn, u32::from_be_bytes(unhex(number)?), what))
 }

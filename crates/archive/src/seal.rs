@@ -52,6 +52,11 @@ impl Encryption {
 
     /// The secret for the recipients, as hexadecimal digits.
     pub(crate) fn envelope(&self) -> Result<String, ArchiveError> {
+        self.wrap(&self.secret)
+    }
+
+    /// A file of the age format with these bytes for the recipients, as hexadecimal digits.
+    pub(crate) fn wrap(&self, bytes: &[u8]) -> Result<String, ArchiveError> {
         let recipients = self.parse()?;
         let each = recipients.iter().map(|one| one as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(each)
@@ -59,7 +64,7 @@ impl Encryption {
         let mut envelope = Vec::new();
         let write = || {
             let mut writer = encryptor.wrap_output(&mut envelope)?;
-            writer.write_all(&self.secret)?;
+            writer.write_all(bytes)?;
             writer.finish().map(|_| ())
         };
         write().map_err(|error: std::io::Error| bad_key(&format!("no envelope: {error}")))?;
@@ -109,13 +114,18 @@ impl Identities {
 
     /// The key for the records of what `id` names, if one of these opens the envelope.
     pub(crate) fn open(&self, envelope: &str, id: [u8; 8]) -> Option<Arc<RecordKey>> {
-        let bytes = unhex(envelope)?;
-        let each = self.0.iter().map(|one| &**one as &dyn age::Identity);
-        let opened = age::Decryptor::new(bytes.as_slice()).ok()?.decrypt(each).ok()?;
-        let mut secret = Vec::new();
-        opened.take(ENVELOPE_SIZE_MAX).read_to_end(&mut secret).ok()?;
-        let secret: [u8; 32] = secret.try_into().ok()?;
+        let secret: [u8; 32] = self.unwrap(envelope, ENVELOPE_SIZE_MAX)?.try_into().ok()?;
         Some(Arc::new(RecordKey::of(&secret, envelope, id)))
+    }
+
+    /// What [`Encryption::wrap`] made, at most so many bytes of it, if one of these opens it.
+    pub(crate) fn unwrap(&self, wrapped: &str, bytes_max: u64) -> Option<Vec<u8>> {
+        let file = unhex(wrapped)?;
+        let each = self.0.iter().map(|one| &**one as &dyn age::Identity);
+        let opened = age::Decryptor::new(file.as_slice()).ok()?.decrypt(each).ok()?;
+        let mut bytes = Vec::new();
+        opened.take(bytes_max).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
     }
 }
 

@@ -339,6 +339,10 @@ pub(crate) struct ApplyArgs {
     pub(crate) gates: GateArgs,
     #[command(flatten)]
     pub(crate) rate: RateArgs,
+    #[command(flatten)]
+    pub(crate) recipients: RecipientArgs,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -354,6 +358,13 @@ pub(crate) struct MigrateArgs {
     /// Deliver and read mail all the while, and verify that mail as well.
     #[arg(long)]
     pub(crate) traffic: bool,
+    /// Undo every step that was done, last one first, unless one of them has no way back.
+    #[arg(long, conflicts_with = "traffic")]
+    pub(crate) back_out: bool,
+    #[command(flatten)]
+    pub(crate) recipients: RecipientArgs,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -545,16 +556,7 @@ pub(crate) enum ArchiveCommand {
     },
     /// Archive a store's log, so that every moment can be restored. From the first time on the
     /// store keeps its log until the set has it.
-    Log {
-        /// The store.
-        #[arg(long)]
-        store: PathBuf,
-        /// The archive set; made if it does not exist.
-        #[arg(long)]
-        to: PathBuf,
-        #[command(flatten)]
-        recipients: RecipientArgs,
-    },
+    Log(LogArgs),
     /// Lay a backup that comes out of a pipe into a set.
     Unpack {
         /// Standard input: -
@@ -609,6 +611,29 @@ pub(crate) enum ArchiveCommand {
         #[command(flatten)]
         identity: IdentityArgs,
     },
+}
+
+/// Whose log is archived, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// The store, which nobody has open.
+    #[arg(long, required_unless_present = "server")]
+    pub(crate) store: Option<PathBuf>,
+    /// The running server that has the store open: where its attendant or its store listens.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "store")]
+    pub(crate) server: Option<String>,
+    /// The archive set; made if it does not exist.
+    #[arg(long)]
+    pub(crate) to: PathBuf,
+    /// Go on archiving what comes, until SIGTERM or SIGINT; a server that goes away is looked for.
+    #[arg(long, requires = "server", conflicts_with = "store")]
+    pub(crate) follow: bool,
+    /// How long what comes waits for the archive at most, in seconds.
+    #[arg(long, value_name = "SECONDS", requires = "follow", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) every: u32,
+    #[command(flatten)]
+    pub(crate) recipients: RecipientArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -76,6 +76,11 @@ fn start(cli: Cli) -> Result<(), Error> {
         session.move_bytes_per_second_max = rate.rate;
         session.pause_when.clone_from(&rate.pause_when);
     }
+    if let Command::Apply(ApplyArgs { recipients, identity, .. })
+    | Command::Migrate(MigrateArgs { recipients, identity, .. }) = &cli.command
+    {
+        session.archive_keys = commands::mail::archive_keys(recipients, identity)?;
+    }
     dispatch(cli.command, &session, &mut View::new(cli.json, stop), cli.json)
 }
 

@@ -38,10 +38,29 @@ impl View {
                 Event::Progress { what, done, total, unit } => {
                     self.progress(what, *done, *total, unit);
                 }
+                Event::Archived {
+                    until,
+                    records,
+                    content_bytes,
+                    lag_seconds,
+                    behind_bytes,
+                    ..
+                } => {
+                    let (came, left) = (HumanBytes(*content_bytes), HumanBytes(*behind_bytes));
+                    self.line(&format!(
+                        "       log archived up to {until}: {records} records, {came} of mail, \
+                         {lag_seconds} s behind; {left} to come"
+                    ));
+                }
                 Event::Note { text } => self.line(&format!("       {text}")),
             }
         }
         if self.stop.load(Ordering::SeqCst) { Flow::Stop } else { Flow::Continue }
+    }
+
+    /// Says whether the person wants it to end, for work that waits.
+    pub(crate) fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
     }
 
     /// Shows what happens for people even with `--json`: standard output carries something else.

@@ -198,6 +198,12 @@ pub enum Action {
         /// The version it has afterwards.
         to_version: String,
     },
+    /// Gives a server's log up again as soon as its store does not need it, if a backup of the plan
+    /// has had it kept.
+    UseCircularLog {
+        /// Name of the server.
+        server: String,
+    },
     /// Makes sure that the site's system folders have a replica apart from `server`.
     CheckSystemFolders {
         /// The server that goes away for a while.

@@ -302,6 +302,13 @@ fn leaving(action: &Action) -> Option<Acts> {
             [format!("On {server} run Exchange Setup and upgrade to {to_version}.")],
             "The services start and Help, About shows the version.",
         ),
+        Action::UseCircularLog { server } => these(
+            [format!(
+                "In {ADMIN} open server {server}, Advanced: tick circular logging for the \
+                 information store again, if it was ticked before the backup."
+            )],
+            "The services restart; old log files go.",
+        ),
         Action::CheckSystemFolders { server } => these(
             [format!(
                 "In {ADMIN}, Folders, System Folders: Replicas of Eforms Registry and Schedule+ \

@@ -63,6 +63,13 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Has a step that was added undone by `action`.
+    pub(crate) fn undone_by(&mut self, id: &str, action: Action) {
+        if let Some(step) = self.steps.iter_mut().rfind(|step| step.id.as_str() == id) {
+            step.undo = Undo::By { action };
+        }
+    }
+
     /// Puts the steps into order: what a step depends on comes before it, and among those that
     /// could be next, the one that was added first. Marks all from `no_return` on.
     pub(crate) fn in_order(self, no_return: &str) -> Vec<Step> {

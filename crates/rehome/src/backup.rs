@@ -5,7 +5,7 @@ mod catalog;
 mod upon;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rehome_archive::{
@@ -443,22 +443,8 @@ fn left_behind(left: &rehome_store::LeftBehind) -> Error {
 ///
 /// # Errors
 ///
-/// [`Error::Differences`] with every damaged place.
-pub(crate) fn check(
-    set: &Path,
-    id: &str,
-    deep: bool,
-    observe: Observe<'_>,
-) -> Result<String, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
-    check_in(&set, id, deep, observe)
-}
-
-/// The same of a set that is open.
-///
-/// # Errors
-///
-/// As [`check`]; [`Error::BadInput`] for a deep check of what is encrypted and not opened.
+/// [`Error::Differences`] with every damaged place; [`Error::BadInput`] for a deep check of what is
+/// encrypted and not opened.
 pub(crate) fn check_in(
     set: &Set,
     id: &str,

@@ -65,7 +65,8 @@ pub fn demo(
     let work = Work::new(dir.join("work"));
     note(observe, "gates that need a person are confirmed by the demo itself".to_owned())?;
     let gates = Gates { confirmed: vec!["all".to_owned()], ..Gates::default() };
-    let options = MigrateOptions { route, gates, traffic: true, calibration: None };
+    let options =
+        MigrateOptions { route, gates, traffic: true, calibration: None, back_out: false };
     let mut summary = migrate(session, &site, &work, &options, observe)?;
     summary.notes.push(format!(
         "the plan: {}; the new store: {}",

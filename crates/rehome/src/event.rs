@@ -1,5 +1,6 @@
 //! What long work tells the one who waits for it.
 
+use rehome_log::Lsn;
 use serde::Serialize;
 
 /// One thing that happened. As JSON it is one line of `--json`.
@@ -25,6 +26,25 @@ pub enum Event {
         total: u64,
         /// `bytes`, `messages`, `mailboxes`.
         unit: String,
+    },
+    /// A part of a log is in the archive: durable, and read back.
+    Archived {
+        /// The last record that is.
+        until: Lsn,
+        /// The epoch of the store that wrote it.
+        epoch: u64,
+        /// Records that came.
+        records: u64,
+        /// Contents that came with them.
+        contents: u64,
+        /// Bytes of these.
+        content_bytes: u64,
+        /// How old the oldest of the records was, in seconds.
+        lag_seconds: u64,
+        /// Bytes that were written meanwhile and are not in the archive.
+        behind_bytes: u64,
+        /// How old the oldest of these is, in seconds.
+        behind_seconds: u64,
     },
     /// Something to know.
     Note {

@@ -1,22 +1,31 @@
 //! Archiving a store's log: a base if the set has none that the log can follow, then every record
 //! with the bodies that it put. The store gives up only what was read back from the set.
 
+mod follow;
 mod history;
+mod source;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rehome_archive::{
     ArchiveError, ArchiverOptions, BackupInfo, BackupKind, CheckLevel, ContentId, Encryption,
-    LogArchiver, LogEntry, LogHeader, Set, StoreId, Target, Until,
+    LogArchiver, LogEntry, LogHeader, Set, Target, Until,
 };
 use rehome_log::{Clock, Lsn};
-use rehome_store::{LocalSource, LogPolicy, LogReader, LogRecord, Store, StoreError, bodies};
+use rehome_server::LogStretch;
+use rehome_store::{ContentRun, LogPolicy, LogRecord, bodies};
 use serde::Serialize;
 
-use crate::backup::{self, BackupReport, BackupRequest};
+pub(crate) use self::follow::{Follow, Waited, Waiting, follow};
+use self::source::Opening;
+pub(crate) use self::source::{LocalLog, LogSource, RemoteLog};
+use crate::backup::{BackupReport, BackupRequest};
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
+
+/// After so many bytes the store is told what the set has, and the rest is read.
+const ROUND_BYTES: u64 = 64 << 20;
 
 /// Who archives, and by which clock.
 pub(crate) struct LogJob {
@@ -62,7 +71,7 @@ impl std::fmt::Display for LogArchiveReport {
     }
 }
 
-/// Archives the log of `store` up to now into the set at `target`, which is made if there is none.
+/// Archives a log up to now into the set at `target`, which is made if there is none.
 ///
 /// From the first call on the store keeps its log until it is archived. Killed or failed anywhere,
 /// the set has whole segments; the same call goes on behind the last one.
@@ -72,43 +81,54 @@ impl std::fmt::Display for LogArchiveReport {
 /// [`Error::BadInput`] if the set is of another store, or of another history of this one;
 /// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if store or set fails.
 pub(crate) fn archive_log(
-    store: &Store,
+    source: &mut dyn LogSource,
     target: &Arc<dyn Target>,
     job: &LogJob,
     observe: Observe<'_>,
 ) -> Result<LogArchiveReport, Error> {
-    store.keep_log_until_archived().map_err(Error::chain)?;
-    let (base, begins) = base_if_needed(store, target, job, observe)?;
-    let mut archiver = begin(store, target, job).map_err(refused)?;
+    source.keep()?;
+    let opening = source.opening()?;
+    let (base, begins) = base_if_needed(source, target, job, observe)?;
+    let mut archiver = begin(opening, target, job).map_err(refused)?;
     if let Some(lsn) = begins {
         archiver.pass_to(lsn).map_err(Error::chain)?;
     }
-    let until = store.roll_log().map_err(Error::chain)?;
-    let mut report =
-        LogArchiveReport { base, after: archiver.archived(), ..LogArchiveReport::default() };
-    let mut reader = store.read_log(archiver.archived(), until).map_err(Error::chain)?;
-    let mut released = archiver.archived();
-    while let Some(record) = reader.next_record().map_err(Error::chain)? {
-        take(&mut archiver, &reader, record, &mut report)?;
-        if archiver.archived() > released {
-            released = store.archived_until(archiver.archived()).map_err(Error::chain)?;
+    let until = source.roll()?;
+    let after = archiver.archived();
+    let mut report = LogArchiveReport { base, after, until: after, ..LogArchiveReport::default() };
+    loop {
+        let stretch =
+            LogStretch { after: report.until, until, bodies: true, bytes_max: ROUND_BYTES };
+        let taken = source.read(stretch, &mut |record, runs| {
+            take(&mut archiver, record, runs, &mut report)?;
+            tell(observe, &report)
+        });
+        // What has come is archived, whatever keeps more from coming.
+        archiver.flush().map_err(Error::chain)?;
+        let goes_on = archiver.archived() > report.until && archiver.archived() < until;
+        report.until = archiver.archived();
+        match taken {
+            Err(stopped @ Error::Interrupted { .. }) => {
+                source.note(report.until)?;
+                return Err(stopped);
+            }
+            taken => taken?,
         }
-        tell(observe, &report)?;
+        source.note(report.until)?;
+        if !goes_on {
+            return Ok(report);
+        }
     }
-    archiver.flush().map_err(Error::chain)?;
-    store.archived_until(archiver.archived()).map_err(Error::chain)?;
-    report.until = archiver.archived();
-    Ok(report)
 }
 
 fn begin(
-    store: &Store,
+    opening: Opening,
     target: &Arc<dyn Target>,
     job: &LogJob,
 ) -> Result<LogArchiver, ArchiveError> {
     let header = LogHeader {
-        store_id: StoreId(store.id()),
-        store_epoch: store.epoch(),
+        store_id: opening.store_id,
+        store_epoch: opening.epoch,
         software: concat!("rehome ", env!("CARGO_PKG_VERSION")).to_owned(),
         account: job.account.clone(),
     };
@@ -138,15 +158,15 @@ fn refused(error: ArchiveError) -> Error {
 /// Makes a backup that the log can follow, unless the set has one and its log can go on. Returns
 /// where a new run of the log begins, if the log of the set cannot go on.
 fn base_if_needed(
-    store: &Store,
+    source: &mut dyn LogSource,
     target: &Arc<dyn Target>,
     job: &LogJob,
     observe: Observe<'_>,
 ) -> Result<(Option<BackupReport>, Option<Lsn>), Error> {
-    let goes_on = match begin(store, target, job) {
+    let goes_on = match begin(source.opening()?, target, job) {
         Ok(archiver) => {
-            history::expect_same(store, target, archiver.archived())?;
-            goes_on(store, archiver.archived())?
+            history::expect_same(source, target, archiver.archived())?;
+            goes_on(source, archiver.archived())?
         }
         Err(ArchiveError::NoSet | ArchiveError::NoBase { .. }) => false,
         Err(error) => return Err(refused(error)),
@@ -155,7 +175,7 @@ fn base_if_needed(
     if goes_on && listed(target)?.iter().any(|one| one.log_follows().is_some()) {
         return Ok((None, None));
     }
-    let report = make_base(store, target, job, observe)?;
+    let report = source.back_up(Arc::clone(target), &base_request(job), observe)?;
     if goes_on {
         return Ok((Some(report), None));
     }
@@ -171,25 +191,18 @@ fn listed(target: &Arc<dyn Target>) -> Result<Vec<BackupInfo>, Error> {
 }
 
 /// Whether the store still has the whole log behind `archived`.
-fn goes_on(store: &Store, archived: Lsn) -> Result<bool, Error> {
-    match store.log_policy().map_err(Error::chain)? {
-        LogPolicy::Archived { whole_after, .. } if archived >= whole_after => {}
-        _ => return Ok(false),
-    }
-    match store.read_log(archived, archived) {
-        Ok(_) => Ok(true),
-        Err(StoreError::NamesGap { .. }) => Ok(false),
-        Err(error) => Err(Error::chain(error)),
+fn goes_on(source: &mut dyn LogSource, archived: Lsn) -> Result<bool, Error> {
+    match source.policy()? {
+        LogPolicy::Archived { whole_after, .. } if archived >= whole_after => {
+            source.reaches(archived)
+        }
+        _ => Ok(false),
     }
 }
 
-fn make_base(
-    store: &Store,
-    target: &Arc<dyn Target>,
-    job: &LogJob,
-    observe: Observe<'_>,
-) -> Result<BackupReport, Error> {
-    let request = BackupRequest {
+/// A full backup that log can follow.
+fn base_request(job: &LogJob) -> BackupRequest {
+    BackupRequest {
         set: PathBuf::new(),
         account: job.account.clone(),
         directory: None,
@@ -197,29 +210,21 @@ fn make_base(
         encryption: job.encryption.clone(),
         catalog: true,
         clock: Arc::clone(&job.clock),
-    };
-    let names = store.mailboxes().map_err(Error::chain)?;
-    let names: Vec<_> = names.into_iter().map(|mailbox| mailbox.name).collect();
-    let mut source = LocalSource::new(store.clone());
-    backup::back_up_into(Arc::clone(target), &mut source, &names, &request, observe)
+    }
 }
 
 /// Hands a record and the bodies that it put to the archiver.
 fn take(
     archiver: &mut LogArchiver,
-    reader: &LogReader,
     record: LogRecord,
+    runs: &[ContentRun],
     report: &mut LogArchiveReport,
 ) -> Result<(), Error> {
     let mut brought: Vec<(ContentId, Vec<u8>)> = Vec::new();
-    let read = reader.bodies(&record, &mut |run| {
-        for body in bodies(run.bytes()) {
-            let body = body?;
-            brought.push((ContentId(body.content.0), body.bytes));
-        }
-        Ok(())
-    });
-    read.map_err(Error::chain)?;
+    for body in runs.iter().flat_map(|run| bodies(run.bytes())) {
+        let body = body.map_err(Error::chain)?;
+        brought.push((ContentId(body.content.0), body.bytes));
+    }
     report.records += 1;
     report.contents += brought.len() as u64;
     report.content_bytes += brought.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
@@ -242,8 +247,7 @@ fn tell(observe: Observe<'_>, report: &LogArchiveReport) -> Result<(), Error> {
 /// # Errors
 ///
 /// [`Error::Differences`] with every damaged place, or with what is missing.
-pub(crate) fn check(set: &Path, lsn: Lsn) -> Result<String, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
+pub(crate) fn check(set: &Set, lsn: Lsn) -> Result<String, Error> {
     let report = set.check_logs(CheckLevel::Deep, &mut |_| {}).map_err(Error::chain)?;
     let damage: Vec<String> = report.damage.iter().map(ToString::to_string).collect();
     if !damage.is_empty() {

@@ -21,6 +21,9 @@ pub(crate) struct Facts {
     pub(crate) account: Option<String>,
     /// The backup made under each label.
     pub(crate) backups: BTreeMap<String, BackupFact>,
+    /// Servers whose log was circular until a backup had it kept.
+    #[serde(default)]
+    pub(crate) circular_before: BTreeSet<String>,
     /// Labels whose backups were read back whole.
     pub(crate) checked: BTreeSet<String>,
     /// Parts that were laid down from a backup.

@@ -34,6 +34,8 @@ pub struct MigrateOptions {
     pub traffic: bool,
     /// What this machine was measured to be; that of the work folder if none is named.
     pub calibration: Option<PathBuf>,
+    /// Undo what was done instead.
+    pub back_out: bool,
 }
 
 /// Plans a site (or takes the plan that the work folder has), carries it out, verifies and
@@ -50,6 +52,15 @@ pub fn migrate(
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
     refuse_people(site)?;
+    if options.back_out && !work.plan().exists() {
+        return Err(Error::BadInput {
+            message: format!(
+                "{}: no migration was begun here, so there is nothing to undo; name the work \
+                 folder of one with --work",
+                work.root().display()
+            ),
+        });
+    }
     let plan = if work.plan().exists() {
         let plan = planning::read(&work.plan())?;
         planning::expect_fresh(&plan, &site.inventory()?)?;
@@ -62,7 +73,29 @@ pub fn migrate(
         };
         planning::plan(session, site, work, options.route, &work.plan(), &speeds)?.plan
     };
+    if options.back_out {
+        return back_out(session, site, work, &plan, &options.gates, observe);
+    }
     carry_out(session, site, work, plan, &options.gates, options.traffic, observe)
+}
+
+/// Undoes every step that was begun. That it ends without a summary is told as
+/// [`Error::BackedOut`].
+fn back_out(
+    session: &Session,
+    site: &SiteFile,
+    work: &Work,
+    plan: &Plan,
+    gates: &Gates,
+    observe: Observe<'_>,
+) -> Result<Summary, Error> {
+    let mut executor = open_executor(session, work, plan)?;
+    let mut world = World::new(session, site, work, plan, gates)?;
+    let run = executor.back_out(&mut world, &mut |notice| hear(session, notice, observe));
+    let run = run.map_err(executor_error)?;
+    write_outcome(work, plan, &run.outcome)?;
+    ended(&run)?;
+    Err(Error::NeedsHuman { message: "the way back ended without a word".to_owned() })
 }
 
 /// Refuses to carry out what people carry out.

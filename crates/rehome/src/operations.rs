@@ -228,6 +228,7 @@ impl<'a> World<'a> {
             Action::WaitPublicFolderReplication { server, folders } => {
                 self.wait_for_folders(server, folders)
             }
+            Action::UseCircularLog { server } => self.use_circular_log(server),
             Action::CheckSystemFolders { server } => self.check_system_folders(server),
             Action::WaitLogons { server, mailboxes } => self.wait_for_logons(server, mailboxes),
             Action::TrialWithout { server } => self.trial_without(server),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rehome_archive::{LogEntry, RestorePlan, Set, Until};
+use rehome_archive::{ContentId, LogEntry, RestorePlan, Set, Until};
 use rehome_log::{Clock, Disk, Lsn, RealDisk, SystemClock};
 use rehome_store::{
     LogRecord, OpenOptions, PointRestore, Replayed, RestorePoint, RestoredTo, StoreError,
@@ -12,10 +12,11 @@ use rehome_store::{
 use crate::error::Error;
 use crate::event::{Event, Flow, Observe};
 use crate::memory::write_durably;
-use crate::restore::unreadable;
+use crate::restore::{Laid, looking, not_begun, tell_there, unreadable};
 
-/// Lays the store of `plan`, which begins with a backup that holds the catalog, down in the empty
-/// folder `target`, and writes the marker that opens it. Returns the last record of the log in it.
+/// Lays the store of `plan`, which begins with a backup that holds the catalog, down in the folder
+/// `target`, which is empty or has what an earlier attempt has left, and writes the marker that
+/// opens it. Returns the last record of the log in it.
 ///
 /// The store has an identity of its own: it is another history.
 ///
@@ -29,19 +30,20 @@ pub(crate) fn lay_down(
     target: &Path,
     marker: &Path,
     observe: Observe<'_>,
-) -> Result<Lsn, Error> {
+) -> Result<Laid<Lsn>, Error> {
     std::fs::create_dir_all(target)
         .map_err(|error| Error::needs_human(format!("{}: {error}", target.display())))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(target));
     let options = OpenOptions { owner: "restore".to_owned(), ..OpenOptions::default() };
     let (disk, clock) = (disk, Arc::new(SystemClock));
-    let restored = replay(set, plan, disk, clock, options, observe)?;
+    let (restored, there_bytes) = replay(set, plan, disk, clock, options, observe)?;
     let json = serde_json::to_vec_pretty(&restored.marker).map_err(Error::needs_human)?;
     write_durably(marker, &json)?;
-    Ok(restored.until)
+    Ok(Laid { reached: restored.until, there_bytes })
 }
 
-/// The same on `disk`; the marker is in the answer.
+/// The same on `disk`; the marker is in the answer, and how many bytes of contents an earlier
+/// attempt had written.
 pub(crate) fn replay(
     set: &Set,
     plan: &RestorePlan,
@@ -49,22 +51,25 @@ pub(crate) fn replay(
     clock: Arc<dyn Clock>,
     options: OpenOptions,
     observe: Observe<'_>,
-) -> Result<RestoredTo, Error> {
+) -> Result<(RestoredTo, u64), Error> {
     let point = match plan.until {
         Until::Lsn(lsn) => RestorePoint::Lsn(lsn),
         Until::WallUs(wall_us) => RestorePoint::WallUs(wall_us),
         Until::Latest | Until::Backup(_) => RestorePoint::End,
     };
     let above = highest(set)?;
-    let restore = PointRestore::create(disk, clock, options, point, above).map_err(Error::chain)?;
-    let mut replaying = Replaying { set, restore, observe, done: 0, total: 0 };
+    let look = &mut |done| looking(observe, done);
+    let restore = PointRestore::resume(disk, clock, options, point, above, look);
+    let restore = restore.map_err(not_begun)?;
+    let there_bytes = restore.kept_bytes();
+    let mut replaying = Replaying { set, restore, observe, done: there_bytes, total: 0 };
     let base = replaying.base(plan)?;
     for step in &plan.logs {
         if replaying.segment(step, base)? == Replayed::Beyond {
             break;
         }
     }
-    replaying.restore.finish().map_err(Error::chain)
+    Ok((replaying.restore.finish().map_err(Error::chain)?, there_bytes))
 }
 
 /// The highest place in the log that the set knows of.
@@ -91,8 +96,18 @@ impl Replaying<'_, '_> {
         let step = step.ok_or_else(|| Error::needs_human("a plan without a catalog"))?;
         let backup = self.set.backup(step.id).map_err(unreadable)?;
         self.total = backup.manifest().map_or(0, |manifest| manifest.totals.content_bytes);
-        for content in backup.contents() {
-            self.body(&content.map_err(Error::chain)?.bytes)?;
+        tell_there(self.observe, self.done, self.total)?;
+        let there: Vec<ContentId> =
+            self.restore.contents().map(|content| ContentId(content.0)).collect();
+        let contents = match there.is_empty() {
+            true => backup.contents(),
+            false => backup.contents_but(there.into_iter()),
+        };
+        for content in contents {
+            let content = content.map_err(Error::chain)?;
+            if !self.restore.has(&rehome_store::ContentId(content.id.0)) {
+                self.body(&content.bytes)?;
+            }
         }
         let mut rows = backup.catalog_rows().map_err(Error::chain)?;
         self.restore.put_base(&mut rows).map_err(|error| base_refused(error, &step.folder))
@@ -107,6 +122,9 @@ impl Replaying<'_, '_> {
             let record = LogRecord { lsn, prev_lsn: previous, wall_us, payload };
             if self.restore.wants(&record) {
                 for content in contents {
+                    if self.restore.has(&rehome_store::ContentId(content.0)) {
+                        continue;
+                    }
                     self.body(&segment.content(&content).map_err(Error::chain)?)?;
                 }
             }
@@ -125,7 +143,10 @@ impl Replaying<'_, '_> {
         let (what, unit) = ("restoring".to_owned(), "bytes".to_owned());
         match (self.observe)(Event::Progress { what, done, total, unit }) {
             Flow::Continue => Ok(()),
-            Flow::Stop => Err(Error::stopped("the restore was asked to stop")),
+            Flow::Stop => {
+                self.restore.settle().map_err(Error::chain)?;
+                Err(Error::stopped("the restore was asked to stop"))
+            }
         }
     }
 }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use rehome_archive::{
     ArchiveError, BackupId, Content, ContentId, MailboxOutline, Set, State, Until,
 };
-use rehome_log::{Lsn, RealDisk, SystemClock};
+use rehome_log::{Clock, Disk, Lsn, RealDisk, SystemClock};
 use rehome_site::Directory;
-use rehome_store::{OpenOptions, RestoreWriter};
-use serde::Serialize;
+use rehome_store::{
+    OpenOptions, RestoreMarker, RestoreStage, RestoreWriter, StoreError, restore_stage,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::backup::DIRECTORY_STREAM;
 use crate::error::Error;
@@ -19,13 +21,13 @@ use crate::memory::write_durably;
 use crate::outline::rows_of;
 use crate::replay;
 use crate::serve::mark_restored;
+use crate::summary::bytes;
 
 /// Opens what a backup of a set shows, with all that it builds upon; of one mailbox if `only`
 /// names it.
-pub(crate) fn open(set: &Path, id: &str, only: Option<&str>) -> Result<State, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
+pub(crate) fn open(set: &Set, id: &str, only: Option<&str>) -> Result<State, Error> {
     let id: BackupId = id.parse().map_err(Error::bad_input)?;
-    set.state(id, only).map_err(Error::chain)
+    set.state(id, only).map_err(unreadable)
 }
 
 /// Why a backup or a part of the log cannot be read.
@@ -56,7 +58,7 @@ pub(crate) struct Chosen {
 }
 
 /// How much a chosen part is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Amount {
     pub(crate) mailboxes: u64,
     pub(crate) messages: u64,
@@ -188,14 +190,15 @@ fn none_of(what: &str, name: &str, place: &str, others: &[String]) -> Error {
 
 /// Lays the store of a backup down at `target` and writes the marker that lets it recover.
 ///
-/// What an earlier attempt left at `target` without a marker is set aside first, never deleted.
+/// What an earlier attempt has written at `target` is gone on with; anything else there is set
+/// aside first, never deleted.
 ///
 /// # Errors
 ///
 /// [`Error::Interrupted`] if `observe` says so; [`Error::NeedsHuman`] if something of the backup
 /// cannot be read, or the target cannot be written. The store does not open then.
 pub(crate) fn store(
-    set: &Path,
+    set: &Set,
     id: &str,
     target: &Path,
     marker: &Path,
@@ -204,8 +207,8 @@ pub(crate) fn store(
     let state = open(set, id, None)?;
     let chosen = Chosen::of(&state, &Selection::default())?;
     let amount = chosen.amount();
-    set_aside(target)?;
-    lay_down(Source::of(&state, &chosen), chosen, target, marker, observe)?;
+    set_aside_unless_begun(target)?;
+    lay_down(Source::of(&state), chosen, target, marker, observe)?;
     Ok(format!("{} mailboxes and {} messages laid down", amount.mailboxes, amount.messages))
 }
 
@@ -215,39 +218,53 @@ pub(crate) fn store(
 ///
 /// As [`store`].
 pub(crate) fn store_at(
-    set: &Path,
+    set: &Set,
     lsn: Lsn,
     target: &Path,
     marker: &Path,
     observe: Observe<'_>,
 ) -> Result<String, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
     let plan = set.plan_restore(Until::Lsn(lsn)).map_err(Error::chain)?;
     if !plan.is_complete() {
         let reaches = plan.reaches;
         let text = format!("the archive leads to {reaches}, not to {lsn}: log is missing");
         return Err(Error::needs_human(text));
     }
-    set_aside(target)?;
-    let reached = replay::lay_down(&set, &plan, target, marker, observe)?;
+    set_aside_unless_begun(target)?;
+    let reached = replay::lay_down(set, &plan, target, marker, observe)?.reached;
     let (backups, logs) = (plan.backups.len(), plan.logs.len());
     Ok(format!("{backups} backup and {logs} segments of the log laid down, up to {reached}"))
 }
 
+/// Gives the contents with these ids.
+type Contents<'a> = dyn FnOnce(Vec<ContentId>) -> ContentIter<'a> + 'a;
+/// Contents as they come. An error says that the backup cannot be trusted.
+pub(crate) type ContentIter<'a> = Box<dyn Iterator<Item = Result<Content, ArchiveError>> + 'a>;
+
 /// What a restore reads beside the outlines.
 pub(crate) struct Source<'a> {
-    /// Contents, the chosen ones among them. An error says that the backup cannot be trusted.
-    pub(crate) contents: Box<dyn Iterator<Item = Result<Content, ArchiveError>> + 'a>,
+    /// Gives the contents that are asked for, among others perhaps.
+    pub(crate) contents: Box<Contents<'a>>,
 }
 
 impl<'a> Source<'a> {
-    /// What a state has of the chosen part.
-    pub(crate) fn of(state: &'a State, chosen: &Chosen) -> Self {
-        Source { contents: Box::new(state.contents(chosen.contents.keys().copied())) }
+    /// What a state has.
+    pub(crate) fn of(state: &'a State) -> Self {
+        Source { contents: Box::new(|ids| Box::new(state.contents(ids))) }
     }
 }
 
-/// Lays the chosen part of what `source` gives down at `target`, which is not there yet.
+/// What laying a store down came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Laid<T> {
+    /// Up to where.
+    pub(crate) reached: T,
+    /// Bytes of contents that an earlier attempt had written.
+    pub(crate) there_bytes: u64,
+}
+
+/// Lays the chosen part of what `source` gives down at `target`, and goes on with what an earlier
+/// attempt at it has left there.
 ///
 /// The store has an identity of its own: its places in the log begin anew, and in the set of the
 /// former store they would come twice.
@@ -257,29 +274,87 @@ pub(crate) fn lay_down(
     target: &Path,
     marker: &Path,
     observe: Observe<'_>,
-) -> Result<(), Error> {
+) -> Result<Laid<()>, Error> {
     let options = OpenOptions { owner: "restore".to_owned(), ..OpenOptions::default() };
     std::fs::create_dir_all(target)
         .map_err(|error| Error::needs_human(format!("{}: {error}", target.display())))?;
-    let (disk, clock) = (Arc::new(RealDisk::new(target)), Arc::new(SystemClock));
-    let mut writer = RestoreWriter::create(disk, clock, options).map_err(Error::chain)?;
-    let (mut done, total) = (0, chosen.amount().content_bytes);
-    for content in source.contents {
+    let disk = Arc::new(RealDisk::new(target));
+    let (proof, laid) = write(source, chosen, disk, Arc::new(SystemClock), options, observe)?;
+    let json = serde_json::to_vec_pretty(&proof).map_err(Error::needs_human)?;
+    write_durably(marker, &json)?;
+    Ok(laid)
+}
+
+/// The same on `disk`; the marker is in the answer.
+pub(crate) fn write(
+    source: Source<'_>,
+    chosen: Chosen,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    options: OpenOptions,
+    observe: Observe<'_>,
+) -> Result<(RestoreMarker, Laid<()>), Error> {
+    let wanted = |id: &rehome_store::ContentId| chosen.contents.contains_key(&ContentId(id.0));
+    let look = &mut |done| looking(observe, done);
+    let writer = RestoreWriter::resume(disk, clock, options, &wanted, look);
+    let mut writer = writer.map_err(not_begun)?;
+    let has = |writer: &RestoreWriter, id: &ContentId| writer.has(&rehome_store::ContentId(id.0));
+    let total = chosen.amount().content_bytes;
+    let there_bytes = tell_there(observe, writer.kept_bytes(), total)?;
+    let missing = chosen.content_ids().filter(|id| !has(&writer, id)).collect();
+    let mut done = there_bytes;
+    for content in (source.contents)(missing) {
         let content = content.map_err(Error::chain)?;
-        if !chosen.contents.contains_key(&content.id) {
+        if !chosen.contents.contains_key(&content.id) || has(&writer, &content.id) {
             continue;
         }
         writer.put_body(&content.bytes).map_err(Error::chain)?;
         done += content.bytes.len() as u64;
-        tell(observe, done, total)?;
+        if let Err(stopped) = tell(observe, done, total) {
+            writer.settle().map_err(Error::chain)?;
+            return Err(stopped);
+        }
     }
+    writer.settle().map_err(Error::chain)?;
     for outline in chosen.outlines {
         let rows = rows_of(outline).map_err(Error::bad_input)?;
         writer.put_mailbox(rows).map_err(Error::chain)?;
     }
-    let proof = writer.finish().map_err(Error::chain)?;
-    let json = serde_json::to_vec_pretty(&proof).map_err(Error::needs_human)?;
-    write_durably(marker, &json)
+    Ok((writer.finish().map_err(Error::chain)?, Laid { reached: (), there_bytes }))
+}
+
+/// Tells how much of what an earlier attempt has written was read back.
+pub(crate) fn looking(observe: Observe<'_>, done: u64) -> rehome_store::Flow {
+    let what = "checking what is there already".to_owned();
+    let event = Event::Progress { what, done, total: 0, unit: "bytes".to_owned() };
+    match observe(event) {
+        Flow::Continue => rehome_store::Flow::Continue,
+        Flow::Stop => rehome_store::Flow::Stop,
+    }
+}
+
+/// Tells how much an earlier attempt has written; gives it back.
+pub(crate) fn tell_there(
+    observe: Observe<'_>,
+    there_bytes: u64,
+    total_bytes: u64,
+) -> Result<u64, Error> {
+    if there_bytes > 0 {
+        let (there, total) = (bytes(there_bytes), bytes(total_bytes.max(there_bytes)));
+        let text = format!("{there} of {total} were there already and are whole");
+        // Whether to go on is asked again at once.
+        let _flow = observe(Event::Note { text });
+        tell(observe, there_bytes, total_bytes)?;
+    }
+    Ok(there_bytes)
+}
+
+/// Why a restore did not begin.
+pub(crate) fn not_begun(error: StoreError) -> Error {
+    match error {
+        StoreError::Stopped => Error::stopped("the restore was asked to stop"),
+        error => Error::chain(error),
+    }
 }
 
 fn tell(observe: Observe<'_>, done: u64, total: u64) -> Result<(), Error> {
@@ -288,6 +363,20 @@ fn tell(observe: Observe<'_>, done: u64, total: u64) -> Result<(), Error> {
     match observe(event) {
         Flow::Continue => Ok(()),
         Flow::Stop => Err(Error::stopped("the restore was asked to stop")),
+    }
+}
+
+/// How far a restore at `target` has come.
+pub(crate) fn stage(target: &Path) -> Result<RestoreStage, Error> {
+    restore_stage(&RealDisk::new(target)).map_err(Error::chain)
+}
+
+/// Renames what is at `target`, unless a restore has begun to write there: it is gone on with, and
+/// every content that stays has the name that it should.
+fn set_aside_unless_begun(target: &Path) -> Result<(), Error> {
+    match stage(target)? {
+        RestoreStage::Writing => Ok(()),
+        _ => set_aside(target),
     }
 }
 
@@ -310,13 +399,12 @@ fn set_aside(target: &Path) -> Result<(), Error> {
 ///
 /// [`Error::NeedsHuman`] if the backup has no directory or it cannot be written.
 pub(crate) fn directory(
-    set: &Path,
+    set: &Set,
     id: &str,
     target: &Path,
     marker: &Path,
 ) -> Result<String, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
-    let backup = set.backup(id.parse().map_err(Error::bad_input)?).map_err(Error::chain)?;
+    let backup = set.backup(id.parse().map_err(Error::bad_input)?).map_err(unreadable)?;
     let mut stream = backup.stream(DIRECTORY_STREAM).map_err(Error::chain)?;
     let mut json = Vec::new();
     std::io::Read::read_to_end(&mut stream, &mut json).map_err(Error::needs_human)?;
@@ -329,13 +417,12 @@ pub(crate) fn directory(
 ///
 /// As [`directory`].
 pub(crate) fn directory_at(
-    set: &Path,
+    set: &Set,
     lsn: Lsn,
     target: &Path,
     marker: &Path,
 ) -> Result<String, Error> {
-    let set = Set::open(crate::place::target(set)?).map_err(Error::chain)?;
-    let note = set.note(DIRECTORY_STREAM, lsn).map_err(Error::chain)?;
+    let note = set.note(DIRECTORY_STREAM, lsn).map_err(unreadable)?;
     let missing = || Error::needs_human(format!("the archive has no directory of {lsn}"));
     let (at, json) = note.ok_or_else(missing)?;
     lay_down_directory(json.as_bytes(), &at.to_string(), target, marker)

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rehome_log::{Clock, SystemClock};
 
 use crate::control::Control;
+use crate::jobs::ArchiveKeys;
 use crate::pause::PauseCondition;
 
 /// One run of the program: where the program is (it starts itself for each server and node), the
@@ -23,6 +24,8 @@ pub struct Session {
     pub pause_when: Vec<PauseCondition>,
     /// What people want of the work while it goes on.
     pub(crate) control: Arc<Control>,
+    /// For whom backups are encrypted, and how they are read.
+    pub archive_keys: ArchiveKeys,
     stop: Arc<AtomicBool>,
 }
 
@@ -42,6 +45,7 @@ impl Session {
             move_bytes_per_second_max: None,
             pause_when: Vec::new(),
             control: Arc::new(Control::new(Arc::clone(&stop))),
+            archive_keys: ArchiveKeys::default(),
             stop,
         }
     }

@@ -2,6 +2,7 @@
 
 mod attendant;
 mod directory;
+mod log;
 mod mail;
 mod peer;
 mod store;

@@ -24,6 +24,6 @@ pub use remote::{RemoteDirectory, RemoteSource, RemoteTarget};
 pub use store_service::{FIRST_LOGON, has_logged_on};
 pub use wire::{
     BODY_SIZE_MAX, DirectorySummary, Endpoint, ErrorCode, FolderReplicas, Hello, Identity,
-    LINE_SIZE_MAX, Logon, MessagesPage, Pending, Recipient, Refusal, Stored, WIRE_VERSION,
-    WireError,
+    LINE_SIZE_MAX, LogState, LogStretch, Logon, MessagesPage, Pending, Recipient, Refusal, Stored,
+    WIRE_VERSION, WireError,
 };

@@ -2,6 +2,7 @@
 
 mod admin;
 mod fence;
+mod log;
 mod mail;
 mod mover;
 
@@ -122,6 +123,13 @@ impl StoreSession {
                 service.set_attribute(&mailbox, &key, value.as_deref())
             }
             R::KeepLog => service.keep_log(),
+            R::UseCircularLog => service.use_circular_log(),
+            R::LogState => service.log_state(),
+            R::RollLog => service.roll_log(),
+            R::LogReaches { after } => service.log_reaches(after),
+            R::ArchivedUntil { lsn, store_id, epoch } => {
+                service.archived_until(lsn, &store_id, epoch)
+            }
             R::Shutdown => {
                 service.shutdown.raise();
                 Reply::of(&Value::Null)
@@ -140,7 +148,7 @@ impl Session for StoreSession {
     }
 
     fn streams(&self, op: &str) -> bool {
-        matches!(op, "send" | "send_base" | "receive")
+        matches!(op, "send" | "send_base" | "receive" | "read_log")
     }
 
     fn stream(
@@ -156,6 +164,7 @@ impl Session for StoreSession {
             }
             Ok(StoreRequest::SendBase { lsn }) => self.send_base(lsn, connection),
             Ok(StoreRequest::Receive) => self.receive(connection),
+            Ok(StoreRequest::ReadLog(stretch)) => self.service.read_log(&stretch, connection),
             Ok(_) => connection.refuse(&Refusal::bad_request("the request has no stream")),
             Err(refusal) => connection.refuse(&refusal),
         }

@@ -20,7 +20,7 @@ use crate::identity::name;
 use crate::tree::{Batch, Commit, Scan, Table, Tree, TreeRead};
 
 /// The folder of bases.
-fn folder() -> FileName {
+pub(crate) fn folder() -> FileName {
     name("base")
 }
 

@@ -32,7 +32,11 @@ pub(crate) struct Identity {
 #[serde(tag = "state", rename_all = "lowercase")]
 pub(crate) enum Restore {
     /// Segments and log are being written.
-    Writing,
+    Writing {
+        /// Files of segments with numbers up to this one are durable.
+        #[serde(default)]
+        sealed: u32,
+    },
     /// They are complete; the catalog is to be built from them.
     Written { marker: RestoreMarker },
 }

@@ -1,6 +1,7 @@
 //! Creating and opening a store.
 #![doc = include_str!("../../../docs/format/store.md")]
 
+mod again;
 mod rebuild;
 mod recover;
 mod restored;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, FileName, Log, LogOptions, OpenMode, Ownership};
 
+pub(crate) use self::again::begin_again;
+pub use self::again::{RestoreStage, restore_stage};
 pub use self::rebuild::RebuildReport;
 pub(crate) use self::rebuild::rebuild;
 pub(crate) use self::restored::LogDigest;
@@ -124,20 +127,29 @@ fn list(disk: &dyn Disk) -> Result<Vec<String>, StoreError> {
 fn clear(disk: &dyn Disk) -> Result<(), StoreError> {
     let failed = || doing("removing what an unfinished creation left");
     for folder in [log_folder(), segment::folder()] {
-        let entries = match disk.list(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            listed => listed.map_err(failed())?,
-        };
-        for entry in entries {
-            let file = folder.join(&entry).expect("the disk listed it");
-            remove_if_there(disk, &file).map_err(failed())?;
-        }
-        disk.sync_dir(&folder).map_err(failed())?;
+        clear_folder(disk, &folder, |_| false).map_err(failed())?;
     }
     remove_if_there(disk, &tree_name()).map_err(failed())?;
     remove_if_there(disk, &restore_name()).map_err(failed())?;
     remove_if_there(disk, &name("log.json")).map_err(failed())?;
     disk.sync_dir(&FileName::root()).map_err(failed())
+}
+
+/// Removes the files of a folder that `keep` does not want, durably.
+fn clear_folder(
+    disk: &dyn Disk,
+    folder: &FileName,
+    keep: impl Fn(&FileName) -> bool,
+) -> std::io::Result<()> {
+    let entries = match disk.list(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        listed => listed?,
+    };
+    let files = entries.iter().map(|entry| folder.join(entry).expect("the disk listed it"));
+    for file in files.filter(|file| !keep(file)) {
+        remove_if_there(disk, &file)?;
+    }
+    disk.sync_dir(folder)
 }
 
 /// Everything is there: the folder is a store from now on.

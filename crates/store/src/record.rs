@@ -176,6 +176,22 @@ pub(crate) fn walk(run: &[u8]) -> impl Iterator<Item = Result<(usize, Head), Bad
     })
 }
 
+/// Length of the whole records at the start of `bytes`, as their headers have it; nothing is
+/// checked.
+pub(crate) fn whole_records_len(bytes: &[u8]) -> usize {
+    let mut whole = 0;
+    while let Some(len) = claimed_len(&bytes[whole..]).filter(|len| whole + len <= bytes.len()) {
+        whole += len;
+    }
+    whole
+}
+
+/// Length of the record at the start of `bytes` as its header has it, if the header is there.
+pub(crate) fn claimed_len(bytes: &[u8]) -> Option<usize> {
+    let stored = bytes.get(..RECORD_HEADER_SIZE)?[4..8].try_into().expect("four bytes");
+    Some(record_bytes(u32::from_le_bytes(stored) as usize))
+}
+
 /// Checksum over the checksums of records, built record by record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RunCrc(pub(crate) u32);

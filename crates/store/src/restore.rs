@@ -1,22 +1,24 @@
 //! Building a store from a backup: segments and log are written, the catalog is left to recovery.
 
+mod kept;
 mod log;
 mod placed;
 mod point;
 
 pub use point::{PointRestore, Replayed, RestorePoint, RestoredTo};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, Ownership};
 
+use self::kept::{KeptSegment, Look, note_sealed};
 use self::log::RestoredLog;
 use crate::error::{StoreError, filling};
-use crate::identity::{Restore, restore_name, write_json};
+use crate::flow::Flow;
 use crate::model::incoming::{FOLDER_STEP, folder_steps};
 use crate::model::{
-    Extent, FolderId, FolderName, FolderStep, IncomingMailbox, MailboxId, MailboxName,
+    ContentId, Extent, FolderId, FolderName, FolderStep, IncomingMailbox, MailboxId, MailboxName,
     MailboxState, Modseq, UidValidity,
 };
 use crate::op::{BodyRange, Group, Op};
@@ -43,6 +45,9 @@ pub struct RestoreWriter {
     mailboxes: HashMap<MailboxName, Known>,
     next_content: u64,
     next_segment: u32,
+    /// Contents that an earlier attempt has written.
+    kept: HashSet<ContentId>,
+    kept_bytes: u64,
     _ownership: Ownership,
 }
 
@@ -73,9 +78,46 @@ impl RestoreWriter {
         options: OpenOptions,
     ) -> Result<RestoreWriter, StoreError> {
         let (ownership, shape) = open::begin(&disk, &*clock, &options)?;
-        write_json(&*disk, &restore_name(), &Restore::Writing)?;
+        note_sealed(&*disk, 0)?;
+        let writer = RestoreWriter::of(disk, clock, options, ownership, shape)?;
+        open::give_birth(&*writer.disk)?;
+        Ok(writer)
+    }
+
+    /// Goes on with a restore into the disk's root folder that was cut short; begins one if there
+    /// is none. Segments that are durable, whole, and hold only contents that are `wanted`, stay:
+    /// their bodies need not be put again. Rows are to be put again, all of them. `progress` hears
+    /// how many bytes were read back.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::StoreExists`] if the store in the folder is written, or of another identity;
+    /// [`StoreError::Stopped`] if `progress` says so; and as [`RestoreWriter::create`].
+    pub fn resume(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: OpenOptions,
+        wanted: &dyn Fn(&ContentId) -> bool,
+        progress: &mut dyn FnMut(u64) -> Flow,
+    ) -> Result<RestoreWriter, StoreError> {
+        let Some((ownership, shape, sealed)) = open::begin_again(&disk, &options)? else {
+            return RestoreWriter::create(disk, clock, options);
+        };
+        let kept = kept::look(&disk, shape.store_id, sealed, &mut Look { wanted, progress })?;
+        let mut writer = RestoreWriter::of(disk, clock, options, ownership, shape)?;
+        writer.next_segment = sealed + 1;
+        kept.into_iter().try_for_each(|segment| writer.keep(segment))?;
+        Ok(writer)
+    }
+
+    fn of(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: OpenOptions,
+        ownership: Ownership,
+        shape: Shape,
+    ) -> Result<RestoreWriter, StoreError> {
         let log = RestoredLog::create(&disk, &clock, shape, log_options(&options))?;
-        open::give_birth(&*disk)?;
         Ok(RestoreWriter {
             disk,
             clock,
@@ -87,8 +129,47 @@ impl RestoreWriter {
             mailboxes: HashMap::new(),
             next_content: 1,
             next_segment: 1,
+            kept: HashSet::new(),
+            kept_bytes: 0,
             _ownership: ownership,
         })
+    }
+
+    /// Takes over a segment that an earlier attempt has written.
+    fn keep(&mut self, segment: KeptSegment) -> Result<(), StoreError> {
+        let (id, len_bytes, records) =
+            (segment.id, segment.len_bytes, segment.contents.len() as u64);
+        for kept in segment.contents {
+            let kept::KeptContent { content, extent, size_bytes } = kept;
+            let number = self.next_content;
+            self.next_content += 1;
+            self.kept_bytes += size_bytes;
+            self.kept.insert(content);
+            self.push(Op::PutContent { number, content, extent, size_bytes })?;
+        }
+        self.push(Op::SealSegment { segment: id, len_bytes, records })
+    }
+
+    /// Whether an earlier attempt has written the body.
+    #[must_use]
+    pub fn has(&self, content: &ContentId) -> bool {
+        self.kept.contains(content)
+    }
+
+    /// Bytes of the bodies that an earlier attempt has written.
+    #[must_use]
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept_bytes
+    }
+
+    /// Makes the bodies durable that were put so far; a restore that is cut short later on keeps
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As [`RestoreWriter::put_body`].
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.seal()
     }
 
     /// Writes a body. One that was written before takes room again and is otherwise ignored.
@@ -278,6 +359,7 @@ impl RestoreWriter {
         let Some(segment) = self.segment.take() else { return Ok(()) };
         let sealed = segment.seal(&*self.disk, &self.shape);
         sealed.map_err(filling("ending", segment::file_name(segment.id)))?;
+        note_sealed(&*self.disk, segment.id)?;
         self.push(Op::SealSegment {
             segment: segment.id,
             len_bytes: segment.end,

@@ -6,7 +6,7 @@ mod read;
 mod stretch;
 mod write;
 
-pub(crate) use frame::{SEGMENT_HEADER_SIZE, Shape};
+pub(crate) use frame::{FOOTER_SIZE, Footer, SEGMENT_HEADER_SIZE, Shape};
 pub(crate) use private::{PrivateSegment, SegmentNumbers, sync_names};
 pub(crate) use read::Segments;
 pub(crate) use stretch::{Stretch, loads, stretches};

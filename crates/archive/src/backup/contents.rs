@@ -62,6 +62,14 @@ impl<'a> Contents<'a> {
         Contents { backup, source, wanted: Some(wanted), frame: None }
     }
 
+    /// Those of frames that may have a content which is not in `there`.
+    pub(super) fn but(backup: &'a Backup, there: impl Iterator<Item = ContentId>) -> Contents<'a> {
+        let there: HashSet<u64> = there.map(|id| id.prefix()).collect();
+        let places = backup.catalog().places_but(&there);
+        let source = Source::Places(places.into());
+        Contents { backup, source, wanted: None, frame: None }
+    }
+
     /// The next content of the open frame.
     fn next_of_frame(&mut self) -> Option<Result<Content, ArchiveError>> {
         let open = self.frame.as_mut()?;

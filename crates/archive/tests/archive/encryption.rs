@@ -172,3 +172,32 @@ fn a_log_is_encrypted_for_its_recipients() {
     let bytes = memory.get(&info.file);
     assert!(!bytes.windows(6).any(|six| six == b"secret"));
 }
+
+#[test]
+fn a_note_of_an_encrypted_set_is_read_by_its_recipients_alone() {
+    let truth = truth(1, 2, 300);
+    let memory = Arc::new(Memory::default());
+    let target: Arc<dyn Target> = memory.clone();
+    let (one, other) = (pair(), pair());
+    let encryption = encryption(&[&one.0]);
+    let options = WriterOptions { encryption: encryption.clone(), ..options(1 << 20) };
+    write(&target, &truth, header(), options).unwrap();
+    let (set, lsn) = (memory.set().unwrap(), Lsn::new(1, 8));
+    let refused = set.keep_note(lsn, "directory", "alice", None).unwrap_err();
+    assert!(matches!(refused, ArchiveError::MustEncrypt), "{refused}");
+    for text in ["alice and bob", "alice, bob, carol"] {
+        set.keep_note(lsn, "directory", text, encryption.as_ref()).unwrap();
+    }
+    let names: Vec<String> =
+        memory.names().into_iter().filter(|name| name.starts_with("note/")).collect();
+    assert_eq!(names.len(), 2);
+    for name in names {
+        assert!(name.ends_with("-directory.age"), "{name}");
+        assert!(!memory.get(&name).windows(5).any(|five| five == b"alice"), "{name}");
+    }
+    let note = |set: Set| set.note("directory", lsn);
+    check_locked(note(memory.set().unwrap()));
+    check_locked(note(memory.set().unwrap().with_identities(other.1)));
+    let read = note(memory.set().unwrap().with_identities(one.1)).unwrap();
+    assert_eq!(read, Some((lsn, "alice, bob, carol".to_owned())));
+}

@@ -339,7 +339,7 @@ fn log_that_expired_is_not_missed() {
     let all = archive(&memory, after, 3000);
     let set = memory.set().unwrap();
     for (lsn, text) in [(after, "oldest"), (all[5].0.lsn, "old"), (all[50].0.lsn, "new")] {
-        set.keep_note(lsn, "directory", text).unwrap();
+        set.keep_note(lsn, "directory", text, None).unwrap();
     }
     let shown = back_up(&memory, &mut model, 4000, BackupKind::Full);
     assert!(all[5].0.lsn < shown && shown < all[50].0.lsn, "{shown} lies in the log");
@@ -369,16 +369,16 @@ fn the_newest_note_at_or_before_a_moment_is_the_one_that_counts() {
     let (memory, all) = archived(3000);
     let set = memory.set().unwrap();
     let [early, late] = [all[10].0.lsn, all[50].0.lsn];
-    set.keep_note(late, "directory", "late").unwrap();
-    set.keep_note(early, "directory", "early").unwrap();
-    set.keep_note(early, "directory", "early, again\n").unwrap();
+    set.keep_note(late, "directory", "late", None).unwrap();
+    set.keep_note(early, "directory", "early", None).unwrap();
+    set.keep_note(early, "directory", "early, again\n", None).unwrap();
     let note = |until| set.note("directory", until).unwrap().map(|(_, text)| text);
     assert_eq!(note(all[9].0.lsn), None);
     assert_eq!(note(early).unwrap(), "early, again\n");
     assert_eq!(note(all[49].0.lsn).unwrap(), "early, again\n");
     assert_eq!(note(late).unwrap(), "late");
     assert_eq!(set.note("other", late).unwrap(), None);
-    assert!(set.keep_note(late, "../x", "").is_err());
+    assert!(set.keep_note(late, "../x", "", None).is_err());
     let name = memory.names().into_iter().find(|name| name.starts_with("note/")).unwrap();
     let mut bytes = memory.get(&name);
     bytes[2] ^= 1;

@@ -2,19 +2,21 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use rehome::Error;
 use rehome::jobs::{
-    self, BackupOptions, ExportFormat, MovePace, PlaceRequest, RestoreRequest, RestoreTo,
-    ScrubRequest, SetAccess, TuneRequest,
+    self, ArchiveKeys, BackupOptions, ExportFormat, MovePace, PlaceRequest, RestoreRequest,
+    RestoreTo, ScrubRequest, ServedLog, SetAccess, TuneRequest,
 };
 use rehome::parts::archive::BackupKind;
+use rehome::{Error, JobReport, Observe};
 
 use super::{answer, answer_aside};
 use crate::args::{
     ArchiveCommand, BackupArgs, DigestArgs, ExportArgs, FormatArg, IdentityArgs, ImportArgs,
-    KindArg, MoveArgs, PlaceArgs, RateArgs, RecipientArgs, RestoreArgs, ScrubArgs, StoreCommand,
-    TuneArgs,
+    KindArg, LogArgs, MoveArgs, PlaceArgs, RateArgs, RecipientArgs, RestoreArgs, ScrubArgs,
+    StoreCommand, TuneArgs,
 };
 use crate::view::View;
 
@@ -65,9 +67,12 @@ pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(
         KindArg::Incremental => BackupKind::Incremental,
         KindArg::Copy => BackupKind::Copy,
         KindArg::Log => {
-            let (store, to) = (args.store.clone(), args.to.clone());
-            let recipients = args.recipients.clone();
-            return archive(&ArchiveCommand::Log { store, to, recipients }, view, json);
+            expect_no_pipe(&args.to)?;
+            let recipients = recipients(&args.recipients)?;
+            let observe = &mut |event| view.show(&event);
+            let report = jobs::archive_log(&args.store, &args.to, &recipients, observe)?;
+            view.end();
+            return answer(json, &report, &report.to_string());
         }
     };
     let recipients = recipients(&args.recipients)?;
@@ -83,6 +88,34 @@ pub(crate) fn backup(args: &BackupArgs, view: &mut View, json: bool) -> Result<(
 /// For whom it is encrypted.
 fn recipients(args: &RecipientArgs) -> Result<Vec<String>, Error> {
     jobs::recipients(&args.recipient, &args.recipients_file)
+}
+
+/// For whom a migration's backups are, and the key that reads them; both fit, or it is refused.
+pub(crate) fn archive_keys(
+    args: &RecipientArgs,
+    identity: &IdentityArgs,
+) -> Result<ArchiveKeys, Error> {
+    let (recipients, identity) = (recipients(args)?, identity.identity.clone());
+    let keys = ArchiveKeys { recipients, identity };
+    keys.expect_usable()?;
+    Ok(keys)
+}
+
+/// Archives a log: once, or as it comes.
+fn archive_log(args: &LogArgs, view: &mut View) -> Result<JobReport, Error> {
+    expect_no_pipe(&args.to)?;
+    let (recipients, stop) = (recipients(&args.recipients)?, view.stop_flag());
+    let observe = &mut |event| view.show(&event);
+    let Some(address) = args.server.clone() else {
+        let store = args.store.as_ref().expect("the command line has one of these");
+        return jobs::archive_log(store, &args.to, &recipients, observe);
+    };
+    let log = ServedLog { address, set: args.to.clone(), recipients };
+    if !args.follow {
+        return jobs::archive_served_log(&log, observe);
+    }
+    let every = Duration::from_secs(u64::from(args.every));
+    jobs::follow_log(&log, every, &|| stop.load(Ordering::SeqCst), observe)
 }
 
 /// The set and the keys that were named.
@@ -149,42 +182,46 @@ pub(crate) fn restore(args: &RestoreArgs, view: &mut View, json: bool) -> Result
 }
 
 pub(crate) fn archive(command: &ArchiveCommand, view: &mut View, json: bool) -> Result<(), Error> {
-    let observe = &mut |event| view.show(&event);
     let report = match command {
-        ArchiveCommand::Log { store, to, recipients: args } => {
-            expect_no_pipe(to)?;
-            jobs::archive_log(store, to, &recipients(args)?, observe)?
-        }
-        ArchiveCommand::List { set } => jobs::archive_list(set)?,
-        ArchiveCommand::Check { set, repair: true, .. } if is_pipe(set) => {
-            let message = "a pipe cannot be repaired; unpack it into a set first".to_owned();
-            return Err(Error::BadInput { message });
-        }
-        ArchiveCommand::Check { set, deep, .. } if is_pipe(set) => {
-            jobs::archive_check_pipe(std::io::stdin().lock(), *deep, observe)?
-        }
-        ArchiveCommand::Unpack { source: _, to } => {
-            jobs::archive_unpack(std::io::stdin().lock(), to, observe)?
-        }
-        ArchiveCommand::Check { set, deep, repair, identity } => {
-            jobs::archive_check(access(set, identity), *deep, *repair, observe)?
-        }
-        ArchiveCommand::Expire { set, keep_full, dry_run } => {
-            jobs::archive_expire(set, *keep_full, *dry_run)?
-        }
-        ArchiveCommand::Extract { set, to, identity } => {
-            jobs::archive_extract(access(set, identity), to, observe)?
-        }
-        ArchiveCommand::Salvage { set, to, backup, identity } => {
-            jobs::archive_salvage(access(set, identity), backup.as_deref(), to, observe)?
-        }
-        ArchiveCommand::Drill { set, scratch, identity } => {
-            jobs::archive_drill(access(set, identity), scratch, observe)?
-        }
+        ArchiveCommand::Log(args) => archive_log(args, view)?,
+        other => archive_set(other, &mut |event| view.show(&event))?,
     };
     view.end();
     answer(json, &report, &report.to_string())?;
     report.verdict()
+}
+
+/// What is done with a set that is there.
+fn archive_set(command: &ArchiveCommand, observe: Observe<'_>) -> Result<JobReport, Error> {
+    match command {
+        ArchiveCommand::Log(_) => unreachable!("a log is archived above"),
+        ArchiveCommand::List { set } => jobs::archive_list(set),
+        ArchiveCommand::Check { set, repair: true, .. } if is_pipe(set) => {
+            let message = "a pipe cannot be repaired; unpack it into a set first".to_owned();
+            Err(Error::BadInput { message })
+        }
+        ArchiveCommand::Check { set, deep, .. } if is_pipe(set) => {
+            jobs::archive_check_pipe(std::io::stdin().lock(), *deep, observe)
+        }
+        ArchiveCommand::Unpack { source: _, to } => {
+            jobs::archive_unpack(std::io::stdin().lock(), to, observe)
+        }
+        ArchiveCommand::Check { set, deep, repair, identity } => {
+            jobs::archive_check(access(set, identity), *deep, *repair, observe)
+        }
+        ArchiveCommand::Expire { set, keep_full, dry_run } => {
+            jobs::archive_expire(set, *keep_full, *dry_run)
+        }
+        ArchiveCommand::Extract { set, to, identity } => {
+            jobs::archive_extract(access(set, identity), to, observe)
+        }
+        ArchiveCommand::Salvage { set, to, backup, identity } => {
+            jobs::archive_salvage(access(set, identity), backup.as_deref(), to, observe)
+        }
+        ArchiveCommand::Drill { set, scratch, identity } => {
+            jobs::archive_drill(access(set, identity), scratch, observe)
+        }
+    }
 }
 
 pub(crate) fn store(command: &StoreCommand, view: &mut View, json: bool) -> Result<(), Error> {

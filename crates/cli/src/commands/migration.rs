@@ -245,6 +245,7 @@ pub(crate) fn migrate(
         gates: gates(&args.gates),
         traffic: args.traffic,
         calibration: args.speed.calibration.clone(),
+        back_out: args.back_out,
     };
     let observe = &mut |event| view.show(&event);
     let summary = rehome::migrate(session, &site, &work, &options, observe)?;

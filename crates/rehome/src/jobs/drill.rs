@@ -11,7 +11,7 @@ use rehome_store::{
 };
 
 use super::keys::SetAccess;
-use super::restore::{beside, lay_down, point, write_files};
+use super::restore::{Attempt, beside, lay_down, point, write_files_once};
 use super::{ExportFormat, expect_free};
 use crate::error::Error;
 use crate::event::Observe;
@@ -43,7 +43,7 @@ pub fn archive_drill<'a>(
     let chosen = Chosen::of(&state, &Selection::default())?;
     let amount = chosen.amount();
     let store = beside(scratch, "drill")?;
-    lay_down(Source::of(&state, &chosen), chosen, &store, observe)?;
+    lay_down(Source::of(&state), chosen, &store, Attempt::Only, observe)?;
     let found = compare(&state, &store);
     std::fs::remove_dir_all(&store)
         .map_err(|error| Error::needs_human(format!("{}: {error}", store.display())))?;
@@ -75,7 +75,7 @@ fn replay(
     path: &Path,
     observe: Observe<'_>,
 ) -> Result<(String, Vec<String>), Error> {
-    let reached = point::lay_down(set, plan, path, observe)?;
+    let reached = point::lay_down(set, plan, path, Attempt::Only, observe)?.reached;
     let store = Store::open_at(path, OpenOptions::default()).map_err(Error::chain)?;
     let checked = store.check(&mut |_| {}).map_err(Error::chain);
     let counts = store.statistics().map_err(Error::chain);
@@ -190,7 +190,7 @@ pub fn archive_salvage<'a>(
     let chosen = Chosen::these(outlines);
     let amount = chosen.amount();
     let state = State::of_one(backup);
-    write_files(Source::of(&state, &chosen), chosen, to, ExportFormat::Maildir, observe)?;
+    write_files_once(Source::of(&state), chosen, to, ExportFormat::Maildir, observe)?;
     let lines: Vec<String> = mailboxes.iter().map(fate_line).collect();
     let lost = mailboxes.iter().filter(|one| one.fate != Fate::Whole).count();
     let text = format!(

@@ -37,7 +37,7 @@ impl SetAccess<'_> {
 }
 
 /// The keys in an identity file; none without one.
-pub(super) fn identities(file: Option<&Path>) -> Result<Identities, Error> {
+pub(crate) fn identities(file: Option<&Path>) -> Result<Identities, Error> {
     let Some(file) = file else { return Ok(Identities::default()) };
     let text = read(file)?;
     Identities::parse(&text)
@@ -54,7 +54,7 @@ fn read(file: &Path) -> Result<String, Error> {
 }
 
 /// What encrypts for these recipients, with a secret of its own.
-pub(super) fn encryption(recipients: &[String]) -> Result<Option<Encryption>, Error> {
+pub(crate) fn encryption(recipients: &[String]) -> Result<Option<Encryption>, Error> {
     if recipients.is_empty() {
         return Ok(None);
     }
@@ -62,6 +62,35 @@ pub(super) fn encryption(recipients: &[String]) -> Result<Option<Encryption>, Er
     getrandom::fill(&mut secret)
         .map_err(|error| Error::needs_human(format!("no randomness for a key: {error}")))?;
     Encryption::new(recipients.to_vec(), secret).map(Some).map_err(Error::refused)
+}
+
+/// For whom a migration's backups are encrypted, and the key with which it reads them back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArchiveKeys {
+    /// age recipients; with none nothing is encrypted.
+    pub recipients: Vec<String>,
+    /// A file with the age key of one of them.
+    pub identity: Option<PathBuf>,
+}
+
+impl ArchiveKeys {
+    /// Whether a migration can write and read with them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadInput`] if a recipient or the identity is none, or there are recipients without
+    /// an identity: every backup is read back before the next step, and restored.
+    pub fn expect_usable(&self) -> Result<(), Error> {
+        encryption(&self.recipients)?;
+        identities(self.identity.as_deref())?;
+        if self.recipients.is_empty() || self.identity.is_some() {
+            return Ok(());
+        }
+        Err(Error::bad_input(
+            "the backups are to be encrypted, and a migration reads them back and restores them; \
+             nothing was done; name a file with the key of one of the recipients with --identity",
+        ))
+    }
 }
 
 /// These recipients, and those in `files`: one a line, comments after `#`.

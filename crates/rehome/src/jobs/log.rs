@@ -1,8 +1,9 @@
 //! How a store's log is given up.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rehome_log::SystemClock;
 use rehome_store::{LogHold, LogPolicy, LogStatus, Store};
@@ -12,7 +13,9 @@ use super::keys::encryption;
 use super::open;
 use crate::error::Error;
 use crate::event::Observe;
-use crate::log_archive::{self, LogArchiveReport, LogJob};
+use crate::log_archive::{
+    self, Follow, LocalLog, LogArchiveReport, LogJob, LogSource, RemoteLog, Waited, Waiting,
+};
 use crate::report::JobReport;
 use crate::summary::bytes;
 
@@ -74,13 +77,103 @@ pub fn archive_log(
     recipients: &[String],
     observe: Observe<'_>,
 ) -> Result<JobReport, Error> {
-    let encryption = encryption(recipients)?;
+    let job = log_job(recipients)?;
     let store = open(path)?;
-    let job = LogJob { account: account(), encryption, clock: Arc::new(SystemClock) };
-    let report = log_archive::archive_log(&store, &crate::place::target(set)?, &job, observe);
+    let target = crate::place::target(set)?;
+    let report = log_archive::archive_log(&mut LocalLog(&store), &target, &job, observe);
     store.close().map_err(Error::chain)?;
     let report: LogArchiveReport = report?;
     JobReport::good(&report, report.to_string())
+}
+
+/// The log of a running server that is archived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedLog {
+    /// Where its attendant or its store listens. After a fail-over it is looked for there again.
+    pub address: String,
+    /// The set.
+    pub set: PathBuf,
+    /// The age recipients; with none nothing is encrypted.
+    pub recipients: Vec<String>,
+}
+
+/// The same for the store that a server has open.
+///
+/// # Errors
+///
+/// As [`archive_log`]; [`Error::BadInput`] also if no store answers at the address.
+pub fn archive_served_log(log: &ServedLog, observe: Observe<'_>) -> Result<JobReport, Error> {
+    let job = log_job(&log.recipients)?;
+    let target = crate::place::target(&log.set)?;
+    let mut source = RemoteLog::connect(&log.address).map_err(Error::refused)?;
+    let report = log_archive::archive_log(&mut source, &target, &job, observe)?;
+    JobReport::good(&report, report.to_string())
+}
+
+/// Archives the log of a running server as it grows, at least once in `every`, until `stop` or
+/// `observe` says so; that is its end and no error. A server that goes away is looked for until it
+/// is back.
+///
+/// # Errors
+///
+/// As [`archive_served_log`], but that a server which does not answer is waited for.
+pub fn follow_log(
+    log: &ServedLog,
+    every: Duration,
+    stop: &dyn Fn() -> bool,
+    observe: Observe<'_>,
+) -> Result<JobReport, Error> {
+    let job = log_job(&log.recipients)?;
+    let target = crate::place::target(&log.set)?;
+    let mut connect = || {
+        let source = RemoteLog::connect(&log.address);
+        let source = source.map_err(|error| Error::chain(error).to_string())?;
+        Ok(Box::new(source) as Box<dyn LogSource>)
+    };
+    let mut pause = Pause { every, waited: Duration::ZERO };
+    let mut wait = |waiting| pause.wait(waiting, stop);
+    let with = Follow { connect: &mut connect, target, job, stop, wait: &mut wait };
+    let report = log_archive::follow(with, observe)?;
+    let text = format!(
+        "{}\n  in {} rounds; the store went away {} times; the oldest record came after {} s",
+        report.archived, report.rounds, report.losses, report.lag_seconds_max
+    );
+    JobReport::good(&report, text)
+}
+
+/// How often a waiting archiver asks whether to go on.
+const BREATH: Duration = Duration::from_millis(200);
+/// How long a store that went away is left alone.
+const ABSENCE: Duration = Duration::from_secs(1);
+
+/// The time between rounds.
+struct Pause {
+    every: Duration,
+    waited: Duration,
+}
+
+impl Pause {
+    fn wait(&mut self, waiting: Waiting, stop: &dyn Fn() -> bool) -> Waited {
+        let end = match waiting {
+            Waiting::Round => self.every,
+            Waiting::Store => ABSENCE,
+        };
+        if stop() {
+            return Waited::Stop;
+        }
+        if self.waited >= end {
+            self.waited = Duration::ZERO;
+            return Waited::Due;
+        }
+        std::thread::sleep(BREATH);
+        self.waited += BREATH;
+        Waited::Some
+    }
+}
+
+fn log_job(recipients: &[String]) -> Result<LogJob, Error> {
+    let encryption = encryption(recipients)?;
+    Ok(LogJob { account: account(), encryption, clock: Arc::new(SystemClock) })
 }
 
 /// The state of the log, for `store info`.

@@ -11,7 +11,7 @@ use rehome_archive::{
 use super::archive::back_up_store;
 use super::expect_free;
 use super::keys::identities;
-use super::restore::{RestoreRequest, amount_text, make};
+use super::restore::{Begun, RestoreRequest, amount_text, make};
 use crate::backup::BackupOptions;
 use crate::error::Error;
 use crate::event::{Event, Observe};
@@ -140,6 +140,8 @@ pub fn restore_from_pipe(
     }
     let place = request.to.place();
     expect_free(place, "a restore replaces nothing")?;
+    // What a pipe brought once it does not bring again; so only other restores have left a note.
+    Begun::find(request, "a pipe")?;
     let identities = identities(request.identity.as_deref())?;
     let reader = PipeReader::open(source).map_err(Error::refused)?;
     let mut reader = reader.with_identities(identities);
@@ -166,13 +168,14 @@ pub fn restore_from_pipe(
         return JobReport::good(&document, format!("would restore {text}"));
     }
     let mut rest = Some(reader);
-    let contents = std::iter::from_fn(|| match rest.as_mut()?.next_content() {
+    let contents = std::iter::from_fn(move || match rest.as_mut()?.next_content() {
         Ok(Some(content)) => Some(Ok(content)),
         // The last word is the manifest's.
         Ok(None) => rest.take()?.finish().err().map(Err),
         Err(error) => Some(Err(error)),
     });
-    let source = Source { contents: Box::new(contents) };
-    make(source, chosen, request, observe)?;
+    // All of them come, whichever are asked for.
+    let source = Source { contents: Box::new(move |_| Box::new(contents)) };
+    make(source, chosen, request, None, observe)?;
     JobReport::good(&document, format!("restored {text}"))
 }

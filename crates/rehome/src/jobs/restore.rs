@@ -1,5 +1,6 @@
 //! Restoring from archive sets: into a store, or straight to Maildir++ trees or mbox files.
 
+mod begun;
 pub(super) mod point;
 
 use std::io::ErrorKind;
@@ -7,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rehome_archive::{ArchiveError, BackupId, LogStep, RestorePlan, Set, State, Until};
 use rehome_log::{Clock as _, Lsn, SystemClock};
-use rehome_store::{OpenOptions, RestoreMarker, Store};
+use rehome_store::{OpenOptions, RestoreMarker, RestoreStage, Store};
+
+pub(super) use self::begun::{Begun, Made};
 
 use super::archive::account;
 use super::keys::SetAccess;
@@ -15,7 +18,7 @@ use super::{ExportFormat, expect_free};
 use crate::error::Error;
 use crate::event::{Flow, Observe};
 use crate::report::JobReport;
-use crate::restore::{self as restoring, Amount, Chosen, Selection, Source, unreadable};
+use crate::restore::{self as restoring, Amount, Chosen, Laid, Selection, Source, unreadable};
 use crate::summary::bytes;
 
 /// A restore keeps retention away for so long after it was killed; while it works it says again and
@@ -92,17 +95,32 @@ impl RestoreRequest {
 
 /// Restores from a backup and what it builds upon, or from one and the archived log after it. What
 /// is made, is made beside its place and comes there whole: until then its place stays as it was.
+/// Killed or stopped anywhere, the same call goes on with the contents that are durable; where the
+/// newest state was asked for, with what was the newest then.
 ///
 /// # Errors
 ///
 /// [`Error::BadInput`] if there is no such backup, mailbox, folder or message, if the set does not
-/// reach the moment, or the target is not empty; [`Error::Interrupted`] if `observe` says so: the
-/// same call begins again; [`Error::NeedsHuman`] if something of the set cannot be read.
+/// reach the moment, the target is not empty, or another restore to it has begun;
+/// [`Error::Interrupted`] if `observe` says so: the same call goes on; [`Error::NeedsHuman`] if
+/// something of the set cannot be read.
 pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobReport, Error> {
     let place = request.to.place();
     let set = SetAccess { set: &request.set, identity: request.identity.as_deref() }.open()?;
-    let until = until(request.until.as_deref(), request.backup.as_deref())?;
-    let plan = set.plan_restore(until).map_err(refused)?;
+    let source = format!("set {}", set.id());
+    let begun = Begun::find(request, &source)?;
+    let plan = match &begun {
+        Some(begun) => plan_again(&set, begun)?,
+        None => {
+            let until = until(request.until.as_deref(), request.backup.as_deref())?;
+            set.plan_restore(until).map_err(refused)?
+        }
+    };
+    let made = begun.as_ref().map(Begun::in_place).transpose()?.flatten();
+    if let (Some(made), false) = (made, request.dry_run) {
+        begun.map(Begun::end).transpose()?;
+        return report(&plan, place, made);
+    }
     expect_free(place, "a restore replaces nothing")?;
     let missing = missing(&request.set, &plan);
     if request.dry_run {
@@ -111,19 +129,52 @@ pub fn restore(request: &RestoreRequest, observe: Observe<'_>) -> Result<JobRepo
     if let Some(message) = missing {
         return Err(Error::BadInput { message });
     }
-    let (amount, reached) = keeping(&set, observe, |observe| {
-        if needs_point(&plan, request) {
-            return point::restore(&set, &plan, request, observe);
+    let made = keeping(&set, observe, |observe| {
+        let begun = begun.map_or_else(|| Begun::begin(request, &source, &plan), Ok)?;
+        match carry_out(&set, &plan, request, &begun, observe) {
+            Ok(made) => begun.end().map(|()| made),
+            Err(error) => Err(begun.fail(error)),
         }
-        let (state, chosen) = choose(&set, &plan, request)?;
-        let amount = chosen.amount();
-        make(Source::of(&state, &chosen), chosen, request, observe)?;
-        Ok((amount, plan.reaches))
     })?;
-    let document = document(&plan, Some(amount), Some(reached));
-    JobReport::good(&document, format!("restored {}", describe(&plan, Some(amount), place)))
+    report(&plan, place, made)
 }
 
+/// The plan that a restore which has begun goes on with.
+fn plan_again(set: &Set, begun: &Begun) -> Result<RestorePlan, Error> {
+    let plan = set.plan_restore(begun.moment()?).map_err(|error| match error {
+        error @ ArchiveError::Target { .. } => Error::chain(error),
+        other => begun.lost(&format!("and the set does not lead there any more: {other}")),
+    })?;
+    begun.expect(&plan)?;
+    Ok(plan)
+}
+
+/// Makes what was asked for and gives it its place.
+fn carry_out(
+    set: &Set,
+    plan: &RestorePlan,
+    request: &RestoreRequest,
+    begun: &Begun,
+    observe: Observe<'_>,
+) -> Result<Made, Error> {
+    if needs_point(plan, request) {
+        return point::restore(set, plan, request, begun, observe);
+    }
+    let (state, chosen) = choose(set, plan, request)?;
+    make(Source::of(&state), chosen, request, Some((begun, plan.reaches)), observe)
+}
+
+fn report(plan: &RestorePlan, place: &Path, made: Made) -> Result<JobReport, Error> {
+    let Made { amount, reached, there_bytes } = made;
+    let mut document = document(plan, Some(amount), Some(reached));
+    document["there_bytes"] = there_bytes.into();
+    let there = match there_bytes {
+        0 => String::new(),
+        some => format!("\n  {} of it were there already", bytes(some)),
+    };
+    let text = format!("restored {}{there}", describe(plan, Some(amount), place));
+    JobReport::good(&document, text)
+}
 /// Does `work` while retention is kept away from the set.
 fn keeping<T>(
     set: &Set,
@@ -181,23 +232,32 @@ fn document(plan: &RestorePlan, amount: Option<Amount>, reached: Option<Lsn>) ->
     })
 }
 
-/// Makes what was asked for.
+/// Makes what was asked for of `source` and gives it its place. With the note of a restore that
+/// leads to an LSN, what a failure leaves can be gone on with; without one it goes.
 pub(super) fn make(
     source: Source<'_>,
     chosen: Chosen,
     request: &RestoreRequest,
+    begun: Option<(&Begun, Lsn)>,
     observe: Observe<'_>,
-) -> Result<(), Error> {
-    match &request.to {
+) -> Result<Made, Error> {
+    let amount = chosen.amount();
+    let attempt = if begun.is_some() { Attempt::GoesOn } else { Attempt::Only };
+    let (scratch, laid) = match &request.to {
         RestoreTo::Store(place) => {
             let scratch = beside(place, "restoring")?;
-            lay_down(source, chosen, &scratch, observe)?;
-            into_place(&scratch, place)
+            let laid = lay_down(source, chosen, &scratch, attempt, observe)?;
+            (scratch, laid)
         }
         RestoreTo::Files(place, format) => {
-            write_files(source, chosen, place, *format, observe).map(|_| ())
+            write_files(source, chosen, (place, *format), attempt, observe)?
         }
-    }
+    };
+    let reached = begun.map_or(Lsn::ZERO, |(_, reached)| reached);
+    let made = Made { amount, reached, there_bytes: laid.there_bytes };
+    begun.map(|(begun, _)| begun.set_made(made)).transpose()?;
+    into_place(&scratch, request.to.place())?;
+    Ok(made)
 }
 
 /// The moment that is asked for.
@@ -320,24 +380,35 @@ fn unknown_after(plan: &RestorePlan) -> String {
     )
 }
 
-/// Writes mail as files; the export knows every rule of these formats, and it reads from a store: a
-/// passing one.
-pub(super) fn write_files(
+/// Writes mail as files beside `place`, and says where; the export knows every rule of these
+/// formats, and it reads from a store: a passing one.
+fn write_files(
     source: Source<'_>,
     chosen: Chosen,
-    to: &Path,
+    (place, format): (&Path, ExportFormat),
+    attempt: Attempt,
+    observe: Observe<'_>,
+) -> Result<(PathBuf, Laid<()>), Error> {
+    let (passing, written) = (beside(place, "extracting")?, beside(place, "writing")?);
+    remove_left_over(&written)?;
+    let laid = lay_down(source, chosen, &passing, attempt, observe)?;
+    let report = super::export(&passing, &written, &[], format, observe);
+    if attempt == Attempt::Only {
+        remove_left_over(&passing)?;
+    }
+    report.map(|_| (written, laid))
+}
+
+/// Writes mail as files to `place`; a failure leaves nothing to go on with.
+pub(super) fn write_files_once(
+    source: Source<'_>,
+    chosen: Chosen,
+    place: &Path,
     format: ExportFormat,
     observe: Observe<'_>,
-) -> Result<JobReport, Error> {
-    let (scratch, written) = (beside(to, "extracting")?, beside(to, "writing")?);
-    remove_left_over(&written)?;
-    lay_down(source, chosen, &scratch, observe)?;
-    let report = super::export(&scratch, &written, &[], format, observe);
-    std::fs::remove_dir_all(&scratch)
-        .map_err(|error| Error::needs_human(format!("{}: {error}", scratch.display())))?;
-    let report = report?;
-    into_place(&written, to)?;
-    Ok(report)
+) -> Result<(), Error> {
+    let (written, _) = write_files(source, chosen, (place, format), Attempt::Only, observe)?;
+    into_place(&written, place)
 }
 
 /// A path in the same folder whose name begins with that of `path`.
@@ -351,33 +422,64 @@ pub(super) fn beside(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
     Ok(whole.with_file_name(name))
 }
 
-/// Makes a store of a part of a backup; a failure leaves nothing of it.
+/// What becomes of a store that is not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// It stays, and the next attempt goes on with it.
+    GoesOn,
+    /// It goes.
+    Only,
+}
+
+/// Makes a store of a part of a backup.
 pub(super) fn lay_down(
     source: Source<'_>,
     chosen: Chosen,
     store: &Path,
+    attempt: Attempt,
     observe: Observe<'_>,
-) -> Result<(), Error> {
-    lay_down_by(store, |marker| restoring::lay_down(source, chosen, store, marker, observe))
+) -> Result<Laid<()>, Error> {
+    let there_bytes = chosen.amount().content_bytes;
+    let whole = Laid { reached: (), there_bytes };
+    lay_down_by(store, attempt, whole, |marker| {
+        restoring::lay_down(source, chosen, store, marker, observe)
+    })
 }
 
-/// Makes a store as `lay` lays it down with its marker, and recovers it; a failure leaves nothing
-/// of it.
+/// Makes a store as `lay` lays it down with its marker, and recovers it. If an earlier attempt has
+/// done that, the answer is `whole`.
 pub(super) fn lay_down_by<T>(
     store: &Path,
-    lay: impl FnOnce(&Path) -> Result<T, Error>,
-) -> Result<T, Error> {
+    attempt: Attempt,
+    whole: Laid<T>,
+    lay: impl FnOnce(&Path) -> Result<Laid<T>, Error>,
+) -> Result<Laid<T>, Error> {
     let marker = beside(store, "marker")?;
-    remove_left_over(&marker)?;
-    remove_left_over(store)?;
-    let made = lay(&marker).and_then(|laid| recover(store, &marker).map(|()| laid));
-    made.map_err(|error| match std::fs::remove_dir_all(store) {
-        Err(left) if left.kind() != ErrorKind::NotFound => Error::needs_human(format!(
-            "{error}; besides, the unfinished {} cannot be removed: {left}",
-            store.display()
-        )),
-        _ => error,
-    })
+    if attempt == Attempt::Only {
+        remove_left_over(&marker)?;
+        remove_left_over(store)?;
+    }
+    let made = match restoring::stage(store)? {
+        RestoreStage::Ended => Ok(whole),
+        RestoreStage::Written(proof) => recover(store, proof).map(|()| whole),
+        RestoreStage::Nothing | RestoreStage::Writing => lay(&marker).and_then(|laid| {
+            recover(store, proof_in(&marker)?)?;
+            Ok(laid)
+        }),
+    };
+    let made = made.and_then(|laid| remove_left_over(&marker).map(|()| laid));
+    match made {
+        Err(error) if attempt == Attempt::Only => Err(without(store, error)),
+        made => made,
+    }
+}
+
+/// Removes an unfinished store; the error, with what is wrong with that too.
+fn without(store: &Path, error: Error) -> Error {
+    match remove_left_over(store) {
+        Ok(()) => error,
+        Err(left) => Error::needs_human(format!("{error}; besides, the unfinished {left}")),
+    }
 }
 
 /// Removes what a restore that was killed left, a file or a folder.
@@ -394,14 +496,17 @@ fn remove_left_over(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// The marker in a file.
+fn proof_in(marker: &Path) -> Result<RestoreMarker, Error> {
+    let json = std::fs::read(marker)
+        .map_err(|error| Error::needs_human(format!("{}: {error}", marker.display())))?;
+    serde_json::from_slice(&json).map_err(Error::needs_human)
+}
+
 /// Opens a restored store with its marker, which ends the restore.
-fn recover(store: &Path, marker: &Path) -> Result<(), Error> {
-    let failed = |error| Error::needs_human(format!("{}: {error}", marker.display()));
-    let json = std::fs::read(marker).map_err(failed)?;
-    let proof: RestoreMarker = serde_json::from_slice(&json).map_err(Error::needs_human)?;
+fn recover(store: &Path, proof: RestoreMarker) -> Result<(), Error> {
     let options = OpenOptions { restore_marker: Some(proof), ..OpenOptions::default() };
-    Store::open_at(store, options).map_err(Error::chain)?.close().map_err(Error::chain)?;
-    std::fs::remove_file(marker).map_err(failed)
+    Store::open_at(store, options).map_err(Error::chain)?.close().map_err(Error::chain)
 }
 
 /// Gives a finished store or folder of files its name, durably.
@@ -439,5 +544,7 @@ pub fn archive_extract<'a>(
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod tests;

@@ -237,9 +237,12 @@ fn a_restore_that_cannot_be_changes_nothing() {
 }
 
 #[test]
-fn a_restore_that_was_stopped_begins_again_with_the_same_call() {
+fn a_restore_that_was_stopped_leaves_its_place_alone_and_goes_on_with_the_same_call() {
     let scratch = backed_up();
-    check(scratch.path(), || restore(&request(scratch.path()), &mut stop), 5, &["same command"]);
+    let stopped = restore(&request(scratch.path()), &mut stop).expect_err("stopped");
+    assert!(stopped.to_string().contains("same command"), "{stopped}");
+    assert_eq!(stopped.exit_code(), 5);
+    assert!(!place(&request(scratch.path())).exists());
     restore(&request(scratch.path()), &mut quiet).expect("the same call");
     assert_eq!(images(&place(&request(scratch.path()))), images(&scratch.path().join("store")));
 }
@@ -288,7 +291,8 @@ fn mail_is_extracted_from_a_set_without_a_server() {
     let (root, set) = (scratch.path(), scratch.path().join("set"));
     let full = root.join("store");
     check(root, || archive_extract(&set, &full, &mut quiet), 65, &["something here"]);
-    check(root, || archive_extract(&set, &root.join("out"), &mut stop), 5, &[]);
+    let stopped = archive_extract(&set, &root.join("out"), &mut stop).expect_err("stopped");
+    assert_eq!((stopped.exit_code(), root.join("out").exists()), (5, false));
     archive_extract(&set, &root.join("out"), &mut quiet).expect("an intact set");
     let mail = crate::maildir_source::read(&root.join("out/alice")).expect("a Maildir");
     assert_eq!(mail.len(), 3);

@@ -1,34 +1,36 @@
 //! Whether a set has the log of this history of the store: a store that was put back from a copy of
 //! its files has the same identity, and writes other records at places that were archived before.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rehome_archive::{ArchiveError, LogEntry, LogSegment, SegmentHead, Set, Target};
 use rehome_log::Lsn;
-use rehome_store::{LogPolicy, LogReader, LogRecord, Store};
+use rehome_server::LogStretch;
+use rehome_store::{LogPolicy, LogRecord};
 
+use super::LogSource;
 use crate::error::Error;
 
-/// The log that the set has up to `archived` is that of `store`. What the store itself has noted as
-/// archived is; the records behind that are compared.
+/// The log that the set has up to `archived` is that of `source`. What the store itself has noted
+/// as archived is; the records behind that are compared.
 pub(super) fn expect_same(
-    store: &Store,
+    source: &mut dyn LogSource,
     target: &Arc<dyn Target>,
     archived: Lsn,
 ) -> Result<(), Error> {
-    let last = store.roll_log().map_err(Error::chain)?;
+    let last = source.roll()?;
     if archived > last {
         return Err(other_history(format!("the store's log ends at {last}, before that")));
     }
-    let LogPolicy::Archived { archived_until, .. } = store.log_policy().map_err(Error::chain)?
-    else {
+    let LogPolicy::Archived { archived_until, .. } = source.policy()? else {
         return Ok(());
     };
     if archived <= archived_until {
         return Ok(());
     }
     let set = Set::open(Arc::clone(target)).map_err(Error::chain)?;
-    let mut own = store.read_log(archived_until, archived).map_err(Error::chain)?;
+    let mut own = Own::between(source, archived_until, archived)?;
     for info in set.logs().map_err(Error::chain)? {
         if info.last <= archived_until {
             continue;
@@ -46,16 +48,46 @@ pub(super) fn expect_same(
     Ok(())
 }
 
+/// A record of the store, told by the hash of its payload.
+#[derive(Clone, Copy)]
+struct OwnRecord {
+    lsn: Lsn,
+    prev_lsn: Lsn,
+    wall_us: i64,
+    hash: [u8; 32],
+}
+
+/// The store's records that are compared.
+struct Own(VecDeque<OwnRecord>);
+
+impl Own {
+    fn between(source: &mut dyn LogSource, after: Lsn, until: Lsn) -> Result<Own, Error> {
+        let mut own = VecDeque::new();
+        let stretch = LogStretch { after, until, bodies: false, bytes_max: u64::MAX };
+        source.read(stretch, &mut |record, _| {
+            let LogRecord { lsn, prev_lsn, wall_us, payload } = record;
+            let hash = *blake3::hash(&payload).as_bytes();
+            own.push_back(OwnRecord { lsn, prev_lsn, wall_us, hash });
+            Ok(())
+        })?;
+        Ok(Own(own))
+    }
+
+    fn next(&mut self) -> Option<OwnRecord> {
+        self.0.pop_front()
+    }
+
+    /// The first record at `lsn` or behind it.
+    fn next_from(&mut self, lsn: Lsn) -> Option<OwnRecord> {
+        std::iter::from_fn(|| self.next()).find(|record| record.lsn >= lsn)
+    }
+}
+
 /// The records of a segment are those of the store.
-fn expect_entries(
-    segment: &LogSegment,
-    own: &mut LogReader,
-    archived_until: Lsn,
-) -> Result<(), Error> {
+fn expect_entries(segment: &LogSegment, own: &mut Own, archived_until: Lsn) -> Result<(), Error> {
     for entry in segment.entries(archived_until) {
         let entry = entry.map_err(Error::chain)?;
-        let record = next_from(own, entry.lsn)?;
-        if !record.is_some_and(|record| is_same(&record, &entry)) {
+        if !own.next_from(entry.lsn).is_some_and(|record| is_same(&record, &entry)) {
             return Err(other_history(format!("record {} is another one", entry.lsn)));
         }
     }
@@ -64,12 +96,12 @@ fn expect_entries(
 
 /// The store has as many records where a sealed segment has its own, and the first and the last of
 /// them were written at the same places and times.
-fn expect_ends(head: &SegmentHead, own: &mut LogReader, archived_until: Lsn) -> Result<(), Error> {
+fn expect_ends(head: &SegmentHead, own: &mut Own, archived_until: Lsn) -> Result<(), Error> {
     let other = || other_history(format!("the records from {} to {}", head.after, head.last));
-    let first = next_from(own, Lsn::from_u64(head.after.to_u64() + 1))?.ok_or_else(other)?;
+    let first = own.next_from(Lsn::from_u64(head.after.to_u64() + 1)).ok_or_else(other)?;
     let (mut last, mut count) = ((first.lsn, first.wall_us), 1);
     while last.0 < head.last {
-        let record = own.next_record().map_err(Error::chain)?.ok_or_else(other)?;
+        let record = own.next().ok_or_else(other)?;
         (last, count) = ((record.lsn, record.wall_us), count + 1);
     }
     // What the store has noted of the segment is not read again.
@@ -82,19 +114,9 @@ fn expect_ends(head: &SegmentHead, own: &mut LogReader, archived_until: Lsn) -> 
     }
 }
 
-/// The first record at `lsn` or behind it.
-fn next_from(own: &mut LogReader, lsn: Lsn) -> Result<Option<LogRecord>, Error> {
-    loop {
-        let record = own.next_record().map_err(Error::chain)?;
-        if record.as_ref().is_none_or(|record| record.lsn >= lsn) {
-            return Ok(record);
-        }
-    }
-}
-
-fn is_same(record: &LogRecord, entry: &LogEntry) -> bool {
+fn is_same(record: &OwnRecord, entry: &LogEntry) -> bool {
     (record.lsn, record.prev_lsn, record.wall_us) == (entry.lsn, entry.previous, entry.wall_us)
-        && record.payload == entry.payload
+        && record.hash == *blake3::hash(&entry.payload).as_bytes()
 }
 
 fn other_history(what: String) -> Error {

@@ -1,7 +1,9 @@
 //! Through the archive a store comes back as it was at any moment, whatever went wrong on the way.
 
 mod faults;
+mod follow;
 mod history;
+mod resume;
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use rehome_archive::{CheckLevel, DiskTarget, Set, Target, Until};
 use rehome_log::{Clock, Lsn, ManualClock, SimDisk};
 use rehome_store::{Flags, MailboxId, MailboxState, OpenOptions, Store};
 
-use super::{LogArchiveReport, LogJob, archive_log};
+use super::{LocalLog, LogArchiveReport, LogJob, archive_log};
 use crate::error::Error;
 use crate::replay::replay;
 use crate::testing::{append, image, letter, mailbox, quiet};
@@ -68,7 +70,7 @@ impl Scene {
     fn archive_into(&self, set: &Arc<SimDisk>) -> Result<LogArchiveReport, Error> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let job = LogJob { account: "tester".to_owned(), encryption: None, clock };
-        archive_log(&self.store, &target(set), &job, &mut quiet)
+        archive_log(&mut LocalLog(&self.store), &target(set), &job, &mut quiet)
     }
 
     fn make(&self, name: &str) -> MailboxId {
@@ -88,7 +90,7 @@ fn restore(set: &Set, until: Until) -> Result<(Store, Lsn), Error> {
         return Err(Error::bad_input(format!("{plan:?}")));
     }
     let (disk, clock) = (Arc::new(SimDisk::new()), Arc::new(ManualClock::new(BEGIN_US)));
-    let restored = replay(set, &plan, disk.clone(), clock.clone(), options(), &mut quiet)?;
+    let (restored, _) = replay(set, &plan, disk.clone(), clock.clone(), options(), &mut quiet)?;
     let options = OpenOptions { restore_marker: Some(restored.marker), ..options() };
     let store = Store::open(disk, clock, options).expect("the right marker");
     Ok((store, restored.until))

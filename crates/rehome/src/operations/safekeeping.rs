@@ -3,19 +3,22 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rehome_archive::{Encryption, Set};
 use rehome_executor::{Flow, OperationError, Progress};
 use rehome_log::Lsn;
 use rehome_planner::{Action, BackupKind, Resource};
 use rehome_server::RemoteSource;
-use rehome_store::{LocalSource, OpenOptions, Store};
+use rehome_store::{LocalSource, LogPolicy, OpenOptions, Store};
 
 use super::World;
 use super::group::Tell;
 use super::remember;
 use super::trouble::{Done, Seen, done, failed, for_a_person, from_error, if_true};
 use crate::backup::{self, BackupRequest, DIRECTORY_STREAM};
+use crate::error::Error;
 use crate::event::Event;
-use crate::log_archive::{self, LogJob};
+use crate::jobs::keys;
+use crate::log_archive::{self, LocalLog, LogJob, LogSource, RemoteLog};
 use crate::memory::BackupFact;
 use crate::restore;
 
@@ -77,23 +80,18 @@ impl World<'_> {
                 _ => rehome_archive::BackupKind::Full,
             }
             .into(),
-            encryption: None,
+            encryption: self.encryption()?,
             clock: Arc::clone(&self.session.clock),
         };
+        if catalog {
+            self.keep_log(server)?;
+        }
         let report = if self.answers(server)? {
             let mut source = self.remote_source(server)?;
-            if catalog {
-                let kept = source.client().keep_log();
-                kept.map_err(|error| failed(server, error, "see that it runs"))?;
-            }
             let names = self.mailbox_names(server)?;
             backup::back_up(&mut source, &names, &request, &mut pass(tell))
         } else {
             let store = self.open_store_of(server)?;
-            if catalog {
-                let kept = store.keep_log_until_archived();
-                kept.map_err(|error| failed(server, error, "see its disk"))?;
-            }
             let names = store.mailboxes().map_err(|error| failed(server, error, "see it"))?;
             let names = names.into_iter().map(|mailbox| mailbox.name).collect::<Vec<_>>();
             let mut source = LocalSource::new(store.clone());
@@ -108,6 +106,65 @@ impl World<'_> {
         Ok((BackupFact { id, account, lsn, server: server.to_owned(), set, is_log: false }, text))
     }
 
+    /// Has a server's log kept until it is archived, and keeps in mind whether it was not before.
+    fn keep_log(&mut self, server: &str) -> Result<(), OperationError> {
+        let kept = self.with_log(server, |log| {
+            let before = log.policy()?;
+            Ok(before == LogPolicy::Circular)
+        })?;
+        if kept {
+            // The note comes first: a log that is kept without it would never be given up again.
+            remember(&mut self.memory, |facts| {
+                facts.circular_before.insert(server.to_owned());
+            })?;
+        }
+        self.with_log(server, |log| log.keep())
+    }
+
+    /// Gives a server's log up again as it was before a backup had it kept.
+    pub(super) fn use_circular_log(&mut self, server: &str) -> Done {
+        if !self.memory.facts().circular_before.contains(server) {
+            return done([format!("{server}: no backup of this plan has had its log kept")]);
+        }
+        self.with_log(server, |log| log.circulate())?;
+        remember(&mut self.memory, |facts| {
+            facts.circular_before.remove(server);
+        })?;
+        done([format!("{server}: the log is circular again")])
+    }
+
+    /// Does something with a server's log, whether the server runs or not.
+    fn with_log<T>(
+        &mut self,
+        server: &str,
+        work: impl FnOnce(&mut dyn LogSource) -> Result<T, Error>,
+    ) -> Result<T, OperationError> {
+        if self.answers(server)? {
+            let source = self.remote_source(server)?;
+            let mut log =
+                RemoteLog::of(source).map_err(|error| failed(server, error, "see that it runs"))?;
+            return work(&mut log).map_err(|error| failed(server, error, "see that it runs"));
+        }
+        let store = self.open_store_of(server)?;
+        let done = work(&mut LocalLog(&store));
+        store.close().map_err(|error| failed(server, error, "see its disk"))?;
+        done.map_err(|error| failed(server, error, "see its disk"))
+    }
+
+    /// What encrypts the backups, if they have recipients.
+    fn encryption(&self) -> Result<Option<Encryption>, OperationError> {
+        keys::encryption(&self.session.archive_keys.recipients).map_err(from_error)
+    }
+
+    /// Opens an archive set with the keys there are.
+    fn open_set(&self, set: &str) -> Result<Set, OperationError> {
+        let identities = keys::identities(self.session.archive_keys.identity.as_deref());
+        let identities = identities.map_err(from_error)?;
+        let target = crate::place::target(&self.work.backups().join(set)).map_err(from_error)?;
+        let opened = Set::open(target).map_err(|error| failed(set, error, "see its disk"))?;
+        Ok(opened.with_identities(identities))
+    }
+
     /// Archives the log of a stopped server up to its end, and its directory as it is now.
     fn archive_tail(
         &mut self,
@@ -120,17 +177,21 @@ impl World<'_> {
         let target = crate::place::target(&self.work.backups().join(&set)).map_err(from_error)?;
         let job = LogJob {
             account: account.clone(),
-            encryption: None,
+            encryption: self.encryption()?,
             clock: Arc::clone(&self.session.clock),
         };
+        let encryption = job.encryption.clone();
         let store = self.open_store_of(server)?;
-        let archived = log_archive::archive_log(&store, &target, &job, &mut pass(tell));
+        let archived =
+            log_archive::archive_log(&mut LocalLog(&store), &target, &job, &mut pass(tell));
         store.close().map_err(|error| failed(server, error, "see its disk"))?;
         let archived = archived.map_err(from_error)?;
         let json = serde_json::to_string(&directory)
             .map_err(|error| failed(server, error, "see its directory"))?;
-        rehome_archive::Set::open(target)
-            .and_then(|set| set.keep_note(archived.until, DIRECTORY_STREAM, &json))
+        Set::open(target)
+            .and_then(|set| {
+                set.keep_note(archived.until, DIRECTORY_STREAM, &json, encryption.as_ref())
+            })
             .map_err(|error| failed(server, error, "see the disk of the archive set"))?;
         let (id, lsn) = (format!("log up to {}", archived.until), archived.until.to_u64());
         let fact = BackupFact { id, account, lsn, server: server.to_owned(), set, is_log: true };
@@ -161,10 +222,10 @@ impl World<'_> {
 
     pub(super) fn check_backup(&mut self, label: &str, tell: Tell<'_>) -> Done {
         let fact = self.backup_fact(label)?;
-        let set = self.work.backups().join(&fact.set);
+        let set = self.open_set(&fact.set)?;
         let text = match fact.is_log {
             true => log_archive::check(&set, Lsn::from_u64(fact.lsn)),
-            false => backup::check(&set, &fact.id, true, &mut pass(tell)),
+            false => backup::check_in(&set, &fact.id, true, &mut pass(tell)),
         };
         let text = text.map_err(|error| for_a_person(label, error, "make the backup again"))?;
         remember(&mut self.memory, |facts| {
@@ -214,7 +275,7 @@ impl World<'_> {
         let registry = self.owner_registry(group)?;
         let marker = registry.marker(part);
         let target: PathBuf = self.shared(part);
-        let set = self.work.backups().join(&fact.set);
+        let set = self.open_set(&fact.set)?;
         let moment = fact.is_log.then(|| Lsn::from_u64(fact.lsn));
         let text = match (part, moment) {
             (Resource::Directory, None) => restore::directory(&set, &fact.id, &target, &marker),

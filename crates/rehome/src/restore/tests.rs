@@ -8,7 +8,7 @@ use rehome_store::{
 };
 
 use super::{directory, store};
-use crate::backup::{BackupRequest, back_up, check as check_backup};
+use crate::backup::{BackupRequest, back_up, check_in as check_backup};
 use crate::error::Error;
 use crate::testing::{append, image, letter, mailbox, quiet, rich_store, stop};
 
@@ -36,6 +36,12 @@ fn backed_up(root: &Path, directory: Option<Directory>) -> (Store, String) {
     (original, report.id)
 }
 
+/// The set.
+fn set(root: &Path) -> rehome_archive::Set {
+    let target = std::sync::Arc::new(rehome_archive::DiskTarget::at(root.join("set")));
+    rehome_archive::Set::open(target).expect("a set")
+}
+
 /// Opens a store, with a marker if one is given.
 fn open(path: &Path, marker: Option<&Path>) -> Result<Store, StoreError> {
     let read = |marker: &Path| -> RestoreMarker {
@@ -50,7 +56,7 @@ fn a_restored_store_opens_with_its_own_marker_only_and_is_the_same_store() {
     let root = scratch.path();
     let (original, id) = backed_up(root, None);
     let [first, own, other] = ["first", "own", "other"].map(|name| root.join(name));
-    store(&root.join("set"), &id, &first, &own, &mut quiet).expect("an intact set");
+    store(&set(root), &id, &first, &own, &mut quiet).expect("an intact set");
     let without = open(&first, None).map(drop).expect_err("no marker");
     assert!(matches!(without, StoreError::RestoreInProgress { .. }), "{without}");
     std::fs::write(
@@ -96,7 +102,7 @@ fn mailboxes_above_the_bound_of_an_offer_are_backed_up_whole() {
     let changes = back_up(&mut source, &names, &request, &mut quiet).expect("room for a set");
     assert_eq!((changes.messages, changes.contents), (5, 5));
     let (target, marker) = (root.join("target"), root.join("marker"));
-    store(&root.join("set"), &changes.id, &target, &marker, &mut quiet).expect("an intact set");
+    store(&set(root), &changes.id, &target, &marker, &mut quiet).expect("an intact set");
     let restored = open(&target, Some(&marker)).expect("its own marker");
     for name in ["alice", "bob"] {
         assert_eq!(image(&restored, name), image(&original, name));
@@ -104,18 +110,21 @@ fn mailboxes_above_the_bound_of_an_offer_are_backed_up_whole() {
 }
 
 #[test]
-fn what_an_unfinished_restore_left_is_set_aside_and_not_deleted() {
+fn what_an_unfinished_restore_left_is_gone_on_with_and_anything_else_is_set_aside() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let root = scratch.path();
     let (_original, id) = backed_up(root, None);
     let (target, marker) = (root.join("target"), root.join("marker"));
-    let stopped = store(&root.join("set"), &id, &target, &marker, &mut stop);
+    let stopped = store(&set(root), &id, &target, &marker, &mut stop);
     assert!(matches!(stopped, Err(Error::Interrupted { .. })), "{stopped:?}");
     assert!(!marker.exists(), "nothing may open what is not whole");
     open(&target, None).map(drop).expect_err("it is not whole");
-    store(&root.join("set"), &id, &target, &marker, &mut quiet).expect("again");
+    store(&set(root), &id, &target, &marker, &mut quiet).expect("again");
+    open(&target, Some(&marker)).expect("whole").close().expect("durable");
+    assert!(!root.join("target.aside-1").exists(), "it went on");
+    store(&set(root), &id, &target, &marker, &mut quiet).expect("once more");
     open(&target, Some(&marker)).expect("whole");
-    assert!(root.join("target.aside-1").is_dir());
+    open(&root.join("target.aside-1"), None).expect("it is not deleted");
 }
 
 #[test]
@@ -124,9 +133,9 @@ fn a_backup_without_a_directory_restores_none() {
     let root = scratch.path();
     let (_original, id) = backed_up(root, None);
     let (target, marker) = (root.join("target"), root.join("marker"));
-    directory(&root.join("set"), &id, &target, &marker).expect_err("there is none");
+    directory(&set(root), &id, &target, &marker).expect_err("there is none");
     assert!(!target.exists() && !marker.exists());
-    check_backup(&root.join("set"), &id, true, &mut quiet).expect("the backup is whole");
+    check_backup(&set(root), &id, true, &mut quiet).expect("the backup is whole");
 }
 
 #[test]
@@ -143,11 +152,11 @@ fn a_restored_directory_has_its_note_and_marker_and_a_new_incarnation() {
     before.add_server(&name("EX1"), 1).expect("a new server");
     let (_, id) = backed_up(root, Some(before.clone()));
     let (folder, marker) = (root.join("directory"), root.join("registry").join("marker"));
-    directory(&root.join("set"), &id, &folder, &marker).expect("an intact set");
+    directory(&set(root), &id, &folder, &marker).expect("an intact set");
     let note = std::fs::read(folder.join("restored.pending")).expect("a note");
     assert_eq!(note, std::fs::read(&marker).expect("a marker"));
     let after = crate::directory::read(&folder).expect("a directory");
     assert_eq!(after.origin().incarnation, 4, "partners know changes of the third");
     assert!(after.has_server(&name("EX1")));
-    directory(&root.join("set"), &id, &folder, &marker).expect("restoring again is harmless");
+    directory(&set(root), &id, &folder, &marker).expect("restoring again is harmless");
 }

@@ -205,16 +205,6 @@ impl StoreClient {
         self.0.ask(&StoreRequest::Checkpoint)
     }
 
-    /// Has the log kept from now on until an archive has it; returns the LSN after which it is
-    /// whole.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError`].
-    pub fn keep_log(&mut self) -> Result<Lsn, ClientError> {
-        self.0.ask(&StoreRequest::KeepLog)
-    }
-
     /// Reads the whole store, or one mailbox, and compares each message with its hash.
     ///
     /// # Errors

@@ -22,11 +22,6 @@ impl StoreService {
         Reply::of(&self.store.checkpoint()?)
     }
 
-    /// Keeps the log from now on until an archive has it.
-    pub(super) fn keep_log(&self) -> Answer<Reply> {
-        Reply::of(&self.store.keep_log_until_archived()?)
-    }
-
     /// Makes sure that there is an active mailbox of that name.
     pub(super) fn create(&self, mailbox: &MailboxName) -> Answer<Reply> {
         match self.store.mailbox(mailbox)? {

@@ -7,7 +7,7 @@ use rehome_site::{
     FolderPath, MailboxName as SiteMailbox, PublicFolderEntry, Role, ServerName, UpToDateness,
 };
 use rehome_store::{
-    FlagChange, Flags, FolderName, MailboxName, MailboxState, Message, Modseq, Uid,
+    FlagChange, Flags, FolderName, LogPolicy, MailboxName, MailboxState, Message, Modseq, Uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -130,8 +130,44 @@ pub(crate) enum StoreRequest {
         lsn: Lsn,
     },
     KeepLog,
+    UseCircularLog,
+    LogState,
+    RollLog,
+    LogReaches {
+        after: Lsn,
+    },
+    ReadLog(LogStretch),
+    ArchivedUntil {
+        lsn: Lsn,
+        store_id: String,
+        epoch: u64,
+    },
     Receive,
     Shutdown,
+}
+
+/// A stretch of a store's log that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStretch {
+    /// The record before its first one.
+    pub after: Lsn,
+    /// It ends behind this one at the latest.
+    pub until: Lsn,
+    /// Whether the bodies come along that its records put.
+    pub bodies: bool,
+    /// It ends behind the record with which so many bytes have come.
+    pub bytes_max: u64,
+}
+
+/// How a store's log is given up, and what no archive has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogState {
+    /// How it is given up.
+    pub policy: LogPolicy,
+    /// Bytes of it that no archive has; 0 if it is circular.
+    pub unarchived_bytes: u64,
+    /// Seconds since the oldest record was written that no archive has.
+    pub unarchived_seconds: Option<u64>,
 }
 
 /// Where a message goes and what is known about it.

@@ -12,8 +12,10 @@ use crate::options::{OpenOptions, RestoreMarker};
 /// The marker, if the restore was finished and the opener has the right one.
 pub(super) fn admit(restore: &Restore, options: &OpenOptions) -> Result<RestoreMarker, StoreError> {
     let cause = match (restore, &options.restore_marker) {
-        (Restore::Writing, _) => {
-            "it was not finished; empty the folder and restore again".to_owned()
+        (Restore::Writing { .. }, _) => {
+            "it was not finished; give the restore's own command again, or empty the folder and \
+             restore again"
+                .to_owned()
         }
         (Restore::Written { .. }, None) => {
             "its catalog is not built yet; open it with the restore's marker".to_owned()

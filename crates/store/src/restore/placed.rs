@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, Lsn};
 
+use super::kept::{KeptSegment, note_sealed};
 use crate::catalog::SegmentRow;
 use crate::error::{StoreError, filling};
 use crate::model::{ContentId, Extent};
@@ -42,6 +43,27 @@ impl PlacedBodies {
             places: HashMap::new(),
             sealed: BTreeMap::new(),
         }
+    }
+
+    /// Takes over segments up to number `sealed` that an earlier attempt has written; returns how
+    /// many bytes of bodies they hold.
+    pub(super) fn keep(&mut self, kept: Vec<KeptSegment>, sealed: u32) -> u64 {
+        let mut bytes = 0;
+        for KeptSegment { id, len_bytes, contents } in kept {
+            let records = contents.len() as u64;
+            self.sealed.insert(id, SegmentRow { len_bytes, records, live_bytes: 0, sealed: true });
+            for kept in contents {
+                bytes += kept.size_bytes;
+                self.places.insert(kept.content, kept.extent);
+            }
+        }
+        self.next_segment = sealed + 1;
+        bytes
+    }
+
+    /// The contents that are there.
+    pub(super) fn contents(&self) -> impl Iterator<Item = &ContentId> {
+        self.places.keys()
     }
 
     /// Where the content lies.
@@ -111,6 +133,7 @@ impl PlacedBodies {
         if open.end > SEGMENT_HEADER_SIZE {
             let sealed = open.seal(&*self.disk, &self.shape);
             sealed.map_err(filling("ending", segment::file_name(open.id)))?;
+            note_sealed(&*self.disk, open.id)?;
             let (len_bytes, records) = (open.end, open.records);
             let row = SegmentRow { len_bytes, records, live_bytes: 0, sealed: true };
             self.sealed.insert(open.id, row);

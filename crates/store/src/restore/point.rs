@@ -8,6 +8,7 @@ use rehome_log::{Clock, Disk, LogOptions, Lsn, Ownership};
 use serde::{Deserialize, Serialize};
 
 use super::encoded;
+use super::kept::{self, Look, note_sealed};
 use super::log::RestoredLog;
 use super::placed::PlacedBodies;
 use crate::archived_log::LogRecord;
@@ -15,7 +16,8 @@ use crate::base::{self, Header, Maker, RowWriter};
 use crate::catalog::{ContentRow, MetaRow, SegmentRow, pack, unpack};
 use crate::content_run::ContentRun;
 use crate::error::StoreError;
-use crate::identity::{Restore, restore_name, write_json};
+use crate::flow::Flow;
+use crate::model::ContentId;
 use crate::op::{Group, Op};
 use crate::open::{self, log_options};
 use crate::options::{OpenOptions, RestoreMarker};
@@ -76,6 +78,8 @@ pub struct PointRestore {
     point: RestorePoint,
     above: Lsn,
     bodies: PlacedBodies,
+    /// Bytes of the bodies that an earlier attempt has written.
+    kept_bytes: u64,
     /// Once the base is there: the log, and the last record of the old one that was replayed.
     replay: Option<Replay>,
     _ownership: Ownership,
@@ -108,26 +112,93 @@ impl PointRestore {
         above: Lsn,
     ) -> Result<PointRestore, StoreError> {
         let (ownership, shape) = open::begin(&disk, &*clock, &options)?;
-        write_json(&*disk, &restore_name(), &Restore::Writing)?;
+        note_sealed(&*disk, 0)?;
         open::give_birth(&*disk)?;
+        let restore = PointRestore::of(disk, clock, options, ownership, shape);
+        Ok(PointRestore { point, above, ..restore })
+    }
+
+    /// Goes on with a restore into the disk's root folder that was cut short; begins one if there
+    /// is none. Segments that are durable and whole stay: their bodies need not be put again. Base
+    /// and records are to be put again, all of them. `progress` hears how many bytes were read
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::StoreExists`] if the store in the folder is written, or of another identity;
+    /// [`StoreError::Stopped`] if `progress` says so; and as [`PointRestore::create`].
+    pub fn resume(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: OpenOptions,
+        point: RestorePoint,
+        above: Lsn,
+        progress: &mut dyn FnMut(u64) -> Flow,
+    ) -> Result<PointRestore, StoreError> {
+        let Some((ownership, shape, sealed)) = open::begin_again(&disk, &options)? else {
+            return PointRestore::create(disk, clock, options, point, above);
+        };
+        // What the moment does not need lies in segments as what was given up does.
+        let mut look = Look { wanted: &|_| true, progress };
+        let kept = kept::look(&disk, shape.store_id, sealed, &mut look)?;
+        let mut restore = PointRestore::of(disk, clock, options, ownership, shape);
+        restore.kept_bytes = restore.bodies.keep(kept, sealed);
+        Ok(PointRestore { point, above, ..restore })
+    }
+
+    fn of(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: OpenOptions,
+        ownership: Ownership,
+        shape: Shape,
+    ) -> PointRestore {
         let bodies = PlacedBodies::new(&disk, &clock, shape, options.segment_bytes);
-        Ok(PointRestore {
+        PointRestore {
             disk,
             clock,
             options,
             shape,
-            point,
-            above,
+            point: RestorePoint::End,
+            above: Lsn::ZERO,
             bodies,
+            kept_bytes: 0,
             replay: None,
             _ownership: ownership,
-        })
+        }
+    }
+
+    /// Bytes of the bodies that an earlier attempt has written.
+    #[must_use]
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept_bytes
+    }
+
+    /// The contents whose bodies are there.
+    pub fn contents(&self) -> impl Iterator<Item = &ContentId> {
+        self.bodies.contents()
+    }
+
+    /// Whether the body is there.
+    #[must_use]
+    pub fn has(&self, content: &ContentId) -> bool {
+        self.bodies.place(*content).is_ok()
     }
 
     /// Identity of the store that is being made.
     #[must_use]
     pub fn store_id(&self) -> [u8; 16] {
         self.shape.store_id
+    }
+
+    /// Makes the bodies durable that were put so far; a restore that is cut short later on keeps
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As [`PointRestore::put_run`].
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.bodies.seal()
     }
 
     /// Writes bodies. One that was written before is passed over.
@@ -160,6 +231,9 @@ impl PointRestore {
         let lsn = header.lsn;
         let maker = Maker::begin(&self.disk, self.shape.store_id, lsn)?;
         let mut segments = self.bodies.take_rows();
+        // A segment that an earlier attempt has written may hold bodies of the log too, which count
+        // with the groups that put them.
+        segments.values_mut().for_each(|segment| segment.records = 0);
         let (bodies, mut applied) = (&self.bodies, lsn);
         maker.fill(|rows| {
             applied = rewrite(&mut whole, rows, bodies, &mut segments)?;
@@ -306,10 +380,10 @@ fn rewrite(
             Table::Content => {
                 let mut row: ContentRow = unpack(table, key, value)?;
                 row.extent = bodies.place(row.content)?;
-                if let (Some(segment), None) =
-                    (segments.get_mut(&row.extent.segment), row.dead_since)
-                {
-                    segment.live_bytes += u64::from(row.extent.len);
+                if let Some(segment) = segments.get_mut(&row.extent.segment) {
+                    let is_live = row.dead_since.is_none();
+                    segment.records += 1;
+                    segment.live_bytes += if is_live { u64::from(row.extent.len) } else { 0 };
                 }
                 rows.put(table, key, &pack(&row)).map(drop)
             }

@@ -5,7 +5,7 @@ use rehome_log::{Lsn, crc32c};
 /// Length of the header; the first record follows it.
 pub(crate) const SEGMENT_HEADER_SIZE: u64 = 4096;
 /// Length of the footer, which begins at the next multiple of it.
-pub(super) const FOOTER_SIZE: usize = 4096;
+pub(crate) const FOOTER_SIZE: usize = 4096;
 
 const HEADER_MAGIC: [u8; 8] = *b"RHSEGHDR";
 const FOOTER_MAGIC: [u8; 8] = *b"RHSEGFTR";
@@ -53,6 +53,32 @@ impl Shape {
     }
 }
 
+/// What a footer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Footer {
+    /// End of the last record.
+    pub(crate) end: u64,
+    pub(crate) records: u64,
+    /// Checksum over the checksums of the records.
+    pub(crate) crc: u32,
+}
+
+impl Footer {
+    /// Reads the footer of segment `id` of store `store_id`; nothing if these bytes are not it.
+    pub(crate) fn read(bytes: &[u8], id: u32, store_id: [u8; 16]) -> Option<Footer> {
+        let fields = bytes.get(..FOOTER_FIELDS)?;
+        let is_sealed = bytes.get(FOOTER_FIELDS..FOOTER_FIELDS + 4)?
+            == crc32c(fields).to_le_bytes()
+            && fields[..8] == FOOTER_MAGIC
+            && fields[8..12] == VERSION.to_le_bytes()
+            && fields[12..16] == id.to_le_bytes()
+            && fields[16..32] == store_id;
+        let long = |at: usize| u64::from_le_bytes(fields[at..at + 8].try_into().expect("eight"));
+        let crc = u32::from_le_bytes(fields[48..52].try_into().expect("four bytes"));
+        is_sealed.then(|| Footer { end: long(32), records: long(40), crc })
+    }
+}
+
 /// The fields with their checksum, filled up with zeros.
 fn sealed(mut bytes: Vec<u8>, size: usize) -> Vec<u8> {
     let crc = crc32c(&bytes);
@@ -86,6 +112,21 @@ pub(crate) fn check_header(bytes: &[u8], id: u32, store_id: [u8; 16]) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_footer_gives_back_what_it_says_and_shows_a_flip_of_any_of_its_bytes() {
+        let footer = Shape { store_id: [7; 16], epoch: 3 }.footer(9, 5000, 4, 77);
+        let read = |bytes: &[u8], id, store_id| Footer::read(bytes, id, store_id);
+        assert_eq!(read(&footer, 9, [7; 16]), Some(Footer { end: 5000, records: 4, crc: 77 }));
+        assert_eq!(read(&footer, 8, [7; 16]), None);
+        assert_eq!(read(&footer, 9, [8; 16]), None);
+        assert_eq!(read(&footer[..20], 9, [7; 16]), None);
+        for at in 0..FOOTER_FIELDS + 4 {
+            let mut bytes = footer.clone();
+            bytes[at] ^= 4;
+            assert_eq!(read(&bytes, 9, [7; 16]), None, "byte {at}");
+        }
+    }
 
     #[test]
     fn a_header_names_its_segment_and_shows_a_flip_of_any_of_its_bytes() {

@@ -124,6 +124,11 @@ impl Segments {
         check_header(&bytes, segment, self.store_id).map_err(|cause| damaged(segment, 0, cause))
     }
 
+    /// Bytes as they are.
+    pub(crate) fn raw(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
+        self.bytes(segment, offset, len)
+    }
+
     fn bytes(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; len as usize];
         self.fill(segment, offset, &mut bytes)?;

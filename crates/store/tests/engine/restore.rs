@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use rehome_log::{Fault, Lsn, SimDisk, SplitMix64};
+use rehome_log::{Fault, FileName, Lsn, SimDisk, SplitMix64};
 use rehome_store::{
-    ContentId, Flags, FolderName, IncomingFolder, IncomingMailbox, MailboxState, Message, Modseq,
-    OpenOptions, RestoreMarker, RestoreWriter, Store, StoreError, Uid, UidValidity,
+    ContentId, Flags, Flow, FolderName, IncomingFolder, IncomingMailbox, MailboxState, Message,
+    Modseq, OpenOptions, RestoreMarker, RestoreStage, RestoreWriter, Store, StoreError, Uid,
+    UidValidity, restore_stage,
 };
 
 use crate::support::{append, check_whole, clock, mailbox_name, open, options};
@@ -15,13 +16,27 @@ const MESSAGES: u32 = 300;
 /// A disk with a restored store of one mailbox, and its marker.
 fn restored() -> (Arc<SimDisk>, RestoreMarker) {
     let disk = Arc::new(SimDisk::new());
-    let mut writer = RestoreWriter::create(disk.clone(), clock(), options()).unwrap();
-    let mut messages = Vec::new();
+    let writer = RestoreWriter::create(disk.clone(), clock(), options()).unwrap();
+    let (marker, _) = write(writer).unwrap();
+    (disk, marker)
+}
+
+fn body(uid: u32) -> Vec<u8> {
+    append(&format!("{} {}", uid % 250, "z".repeat(400))).body
+}
+
+/// Writes what `writer` does not have; returns the marker, and how many bodies there were to write.
+fn write(mut writer: RestoreWriter) -> Result<(RestoreMarker, u32), StoreError> {
+    let (mut messages, mut written) = (Vec::new(), 0);
     for uid in 1..=MESSAGES {
-        let body = append(&format!("{} {}", uid % 250, "z".repeat(400))).body;
-        writer.put_body(&body).unwrap();
+        let body = body(uid);
+        if !writer.has(&ContentId::of(&body)) {
+            writer.put_body(&body)?;
+            written += 1;
+        }
         messages.push((FolderName::inbox(), message(uid, &body)));
     }
+    writer.settle()?;
     let folder = IncomingFolder {
         name: FolderName::inbox(),
         uidvalidity: UidValidity(5),
@@ -38,9 +53,15 @@ fn restored() -> (Arc<SimDisk>, RestoreMarker) {
         expunges: vec![],
         cursor: Modseq(500),
     };
-    writer.put_mailbox(anna).unwrap();
-    writer.put_state(&mailbox_name("ben"), MailboxState::Moved { to: "C".into() }).unwrap();
-    (disk, writer.finish().unwrap())
+    writer.put_mailbox(anna)?;
+    writer.put_state(&mailbox_name("ben"), MailboxState::Moved { to: "C".into() })?;
+    Ok((writer.finish()?, written))
+}
+
+/// Goes on with what is on the disk.
+fn resume(disk: &Arc<SimDisk>, wanted: &dyn Fn(&ContentId) -> bool) -> RestoreWriter {
+    RestoreWriter::resume(disk.clone(), clock(), options(), wanted, &mut |_| Flow::Continue)
+        .unwrap()
 }
 
 fn message(uid: u32, body: &[u8]) -> Message {
@@ -163,4 +184,94 @@ fn a_restore_whose_log_was_changed_afterwards_does_not_open() {
     disk.set_contents(&name, bytes);
     let refused = open_with(&disk, &marker).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+}
+
+/// Restores onto a disk with `fault` at call `call`, takes the power away, and goes on; returns how
+/// many bodies had to be written again, or nothing if the fault came too late.
+fn cut_short(fault: Fault, call: u64) -> Option<u32> {
+    let disk = Arc::new(SimDisk::new());
+    disk.fail_after(call, fault);
+    let begun = RestoreWriter::create(disk.clone(), clock(), options());
+    if begun.and_then(write).is_ok() {
+        return None;
+    }
+    disk.heal();
+    let disk = Arc::new(disk.crash(call));
+    let (marker, written) = match restore_stage(&*disk).unwrap() {
+        RestoreStage::Written(marker) => (marker, 0),
+        RestoreStage::Nothing | RestoreStage::Writing => write(resume(&disk, &|_| true)).unwrap(),
+        RestoreStage::Ended => panic!("it has not been opened"),
+    };
+    let disk = Arc::new(disk.crash(call + 1));
+    check_restored(&open_with(&disk, &marker).unwrap());
+    assert_eq!(restore_stage(&*disk).unwrap(), RestoreStage::Ended);
+    Some(written)
+}
+
+#[test]
+fn a_restore_cut_short_at_any_call_goes_on_with_what_is_durable() {
+    for fault in [Fault::PowerCut, Fault::Eio, Fault::Enospc, Fault::FsyncEio] {
+        let written: Vec<u32> = (0..).map_while(|call| cut_short(fault, call)).collect();
+        let (first, last) = (written[0], written[written.len() - 1]);
+        assert!(written.len() > 20, "{fault:?}: {written:?}");
+        assert_eq!((first, last), (MESSAGES, 0), "{fault:?}: {written:?}");
+        assert!(written.iter().any(|some| (1..MESSAGES).contains(some)), "{fault:?}: {written:?}");
+    }
+}
+
+/// A restore that has written all bodies and nothing else.
+fn bodies_only() -> Arc<SimDisk> {
+    let disk = Arc::new(SimDisk::new());
+    let mut writer = RestoreWriter::create(disk.clone(), clock(), options()).unwrap();
+    (1..=MESSAGES).for_each(|uid| writer.put_body(&body(uid)).unwrap());
+    writer.settle().unwrap();
+    disk
+}
+
+#[test]
+fn what_is_damaged_or_not_wanted_is_written_again() {
+    let whole = resume(&bodies_only(), &|_| true);
+    let all: u64 = (1..=MESSAGES).map(|uid| body(uid).len() as u64).sum();
+    assert_eq!(whole.kept_bytes(), all);
+    let segment = FileName::new("seg/s00000001.seg").unwrap();
+    let bytes = bodies_only().contents(&segment).unwrap();
+    for at in [3, 58, 4100, 4200, bytes.len() - 4090, bytes.len() - 4060] {
+        let (disk, mut bytes) = (bodies_only(), bytes.clone());
+        bytes[at] ^= 1;
+        disk.set_contents(&segment, bytes);
+        let writer = resume(&disk, &|_| true);
+        assert!(!writer.has(&ContentId::of(&body(60))), "byte {at}");
+        assert!(writer.kept_bytes() < all && writer.kept_bytes() > 0, "byte {at}");
+        let (marker, written) = write(writer).unwrap();
+        assert!(written > 0, "byte {at}");
+        check_restored(&open_with(&disk, &marker).unwrap());
+    }
+    let disk = bodies_only();
+    let other = ContentId::of(&body(60));
+    let writer = resume(&disk, &|id| *id != other);
+    assert!(!writer.has(&other) && writer.kept_bytes() < all);
+    let (marker, _) = write(writer).unwrap();
+    check_restored(&open_with(&disk, &marker).unwrap());
+}
+
+#[test]
+fn a_restore_goes_on_only_where_one_was_cut_short() {
+    let (disk, marker) = restored();
+    let go_on = |disk: &Arc<SimDisk>, options| {
+        let go = &mut |_| Flow::Continue;
+        RestoreWriter::resume(disk.clone(), clock(), options, &|_| true, go).map(drop)
+    };
+    assert_eq!(restore_stage(&*disk).unwrap(), RestoreStage::Written(marker.clone()));
+    let refused = go_on(&disk, options()).unwrap_err();
+    assert!(matches!(refused, StoreError::StoreExists { .. }), "{refused}");
+    check_restored(&open_with(&disk, &marker).unwrap());
+    let refused = go_on(&disk, options()).unwrap_err();
+    assert!(matches!(refused, StoreError::StoreExists { .. }), "{refused}");
+    let disk = bodies_only();
+    let refused = go_on(&disk, OpenOptions { store_id: Some([8; 16]), ..options() }).unwrap_err();
+    assert!(matches!(refused, StoreError::StoreExists { .. }), "{refused}");
+    let stop = &mut |_| Flow::Stop;
+    let stopped = RestoreWriter::resume(disk.clone(), clock(), options(), &|_| true, stop);
+    assert!(matches!(stopped.unwrap_err(), StoreError::Stopped));
+    assert!(resume(&disk, &|_| true).kept_bytes() > 0, "it was only stopped");
 }

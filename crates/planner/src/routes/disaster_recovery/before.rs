@@ -13,6 +13,8 @@ pub(super) fn add(draft: &mut Draft<'_>, names: &Names) {
     upgrade(draft, names);
     let full = (FULL, BackupKind::Full);
     back_up(draft, ("D4", "disaster recovery, step 4"), &names.server, full, &["D3"]);
+    // For the tail that follows it this backup has the log kept.
+    draft.undone_by("D4", Action::UseCircularLog { server: names.server.clone() });
     system_folders(draft, names);
     stop(draft, names);
     let tail = (TAIL, BackupKind::After(FULL.to_owned()));

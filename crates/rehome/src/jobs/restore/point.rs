@@ -1,29 +1,31 @@
 //! Restoring to a moment between backups: a whole store, or what is wanted of it by way of one.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use rehome_archive::{ArchiveError, Content, ContentId, RestorePlan, Set};
 use rehome_log::Lsn;
 use rehome_store::{OpenOptions, Store};
 
-use super::{RestoreRequest, RestoreTo, beside, into_place, lay_down_by, make};
+use super::{
+    Attempt, Begun, Made, RestoreRequest, RestoreTo, beside, into_place, lay_down_by, make,
+};
 use crate::error::Error;
 use crate::event::Observe;
 use crate::jobs::drill::outlines;
 use crate::replay;
-use crate::restore::{Amount, Chosen, Source};
+use crate::restore::{Amount, Chosen, ContentIter, Laid, Source};
 
-/// Restores what `request` asks for; returns how much it is and the last record of the log in it.
+/// Restores what `request` asks for.
 pub(super) fn restore(
     set: &Set,
     plan: &RestorePlan,
     request: &RestoreRequest,
+    begun: &Begun,
     observe: Observe<'_>,
-) -> Result<(Amount, Lsn), Error> {
+) -> Result<Made, Error> {
     match (&request.to, &request.mailbox) {
-        (RestoreTo::Store(place), None) => whole(set, plan, place, observe),
-        _ => part(set, plan, request, observe),
+        (RestoreTo::Store(place), None) => whole(set, plan, place, begun, observe),
+        _ => part(set, plan, request, begun, observe),
     }
 }
 
@@ -32,9 +34,12 @@ pub(in crate::jobs) fn lay_down(
     set: &Set,
     plan: &RestorePlan,
     store: &Path,
+    attempt: Attempt,
     observe: Observe<'_>,
-) -> Result<Lsn, Error> {
-    lay_down_by(store, |marker| replay::lay_down(set, plan, store, marker, observe))
+) -> Result<Laid<Lsn>, Error> {
+    // A store that an earlier attempt has finished says itself how much it holds.
+    let whole = Laid { reached: plan.reaches, there_bytes: u64::MAX };
+    lay_down_by(store, attempt, whole, |marker| replay::lay_down(set, plan, store, marker, observe))
 }
 
 /// Makes a whole store.
@@ -42,20 +47,24 @@ fn whole(
     set: &Set,
     plan: &RestorePlan,
     place: &Path,
+    begun: &Begun,
     observe: Observe<'_>,
-) -> Result<(Amount, Lsn), Error> {
+) -> Result<Made, Error> {
     let scratch = beside(place, "restoring")?;
-    let reached = lay_down(set, plan, &scratch, observe)?;
+    let laid = lay_down(set, plan, &scratch, Attempt::GoesOn, observe)?;
     let store = Store::open_at(&scratch, OpenOptions::default()).map_err(Error::chain)?;
     let counts = store.statistics().map_err(Error::chain)?;
     store.close().map_err(Error::chain)?;
-    into_place(&scratch, place)?;
     let amount = Amount {
         mailboxes: counts.mailboxes,
         messages: counts.messages,
         content_bytes: counts.content_bytes,
     };
-    Ok((amount, reached))
+    let there_bytes = laid.there_bytes.min(counts.content_bytes);
+    let made = Made { amount, reached: laid.reached, there_bytes };
+    begun.set_made(made)?;
+    into_place(&scratch, place)?;
+    Ok(made)
 }
 
 /// Restores a part by way of a passing store of all.
@@ -63,36 +72,35 @@ fn part(
     set: &Set,
     plan: &RestorePlan,
     request: &RestoreRequest,
+    begun: &Begun,
     observe: Observe<'_>,
-) -> Result<(Amount, Lsn), Error> {
+) -> Result<Made, Error> {
     let passing = beside(request.to.place(), "moment")?;
-    let reached = lay_down(set, plan, &passing, observe)?;
+    let laid = lay_down(set, plan, &passing, Attempt::GoesOn, observe)?;
     let store = Store::open_at(&passing, OpenOptions::default()).map_err(Error::chain)?;
-    let made = from_store(&store, request, observe);
+    let all = store.statistics().map(|counts| counts.content_bytes).map_err(Error::chain);
+    let made = from_store(&store, request, (begun, laid.reached), observe);
     store.close().map_err(Error::chain)?;
-    std::fs::remove_dir_all(&passing)
-        .map_err(|error| Error::needs_human(format!("{}: {error}", passing.display())))?;
-    Ok((made?, reached))
+    Ok(Made { there_bytes: laid.there_bytes.min(all?), ..made? })
 }
 
 fn from_store(
     store: &Store,
     request: &RestoreRequest,
+    begun: (&Begun, Lsn),
     observe: Observe<'_>,
-) -> Result<Amount, Error> {
+) -> Result<Made, Error> {
     let chosen = Chosen::from_all(outlines(store)?, &request.selection())?;
-    let amount = chosen.amount();
-    let wanted: HashSet<ContentId> = chosen.content_ids().collect();
-    let contents = wanted.into_iter().map(|id| {
+    let content = |id: ContentId| {
         let bytes = store.body(&rehome_store::ContentId(id.0)).map_err(|error| {
             let (file, action) = (format!("content {id} of the passing store"), "read it");
             ArchiveError::Target { file, action, source: std::io::Error::other(error) }
         })?;
         Ok(Content { id, owners: Vec::new(), bytes })
-    });
-    let source = Source { contents: Box::new(contents) };
-    make(source, chosen, request, observe)?;
-    Ok(amount)
+    };
+    let contents =
+        move |ids: Vec<ContentId>| -> ContentIter<'_> { Box::new(ids.into_iter().map(content)) };
+    make(Source { contents: Box::new(contents) }, chosen, request, Some(begun), observe)
 }
 
 #[cfg(test)]
