@@ -38,7 +38,7 @@ fn backed_up(root: &Path, directory: Option<Directory>) -> (Store, String) {
 
 /// The set.
 fn set(root: &Path) -> rehome_archive::Set {
-    let target = std::sync::Arc::new(rehome_archive::DiskTarget::at(&root.join("set")));
+    let target = std::sync::Arc::new(rehome_archive::DiskTarget::at(root.join("set")));
     rehome_archive::Set::open(target).expect("a set")
 }
 
