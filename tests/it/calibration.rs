@@ -28,7 +28,8 @@ fn a_plan_rests_on_what_was_measured_here_and_on_nothing_else() {
     let work = scratch.path().join("work").display().to_string();
     let guessed = check(&site, &work, &["--answered"]);
     assert!(said(&guessed).contains("not measured"), "{}", said(&guessed));
-    let measured = run(REHOME, &["calibrate", &site, "--work", &work, "--sites", "2", "--json"]);
+    let few = ["--sites", "2", "--scale", "10", "--json"];
+    let measured = run(REHOME, &[&["calibrate", &site, "--work", &work][..], &few].concat());
     assert_eq!(measured.code, Some(0), "{measured:?}");
     let file = Path::new(&work).join("calibration.json");
     let written: Value = serde_json::from_slice(&std::fs::read(&file).expect("it was written"))

@@ -217,6 +217,10 @@ pub(crate) struct CalibrateArgs {
     /// The same seed makes the same sites.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// How many messages their mailboxes have, in hundredths of the usual: more for a site that is
+    /// much larger, and it takes longer.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100)]
+    pub(crate) scale: usize,
 }
 
 /// A site, for the folder in which its migration works.

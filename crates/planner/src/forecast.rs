@@ -392,6 +392,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_measured_decides_and_is_not_rounded() {
+        for route in [RouteChoice::MoveUsers, RouteChoice::DisasterRecovery] {
+            let mut site = inventory();
+            let guessed = plan_by(route);
+            let cost = |step: &Step| {
+                let cost = crate::Cost { fixed_seconds: 0.1, ..crate::Cost::default() };
+                (crate::costs::key(&step.id, &step.action), cost)
+            };
+            site.rates.costs = Some(crate::Costs {
+                steps: guessed.steps.iter().map(cost).collect(),
+                ..crate::Costs::default()
+            });
+            site.rates.gate_seconds = 0.0;
+            let options = options(route);
+            let plan = plan(&site, &options).expect("feasible");
+            let expected_us = plan.steps.len() as i64 * 100_000;
+            let three = plan.forecast.ended_us;
+            for ended_us in [three.p50, three.p80, three.p95] {
+                let off_us = ended_us - options.now_us - expected_us;
+                assert!(off_us.abs() < 1000, "{off_us} us off");
+            }
+            let facts = plan.comparison.facts(plan.route);
+            assert_eq!(facts.duration_seconds.likely, (expected_us as u64).div_ceil(1_000_000));
+            assert!(plan.steps.iter().all(|step| step.estimate_seconds.likely == 1));
+        }
+    }
+
+    #[test]
     fn what_is_on_the_critical_path_has_no_slack() {
         let plan = plan_by(RouteChoice::DisasterRecovery);
         for id in &plan.critical_path {

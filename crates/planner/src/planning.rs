@@ -130,8 +130,8 @@ fn warnings(inventory: &Inventory, route: Route, comparison: &Comparison) -> Vec
     if inventory.cluster.free_bytes.is_none() {
         let need = comparison.facts(route).target_disk_bytes;
         let message = format!(
-            "free room on the group's disk is not known; {} are needed and will be checked when the \
-             mail is about to go there",
+            "free room on the group's disk is not known; {} are needed and will be checked when \
+             the mail is about to go there",
             crate::format::bytes(need)
         );
         warn("room-unknown", "cluster.group.free", message);

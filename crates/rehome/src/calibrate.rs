@@ -34,11 +34,13 @@ pub struct CalibrateOptions {
     pub sites: usize,
     /// Decides their shapes and what is in them.
     pub seed: u64,
+    /// How many messages their mailboxes have, in hundredths of the usual.
+    pub scale_percent: usize,
 }
 
 impl Default for CalibrateOptions {
     fn default() -> Self {
-        Self { sites: 8, seed: 1 }
+        Self { sites: 8, seed: 1, scale_percent: 100 }
     }
 }
 
@@ -94,7 +96,8 @@ fn measure(
     let total = (options.sites * routes.len()) as u64;
     let (mut seeds, mut runs, mut done) = (Vec::new(), Vec::new(), 0);
     for number in 0..options.sites {
-        let shape = sample_shape(options.seed, number, options.sites);
+        let mut shape = sample_shape(options.seed, number, options.sites);
+        shape.messages = (shape.messages.saturating_mul(options.scale_percent) / 100).max(1);
         seeds.push(shape.seed);
         let folder = scratch.join(format!("site-{number}"));
         write_sample(&folder, &shape)?;

@@ -28,7 +28,8 @@ pub struct Planned {
     pub html_path: PathBuf,
 }
 
-/// Measures a site, takes the speeds of this machine if they are known, compares both routes, makes the plan of one and writes it with its report.
+/// Measures a site, takes the speeds of this machine if they are known, compares both routes, makes
+/// the plan of one and writes it with its report.
 ///
 /// # Errors
 ///

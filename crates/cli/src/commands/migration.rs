@@ -158,7 +158,8 @@ pub(crate) fn calibrate(
 ) -> Result<(), Error> {
     let site = SiteFile::read(&args.site.site)?;
     let work = args.site.work.clone().map_or_else(|| site.default_work(), Work::new);
-    let options = CalibrateOptions { sites: args.sites, seed: args.seed };
+    let options =
+        CalibrateOptions { sites: args.sites, seed: args.seed, scale_percent: args.scale };
     let report = rehome::calibrate(session, &work, &options, &mut |event| view.show(&event))?;
     view.end();
     answer(json, &report, &report.to_string())

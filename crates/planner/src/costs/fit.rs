@@ -62,13 +62,13 @@ impl Costs {
     /// Fits costs to migrations. None if there are fewer than three: nothing could be said about
     /// the spread.
     ///
-    /// Costs are least squares of the logarithms of actual by fitted time, none of them negative, so
-    /// that a run that was held up once does not count for more than one that was fast. Each migration is then
-    /// predicted by costs that were fitted to the others; the mean and the standard deviation of
-    /// the logarithms of actual by predicted time are bias and spread of a whole migration. The
-    /// steps' own spread is what is left when the pace of their migration is taken off. If that
-    /// alone makes more than the spread of whole migrations, it is scaled down to it: a
-    /// migration's steps make up for each other.
+    /// Costs are least squares of the logarithms of actual by fitted time, none of them negative,
+    /// so that a run that was held up once does not count for more than one that was fast. Each
+    /// migration is then predicted by costs that were fitted to the others; the mean and the
+    /// standard deviation of the logarithms of actual by predicted time are bias and spread of a
+    /// whole migration. The steps' own spread is what is left when the pace of their migration is
+    /// taken off. If that alone makes more than the spread of whole migrations, it is scaled down
+    /// to it: a migration's steps make up for each other.
     pub fn fit(runs: &[CarriedOut]) -> Option<Self> {
         if runs.len() < 3 {
             return None;
@@ -187,8 +187,8 @@ fn costs(runs: &[&CarriedOut]) -> BTreeMap<String, Cost> {
     names.into_iter().map(|name| (name.to_owned(), fitted(&seen[name]))).collect()
 }
 
-/// Least squares of logarithms, no term negative (Gauss and Newton): near to what is fitted already,
-/// the logarithm of a time is straight.
+/// Least squares of logarithms, no term negative (Gauss and Newton): near to what is fitted
+/// already, the logarithm of a time is straight.
 fn fitted(seen: &[(Amount, f64)]) -> Cost {
     // Terms of like size, so that the equations are well-conditioned.
     let most = seen.iter().fold(Amount::default(), |most, (amount, _)| most.max(*amount));

@@ -51,12 +51,12 @@ fn costs_without_noise_are_found_again() {
 
 #[test]
 fn the_spread_of_whole_runs_and_that_of_steps_are_told_apart() {
-    let many = Costs::fit(&runs(300, 2, 0.1, 0.0)).expect("enough migrations");
-    check(many.pace.spread, 0.1, 0.1);
+    let many = Costs::fit(&runs(80, 2, 0.1, 0.0)).expect("enough migrations");
+    check(many.pace.spread, 0.1, 0.25);
     assert!(many.steps["M1"].spread < 0.02, "{:?}", many.steps["M1"]);
-    let own = Costs::fit(&runs(300, 3, 0.0, 0.1)).expect("enough migrations");
+    let own = Costs::fit(&runs(80, 3, 0.0, 0.1)).expect("enough migrations");
     // Of two steps alone, the pace takes a part of what is their own.
-    assert!(own.pace.spread < 0.06, "{:?}", own.pace);
+    assert!(own.pace.spread < 0.07, "{:?}", own.pace);
     assert!(own.steps["M1"].spread > 0.04, "{:?}", own.steps["M1"]);
 }
 
