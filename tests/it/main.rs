@@ -1,5 +1,6 @@
 //! Journeys over the real program: real processes, real files, real kills.
 
+mod audit;
 mod bad_input;
 mod calibration;
 mod care;

@@ -117,7 +117,7 @@ fn work_in(nodes: &Nodes, mailbox: &str, random: &mut SplitMix64) -> MailboxDige
 
 #[test]
 fn a_reversed_wave_has_everything_that_users_did_on_the_new_side() {
-    let site = Site::at_the_gate(31, 4, Some(2));
+    let site = Site::at_the_gate(61, 4, Some(2));
     let (first, second) = (site.moved_by("M1w0"), site.moved_by("M1w1"));
     let mut random = SplitMix64::new(31);
     let nodes = Nodes::start(REHOME, &site.work, &["N1", "N2"]);
@@ -190,7 +190,7 @@ fn a_killed_reversal_goes_on_and_loses_nothing_and_so_does_the_plan() {
     let seed = 32;
     rehome_tests::tell(&format!("seed {seed}"));
     let mut random = SplitMix64::new(seed);
-    let site = Site::at_the_gate(32, 3, None);
+    let site = Site::at_the_gate(62, 3, None);
     let nodes = Nodes::start(REHOME, &site.work, &["N1", "N2"]);
     let mut sent: Vec<Vec<u8>> = Vec::new();
     for mailbox in site.moved_by("M1") {
@@ -241,7 +241,7 @@ fn a_killed_reversal_goes_on_and_loses_nothing_and_so_does_the_plan() {
 #[test]
 fn a_wave_that_is_not_done_is_not_taken_back() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
-    let site = sample(scratch.path(), 33, 2, 4);
+    let site = sample(scratch.path(), 63, 2, 4);
     let work = scratch.path().join("work").display().to_string();
     let planned = run(REHOME, &["plan", &site, "--work", &work, "--route", "move-users"]);
     assert_eq!(planned.code, Some(0), "{planned:?}");

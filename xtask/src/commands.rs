@@ -34,8 +34,12 @@ const S3_TESTS: &str = "rehome-s3-tests";
 /// The coordinator over etcd, with an HTTP client: its tests need the server.
 const ETCD: &str = "rehome-etcd";
 
+/// The directory over LDAP, with a client of its own: its tests need the server.
+const LDAP: &str = "rehome-ldap";
+
 /// What is left out where everything that needs nothing but Rust is built or tested.
-const MOST: [&str; 5] = ["--workspace", "--exclude", S3_TESTS, "--exclude", ETCD];
+const MOST: [&str; 7] =
+    ["--workspace", "--exclude", S3_TESTS, "--exclude", ETCD, "--exclude", LDAP];
 
 /// Runs every test, shows what they say, and closes with how many passed and failed.
 pub(crate) fn test() -> Result<(), String> {
@@ -130,7 +134,7 @@ pub(crate) fn rehome(args: &[&OsStr], expected: i32) -> Result<Vec<u8>, String> 
 }
 
 pub(crate) fn servers() -> Result<(), String> {
-    for package in [S3_TESTS, ETCD] {
+    for package in [S3_TESTS, ETCD, LDAP] {
         let lint = ["clippy", "--package", package, "--profile", "s3", "--all-targets", "--quiet"];
         cargo(&[&lint[..], &["--", "--deny", "warnings"]].concat(), &[])?;
         cargo(&["test", "--package", package, "--profile", "s3", "--quiet"], &[])?;

@@ -31,8 +31,9 @@ enum Command {
     Check,
     /// Mend form and what lints can mend.
     Fix,
-    /// The runs of the real program: backups to an S3 server, clusters in etcd, both demos, simulated
-    /// clusters, kills of the migration, of a node, and of backups and restores.
+    /// The runs of the real program: backups to an S3 server, clusters in etcd, a directory over
+    /// LDAP, both demos, simulated clusters, kills of the migration, of a node, and of backups and
+    /// restores.
     Servers,
     /// The planning report of a site.
     Plan {

@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Status(WorkArgs),
     /// Write the report of the work in a folder again.
     Report(WorkArgs),
+    /// Compare what is there now with the record of a finished migration, after years perhaps.
+    Audit(AuditArgs),
     /// Move mailboxes from one store to another.
     Move(MoveArgs),
     /// Compute the digests of exported mailboxes, without a store.
@@ -284,6 +286,15 @@ pub(crate) enum DirectoryCommand {
         #[command(flatten)]
         export: ExportReadArgs,
     },
+    /// Read a directory over LDAP into an LDIF export; over one that is there, say what has changed.
+    Fetch(FetchArgs),
+    /// Say what has changed from one export to a later one.
+    Compare {
+        /// The earlier export.
+        before: PathBuf,
+        /// The later one.
+        now: PathBuf,
+    },
     /// The homes that a migration has changed, to be imported into a directory kept elsewhere.
     Changes {
         /// The work folder.
@@ -292,6 +303,24 @@ pub(crate) enum DirectoryCommand {
         #[arg(long, value_enum, default_value = "ldif")]
         format: ChangesArg,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// The server and where to begin: ldap://HOST[:PORT]/BASE.
+    pub(crate) place: String,
+    /// The export.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// Log on with this name.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    pub(crate) bind: Option<String>,
+    /// The password is the first line of this file.
+    #[arg(long, value_name = "FILE", requires = "bind")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Only these entries, such as (mail=*).
+    #[arg(long)]
+    pub(crate) filter: Option<String>,
 }
 
 /// The form of changes.
@@ -383,6 +412,18 @@ pub(crate) struct ReverseArgs {
     /// Deliver and read mail all the while, and look for that mail as well.
     #[arg(long)]
     pub(crate) traffic: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// The work folder of the migration.
+    pub(crate) work: PathBuf,
+    /// Compare this store. Default: the new server, or its store in the work folder.
+    #[arg(long, conflicts_with = "maildir")]
+    pub(crate) store: Option<PathBuf>,
+    /// Compare these Maildir++ trees, which `rehome export` wrote.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) maildir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

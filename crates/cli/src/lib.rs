@@ -100,6 +100,7 @@ fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) ->
         Command::Migration(command) => migration::running(&command, session, view, json),
         Command::Status(args) => migration::status(&args, view, json),
         Command::Report(args) => migration::report(&args, view, json),
+        Command::Audit(args) => migration::audit(&args, view, json),
         Command::Import(args) => mail::import(&args, view, json),
         Command::Export(args) => mail::export(&args, view, json),
         Command::Move(args) => mail::move_mailboxes(&args, view, json),

@@ -13,6 +13,7 @@ pub mod simulate;
 
 mod amount;
 mod arenas;
+mod audit;
 mod backup;
 mod calibrate;
 mod calibration;
@@ -25,6 +26,7 @@ mod error;
 mod event;
 mod fate;
 mod gates;
+mod live_directory;
 mod log_archive;
 mod machine;
 mod maildir_digest;
@@ -38,6 +40,7 @@ mod pause;
 mod place;
 mod planning;
 mod process;
+mod proof;
 mod registry;
 mod replay;
 mod report;
@@ -57,6 +60,7 @@ mod work;
 
 pub use amount::parse_bytes;
 pub use arenas::limit_arenas;
+pub use audit::{Audit, AuditOf, MailboxAudit, audit};
 pub use backup::BackupReport;
 pub use calibrate::{CALIBRATION_SITES_MAX, CALIBRATION_SITES_MIN, CalibrateOptions, calibrate};
 pub use calibration::{Calibration, Speeds};
@@ -66,6 +70,9 @@ pub use demo::{demo, write_sample, write_sample_export};
 pub use error::Error;
 pub use event::{Event, Flow, Observe};
 pub use gates::Gates;
+pub use live_directory::{
+    DirectoryAccess, FetchedDirectory, compare_directory_exports, fetch_directory,
+};
 pub use log_archive::LogArchiveReport;
 pub use migrate::{MigrateOptions, Status, apply, migrate, report, status};
 pub use pause::PauseCondition;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rehome_store::{
-    ContentId, Flags, FolderName, IncomingMailbox, MailboxEnd, MailboxName, Message, Modseq,
-    TransferError, maildir_folder_name,
+    ContentId, Flags, FolderName, Frame, IncomingMailbox, MailboxEnd, MailboxName, Message, Modseq,
+    MoveSource, TransferError, maildir_folder_name,
 };
 
 use crate::error::Error;
@@ -269,6 +269,29 @@ pub(crate) fn contents(
         *counts.entry(held.message.content).or_default() += 1;
     }
     Ok(counts)
+}
+
+/// Reads the wanted contents of some mailboxes and hashes them; returns those whose hash is right.
+pub(crate) fn intact_contents(
+    source: &mut dyn MoveSource,
+    names: &[MailboxName],
+    wanted: &dyn Fn(&ContentId) -> bool,
+) -> Result<HashSet<ContentId>, TransferError> {
+    let everything: Vec<_> = names.iter().map(|name| (name.clone(), None)).collect();
+    let offer = source.offer_all(&everything)?;
+    let wanted: Vec<bool> = offer.contents.iter().map(|(content, _)| wanted(content)).collect();
+    let mut intact = HashSet::new();
+    source.send(&offer, &wanted, &mut |frame| {
+        if let Frame::Content(run) = frame {
+            for body in rehome_store::bodies(run.bytes()).flatten() {
+                if ContentId::of(&body.bytes) == body.content {
+                    intact.insert(body.content);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(intact)
 }
 
 #[cfg(test)]

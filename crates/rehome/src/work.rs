@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 ///   control.sock                     by which a running migration is controlled
 ///   journal                          what the executor has done
 ///   outcome.json outcome.html        what came of it
+///   proof/                           what was there when all was done, for an audit
 ///   world.json                       answers that later steps need
 ///   calibration.json                 what steps cost on this machine
 ///   traffic.jsonl                    what clients were told is delivered
@@ -60,6 +61,12 @@ impl Work {
     #[must_use]
     pub fn outcome(&self) -> PathBuf {
         self.root.join("outcome.json")
+    }
+
+    /// What was there when all was done.
+    #[must_use]
+    pub fn proof(&self) -> PathBuf {
+        self.root.join("proof")
     }
 
     /// The outcome as a page.

@@ -6,6 +6,7 @@
 
 mod columns;
 mod csv;
+mod differences;
 mod export;
 mod ldif;
 mod roster;
@@ -20,7 +21,8 @@ use crate::directory::{Attributes, Directory};
 use crate::names::{MailboxName, ServerName};
 
 pub use csv::read_csv;
-pub use export::{changes_as_csv, changes_as_ldif};
+pub use differences::{ChangedRow, ExportDifferences, compare_exports};
+pub use export::{LdifEntry, changes_as_csv, changes_as_ldif, entries_as_ldif};
 pub use ldif::read_ldif;
 pub(crate) use roster::Map;
 pub use roster::{Count, Dialect, Roster, RosterMailbox, RosterOptions};

@@ -17,8 +17,9 @@ pub use directory::{
     Object, Origin, PublicFolderEntry, UpToDateness, Usn,
 };
 pub use import::{
-    Count, Dialect, Export, ImportReport, MailboxSize, Roster, RosterMailbox, RosterOptions, Row,
-    RowChange, RowOutcome, SizeTable, Value, changes_as_csv, changes_as_ldif, read_csv, read_ldif,
+    ChangedRow, Count, Dialect, Export, ExportDifferences, ImportReport, LdifEntry, MailboxSize,
+    Roster, RosterMailbox, RosterOptions, Row, RowChange, RowOutcome, SizeTable, Value,
+    changes_as_csv, changes_as_ldif, compare_exports, entries_as_ldif, read_csv, read_ldif,
 };
 pub use names::{
     AccountName, ClusterName, FolderPath, GroupName, MailboxName, NAME_SIZE_MAX, NameError,

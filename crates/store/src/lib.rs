@@ -90,6 +90,6 @@ pub use store::Store;
 pub use subscribe::{ChangeEvent, ChangeKind, Subscription};
 pub use transfer::{
     Begin, DigestBuilder, End, FRAME_SIZE_MAX, FolderDigest, Frame, FrameReader, FrameWriter,
-    LeftBehind, MailboxDigest, StreamError, TRANSFER_VERSION,
+    LeftBehind, MailboxDigest, StreamError, TRANSFER_VERSION, digest_line,
 };
 pub use tune::{Machine, Reason, Tuning, is_better_place, tune};

@@ -6,7 +6,7 @@ mod frame;
 mod reader;
 mod writer;
 
-pub use digest::{DigestBuilder, FolderDigest, MailboxDigest};
+pub use digest::{DigestBuilder, FolderDigest, MailboxDigest, digest_line};
 pub(crate) use frame::batch_size_bytes;
 pub use frame::{Begin, End, FRAME_SIZE_MAX, Frame, LeftBehind, TRANSFER_VERSION};
 pub use reader::{FrameReader, StreamError};

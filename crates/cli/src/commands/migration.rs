@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use rehome::parts::site::{ServerName, SiteKind};
 use rehome::sample::{SampleExportOptions, SampleForm, SampleOptions};
 use rehome::{
-    CalibrateOptions, ControlClient, Error, ExportOptions, Gates, MigrateOptions, Planned, Retune,
-    ReverseOptions, RouteChoice, Session, SiteFile, Speeds, Summary, Work, of_export,
+    AuditOf, CalibrateOptions, ControlClient, Error, ExportOptions, Gates, MigrateOptions, Planned,
+    Retune, ReverseOptions, RouteChoice, Session, SiteFile, Speeds, Summary, Work, of_export,
 };
 
 use super::answer;
 use crate::args::{
-    ApplyArgs, CalibrateArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs, MigrationCommand,
-    PlanArgs, ReverseArgs, RouteArg, SampleArgs, SampleFormArg, SiteArgs, WorkArgs,
+    ApplyArgs, AuditArgs, CalibrateArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs,
+    MigrationCommand, PlanArgs, ReverseArgs, RouteArg, SampleArgs, SampleFormArg, SiteArgs,
+    WorkArgs,
 };
 use crate::view::View;
 
@@ -265,6 +266,18 @@ pub(crate) fn reverse(
     view.end();
     answer(json, &reversal, &reversal.to_string())?;
     reversal.verdict()
+}
+
+pub(crate) fn audit(args: &AuditArgs, view: &mut View, json: bool) -> Result<(), Error> {
+    let of = match (&args.store, &args.maildir) {
+        (Some(store), _) => AuditOf::Store(store.clone()),
+        (None, Some(folder)) => AuditOf::Maildir(folder.clone()),
+        (None, None) => AuditOf::Server,
+    };
+    let found = rehome::audit(&work(&args.work)?, &of, &mut |event| view.show(&event))?;
+    view.end();
+    answer(json, &found, &found.to_string())?;
+    found.verdict()
 }
 
 pub(crate) fn running(

@@ -7,7 +7,7 @@ use rehome_executor::{Flow, OperationError, Progress};
 use rehome_planner::{Outcome, Resource, Route, StepState, VerifyScope};
 use rehome_server::DirectoryOp;
 use rehome_site::Directory;
-use rehome_store::{ContentId, Frame, MailboxName, MoveSource, TransferError};
+use rehome_store::{ContentId, MailboxName, TransferError};
 
 use super::World;
 use super::checks::{folder_path, server_name};
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::event::{Event, Observe};
 use crate::summary::{LockTimes, Summary};
 use crate::traffic::delivered_by;
-use crate::verify::{Expected, Findings, compare};
+use crate::verify::{Expected, Findings, compare, intact_contents};
 
 impl World<'_> {
     /// Brings a resource online; with the store the whole server is back.
@@ -257,6 +257,16 @@ impl World<'_> {
         Err(for_a_person("verification", cause, "nothing was deleted at the source; look at it"))
     }
 
+    /// Writes down what is at a server now, for those who look again after years.
+    fn leave_proof(&mut self, server: &str) -> Result<String, Error> {
+        let names = self.mailbox_names(server).map_err(Error::needs_human)?.into_iter().collect();
+        let mut source = self.names.source(server)?;
+        let (folder, now_us) = (self.work.proof(), self.session.clock.wall_us());
+        let about = (self.plan.id.as_str(), server, now_us);
+        let digest = crate::proof::write(&folder, about, &names, &mut source)?;
+        Ok(format!("rehome audit compares with the record of today, whose digest is {digest}"))
+    }
+
     fn compare_all(
         &mut self,
         server: &str,
@@ -268,7 +278,9 @@ impl World<'_> {
         let names = self.mailbox_names(server)?;
         let mut source = self.names.source(server).map_err(from_error)?;
         let intact = match scope {
-            VerifyScope::Content => Some(intact_contents(&mut source, &names, &|_| true)?),
+            VerifyScope::Content => {
+                Some(intact_contents(&mut source, &names, &|_| true).map_err(transfer)?)
+            }
             VerifyScope::Catalog => None,
         };
         let folders = self.site.mail_folders();
@@ -282,13 +294,13 @@ impl World<'_> {
             let expected = Expected::read(&folder, since).map_err(from_error)?;
             let mailbox = MailboxName::try_from(name.as_str())
                 .map_err(|error| failed(&name, error, "correct the site file"))?;
-            let mut found = compare(&mailbox, &expected, &mut source, intact.as_ref())
-                .map_err(|error| from_error(Error::chain(error)))?;
+            let mut found =
+                compare(&mailbox, &expected, &mut source, intact.as_ref()).map_err(transfer)?;
             if !found.unread.is_empty() {
                 // Mail that came since the bytes were read is read now.
                 let unread: HashSet<ContentId> = found.unread.iter().map(|one| one.0).collect();
                 let wanted = |content: &ContentId| unread.contains(content);
-                let late = intact_contents(&mut source, &[mailbox], &wanted)?;
+                let late = intact_contents(&mut source, &[mailbox], &wanted).map_err(transfer)?;
                 found.judge_unread(&late);
             }
             all.add(found);
@@ -297,30 +309,8 @@ impl World<'_> {
     }
 }
 
-/// Reads the wanted contents of some mailboxes and hashes them; returns those whose hash is right.
-fn intact_contents(
-    source: &mut dyn MoveSource,
-    names: &[MailboxName],
-    wanted: &dyn Fn(&ContentId) -> bool,
-) -> Result<HashSet<ContentId>, OperationError> {
-    let trouble = |error: TransferError| from_error(Error::chain(error));
-    let everything: Vec<_> = names.iter().map(|name| (name.clone(), None)).collect();
-    let offer = source.offer_all(&everything).map_err(trouble)?;
-    let wanted: Vec<bool> = offer.contents.iter().map(|(content, _)| wanted(content)).collect();
-    let mut intact = HashSet::new();
-    source
-        .send(&offer, &wanted, &mut |frame| {
-            if let Frame::Content(run) = frame {
-                for body in rehome_store::bodies(run.bytes()).flatten() {
-                    if ContentId::of(&body.bytes) == body.content {
-                        intact.insert(body.content);
-                    }
-                }
-            }
-            Ok(())
-        })
-        .map_err(trouble)?;
-    Ok(intact)
+fn transfer(error: TransferError) -> OperationError {
+    from_error(Error::chain(error))
 }
 
 /// What a comparison found, as the report shows it.
@@ -370,6 +360,9 @@ pub(super) fn summary(
     };
     let mut notes = found.examples.clone();
     notes.extend(confirmed_gates(world, outcome));
+    if found.counts.lost + found.counts.altered + found.counts.duplicated == 0 {
+        notes.push(world.leave_proof(&server)?);
+    }
     // Seconds for people: the precision of f64 is plenty.
     #[allow(clippy::cast_precision_loss)]
     let seconds = match (outcome.started_us, outcome.ended_us) {

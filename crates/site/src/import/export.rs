@@ -46,6 +46,32 @@ pub fn changes_as_csv(moved: &[(MailboxName, ServerName)]) -> String {
     text
 }
 
+/// An entry of a directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LdifEntry {
+    /// Its distinguished name.
+    pub name: String,
+    /// Its attributes, one for each value, in the order in which they are written.
+    pub values: Vec<(String, Vec<u8>)>,
+}
+
+/// Writes entries as LDIF (RFC 2849), a record for each.
+#[must_use]
+pub fn entries_as_ldif(entries: &[LdifEntry]) -> String {
+    let mut text = String::from("version: 1\n");
+    for entry in entries {
+        text.push('\n');
+        line(&mut text, "dn", &entry.name);
+        for (attribute, value) in &entry.values {
+            match std::str::from_utf8(value) {
+                Ok(value) => line(&mut text, attribute, value),
+                Err(_) => folded(&mut text, &format!("{attribute}:: {}", encode_base64(value))),
+            }
+        }
+    }
+    text
+}
+
 /// `OU=HQ,O=Example` for `/o=Example/ou=HQ`.
 fn suffix_of(site: &DistinguishedName) -> String {
     let parts = site.as_str().split('/').filter(|part| !part.is_empty()).rev();
@@ -78,7 +104,12 @@ fn line(text: &mut String, attribute: &str, value: &str) {
         true => format!("{attribute}: {value}"),
         false => format!("{attribute}:: {}", encode_base64(value.as_bytes())),
     };
-    let mut rest = line.as_str();
+    folded(text, &line);
+}
+
+/// A line of ASCII, folded after 76 characters.
+fn folded(text: &mut String, line: &str) {
+    let mut rest = line;
     let mut width = 76;
     while rest.len() > width {
         let (head, tail) = rest.split_at(width);
@@ -115,6 +146,26 @@ mod tests {
             assert!(value.to_uppercase().contains("CN=EXCL1"), "{value}");
         }
         assert!(!export.rows[0].values.iter().any(|(_, value)| matches!(value, Value::Bytes(_))));
+    }
+
+    #[test]
+    fn entries_read_back_as_they_were() {
+        let value = |name: &str, bytes: &[u8]| (name.to_owned(), bytes.to_vec());
+        let values = vec![
+            value("cn", "Jürgen ".as_bytes()),
+            value("jpegPhoto", &[0xff; 100]),
+            value("description", b"a\nb"),
+            value("mail", b""),
+        ];
+        let entries = [LdifEntry { name: "cn=Jürgen,o=E".to_owned(), values }];
+        let text = entries_as_ldif(&entries);
+        assert!(text.is_ascii() && text.lines().all(|line| line.len() <= 76), "{text}");
+        let export = read_ldif(text.as_bytes());
+        let row = &export.rows[0];
+        assert_eq!((row.name.as_str(), row.text("cn")), ("cn=Jürgen,o=E", Some("Jürgen ")));
+        assert_eq!(row.text("description"), Some("a\nb"));
+        assert_eq!(row.values[1].1, Value::Bytes(vec![0xff; 100]));
+        assert_eq!((row.values.len(), export.damaged.len()), (4, 0));
     }
 
     #[test]

@@ -92,6 +92,14 @@ impl DigestBuilder {
     }
 }
 
+/// The line that stands for a message in the digest of its folder, line feed included.
+#[must_use]
+pub fn digest_line(message: &Message) -> String {
+    let mut line = String::new();
+    message_line(&mut line, message);
+    line
+}
+
 /// Writes `uid flags keywords date content` and a line feed.
 fn message_line(line: &mut String, message: &Message) {
     let mut keywords: Vec<&str> = message.keywords.iter().map(String::as_str).collect();

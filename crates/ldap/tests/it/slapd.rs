@@ -1,0 +1,128 @@
+//! A slapd of one's own, with people who have mail.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ldap3::LdapConn;
+
+/// Who may change the directory.
+pub(crate) const ROOT: &str = "cn=admin,o=Example";
+/// With this password.
+pub(crate) const PASSWORD: &str = "for tests only";
+/// How long the server may take to answer.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// A server that ends with the value.
+pub(crate) struct Slapd {
+    _folder: tempfile::TempDir,
+    pub(crate) url: String,
+    process: Child,
+}
+
+impl Slapd {
+    /// Starts a server whose directory has so many people and a list.
+    pub(crate) fn start(people: usize) -> Slapd {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display();
+        let schema = |name: &str| format!("include /etc/ldap/schema/{name}.schema\n");
+        let schemas: String = ["core", "cosine", "inetorgperson", "misc"].map(schema).concat();
+        let config = format!(
+            "{schemas}pidfile {path}/pid\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
+             sizelimit size.soft=40 size.hard=40 size.pr=40 size.prtotal=unlimited\n\
+             database mdb\nsuffix \"o=Example\"\nrootdn \"{ROOT}\"\nrootpw \"{PASSWORD}\"\n\
+             directory {path}\n"
+        );
+        let file = folder.path().join("slapd.conf");
+        std::fs::write(&file, config).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("ldap://127.0.0.1:{port}");
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let process = Command::new("/usr/sbin/slapd")
+            .args(["-d", "0", "-h", &url, "-f"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("slapd does not start: {error}; install slapd"));
+        let server = Slapd { _folder: folder, url, process };
+        server.fill(people);
+        server
+    }
+
+    fn fill(&self, people: usize) {
+        let mut connection = self.connect();
+        connection.simple_bind(ROOT, PASSWORD).unwrap().success().unwrap();
+        let root = vec![
+            ("objectClass", HashSet::from(["organization"])),
+            ("o", HashSet::from(["Example"])),
+        ];
+        connection.add("o=Example", root).unwrap().success().unwrap();
+        (0..people).for_each(|number| add(&mut connection, number));
+        let everybody = people_of(0);
+        let list = vec![
+            ("objectClass", HashSet::from(["groupOfNames"])),
+            ("cn", HashSet::from(["everybody"])),
+            ("member", HashSet::from([everybody.as_str()])),
+        ];
+        connection.add("cn=everybody,o=Example", list).unwrap().success().unwrap();
+        connection.unbind().unwrap();
+    }
+
+    /// Connects as soon as the server listens.
+    fn connect(&self) -> LdapConn {
+        let begun = Instant::now();
+        loop {
+            match LdapConn::new(&self.url) {
+                Ok(connection) => return connection,
+                Err(error) if begun.elapsed() > START_MAX => panic!("slapd: {error}"),
+                Err(_) => std::thread::park_timeout(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Ends it as a power cut does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Slapd {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _gone = self.process.kill();
+        let _ended = self.process.wait();
+    }
+}
+
+/// The name of a person; the fifth's is beyond ASCII.
+pub(crate) fn people(number: usize) -> String {
+    people_of(number)
+}
+
+fn people_of(number: usize) -> String {
+    match number {
+        5 => "uid=jürgen,o=Example".to_owned(),
+        number => format!("uid=user{number},o=Example"),
+    }
+}
+
+/// Adds a person with a mailbox at EX1.
+pub(crate) fn add(connection: &mut LdapConn, number: usize) {
+    let name = people_of(number);
+    let uid = name.trim_start_matches("uid=").trim_end_matches(",o=Example").to_owned();
+    let mail = format!("user{number}@example.org");
+    let person = vec![
+        ("objectClass", HashSet::from(["inetOrgPerson", "inetLocalMailRecipient"])),
+        ("uid", HashSet::from([uid.as_str()])),
+        ("cn", HashSet::from([uid.as_str()])),
+        ("sn", HashSet::from(["Person"])),
+        ("mail", HashSet::from([mail.as_str()])),
+        ("mailHost", HashSet::from(["EX1"])),
+        ("userPassword", HashSet::from(["secret"])),
+    ];
+    connection.add(&name, person).unwrap().success().unwrap();
+}
