@@ -234,6 +234,6 @@ impl Backup {
 
 fn decode_frame(volume: &VolumeFile, record: &Record) -> Result<Frame, ArchiveError> {
     let bad = |what: &str| ArchiveError::Damaged(damage_in(volume, record, what));
-    let payload = record.payload().map_err(|what| bad(&what))?;
-    Frame::decode(payload).map_err(bad)
+    let (payload, stored) = record.payload_and_stored().map_err(|what| bad(&what))?;
+    Frame::decode_with(payload, stored).map_err(bad)
 }

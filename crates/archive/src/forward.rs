@@ -209,7 +209,8 @@ impl<'a> PipeReader<'a> {
                         let what = format!("content {id} does not have its hash");
                         return Err(ArchiveError::Damaged(Damage { what, ..open.place.clone() }));
                     };
-                    return Ok(Some(Content { id, owners, bytes }));
+                    let zstd_frame = open.frame.zstd_frame(entry).map(<[u8]>::to_vec);
+                    return Ok(Some(Content { id, owners, bytes, zstd_frame }));
                 }
                 self.frame = None;
             }
@@ -220,7 +221,8 @@ impl<'a> PipeReader<'a> {
             let Some(record) = record else { return Ok(None) };
             if record.head.kind == RecordKind::Data {
                 self.expect_key(&record)?;
-                let frame = record.payload().and_then(|payload| Ok(Frame::decode(payload)?));
+                let read = record.payload_and_stored();
+                let frame = read.and_then(|(raw, stored)| Ok(Frame::decode_with(raw, stored)?));
                 let frame = frame.map_err(|what| self.damaged(&record, what))?;
                 let place = damage_of(self.volume_name(), &record, "");
                 self.frame = Some(OpenFrame { frame, next: 0, place });

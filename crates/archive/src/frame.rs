@@ -1,5 +1,9 @@
 //! Data frames: contents one after the other, then a directory of them.
 
+use std::ops::Range;
+
+use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
+
 use crate::bytes::{Fields, Malformed, put_len, put_u32};
 use crate::ids::ContentId;
 
@@ -101,6 +105,30 @@ pub(crate) fn overhead_bytes(owners: usize) -> u64 {
 pub(crate) struct Frame {
     payload: Vec<u8>,
     pub(crate) entries: Vec<FrameEntry>,
+    /// The payload as it was stored, if that is zstd frames, and where they are.
+    stored: Vec<u8>,
+    zstd_frames: Vec<ZstdFrame>,
+}
+
+/// A zstd frame, and the bytes of the payload that it holds.
+struct ZstdFrame {
+    raw: Range<usize>,
+    stored: Range<usize>,
+}
+
+/// The zstd frames that lie one behind the other in `stored`, as far as they say their size.
+fn zstd_frames(stored: &[u8]) -> Vec<ZstdFrame> {
+    let (mut frames, mut at, mut raw_at) = (Vec::new(), 0, 0_usize);
+    while at < stored.len() {
+        let rest = &stored[at..];
+        let Ok(len) = find_frame_compressed_size(rest) else { break };
+        let size = get_frame_content_size(rest).ok().flatten();
+        let Some(size) = size.and_then(|size| usize::try_from(size).ok()) else { break };
+        let Some(raw_end) = raw_at.checked_add(size) else { break };
+        frames.push(ZstdFrame { raw: raw_at..raw_end, stored: at..at + len });
+        (at, raw_at) = (at + len, raw_end);
+    }
+    frames
 }
 
 impl Frame {
@@ -127,7 +155,20 @@ impl Frame {
                 .collect();
             entries.push(FrameEntry { id, offset, len, owners });
         }
-        Ok(Frame { payload, entries })
+        Ok(Frame { payload, entries, stored: Vec::new(), zstd_frames: Vec::new() })
+    }
+
+    /// The same, with `stored`: the zstd frames that `payload` was decompressed from.
+    pub(crate) fn decode_with(payload: Vec<u8>, stored: Vec<u8>) -> Result<Frame, Malformed> {
+        let zstd_frames = zstd_frames(&stored);
+        Ok(Frame { stored, zstd_frames, ..Frame::decode(payload)? })
+    }
+
+    /// The zstd frame that holds `entry` and nothing else, if there is one.
+    pub(crate) fn zstd_frame(&self, entry: &FrameEntry) -> Option<&[u8]> {
+        let found = self.zstd_frames.binary_search_by_key(&entry.offset, |one| one.raw.start);
+        let frame = self.zstd_frames.get(found.ok()?)?;
+        (frame.raw.len() == entry.len).then(|| &self.stored[frame.stored.clone()])
     }
 
     /// The bytes of `entry`, if their hash is its id.
@@ -140,6 +181,30 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_content_that_came_compressed_is_handed_out_so() {
+        let bodies = [b"a word and ".repeat(30), b"plain".to_vec(), b"another one, ".repeat(20)];
+        let mut builder = FrameBuilder::default();
+        for (number, body) in bodies.iter().enumerate() {
+            let zstd_frame = zstd::bulk::compress(body, 1).unwrap();
+            let zstd_frame = (number != 1).then_some(&zstd_frame[..]);
+            builder.push(ContentId::of(body), &[], body, zstd_frame);
+        }
+        let (Payload { raw, frames, framed_bytes }, _) = builder.take();
+        let rest = zstd::bulk::compress(&raw[framed_bytes..], 1).unwrap();
+        let stored = [frames, rest].concat();
+        let payload = zstd::bulk::decompress(&stored, raw.len()).unwrap();
+        assert_eq!(payload, raw);
+        let frame = Frame::decode_with(payload, stored).unwrap();
+        for (entry, body) in frame.entries.iter().zip(&bodies) {
+            let alone = frame.zstd_frame(entry);
+            assert_eq!(alone.is_some(), body != b"plain");
+            let Some(alone) = alone else { continue };
+            assert_eq!(&zstd::bulk::decompress(alone, body.len()).unwrap(), body);
+        }
+        assert_eq!(zstd_frames(b"nothing that is zstd").len(), 0);
+    }
 
     #[test]
     fn a_frame_gives_back_contents_and_owners_and_no_wrong_byte() {

@@ -228,6 +228,17 @@ impl Record {
         opened.map(Cow::Owned).ok_or_else(|| "its key does not open it".to_owned())
     }
 
+    /// The payload, opened and decompressed, and what it was decompressed from; that is empty if it
+    /// is stored as it is.
+    pub(crate) fn payload_and_stored(&self) -> Result<(Vec<u8>, Vec<u8>), String> {
+        let payload = self.payload()?;
+        let stored = match self.head.codec {
+            CODEC_NONE => Vec::new(),
+            _ => self.unsealed()?.into_owned(),
+        };
+        Ok((payload, stored))
+    }
+
     /// The payload, opened and decompressed.
     pub(crate) fn payload(&self) -> Result<Vec<u8>, String> {
         if let Some(unknown) = self.head.unknown() {

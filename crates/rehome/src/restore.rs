@@ -308,7 +308,11 @@ pub(crate) fn write(
         if !chosen.contents.contains_key(&content.id) || has(&writer, &content.id) {
             continue;
         }
-        writer.put_body(&content.bytes).map_err(Error::chain)?;
+        let put = match &content.zstd_frame {
+            Some(frame) => writer.put_packed_body(&content.bytes, frame),
+            None => writer.put_body(&content.bytes),
+        };
+        put.map_err(Error::chain)?;
         done += content.bytes.len() as u64;
         if let Err(stopped) = tell(observe, done, total) {
             writer.settle().map_err(Error::chain)?;

@@ -60,6 +60,11 @@ fn begin() -> Option<Compressor<'static>> {
     Some(compressor)
 }
 
+/// Whether a frame says that it holds `size_bytes`.
+pub(crate) fn says(frame: &[u8], size_bytes: u64) -> bool {
+    get_frame_content_size(frame).ok().flatten() == Some(size_bytes)
+}
+
 /// The content of a frame that must have `size_bytes`.
 ///
 /// # Errors
@@ -69,9 +74,7 @@ pub(crate) fn restore(frame: &[u8], size_bytes: u64) -> Result<Vec<u8>, &'static
     const WRONG: &str = "a packed record does not hold what it says";
     let blocks_max = frame.len() as u64 / 3;
     // No memory is taken for a size that cannot be.
-    if get_frame_content_size(frame).ok().flatten() != Some(size_bytes)
-        || size_bytes > blocks_max.saturating_mul(BLOCK_BYTES)
-    {
+    if !says(frame, size_bytes) || size_bytes > blocks_max.saturating_mul(BLOCK_BYTES) {
         return Err(WRONG);
     }
     let mut body = Vec::new();

@@ -68,6 +68,17 @@ pub(crate) fn encode_packed(body: &[u8], pack_over_bytes: Option<u32>) -> Encode
     }
 }
 
+/// The record of `body`, which `zstd_frame` was decompressed to.
+pub(crate) fn encode_frame(body: &[u8], zstd_frame: &[u8]) -> Encoded {
+    if !pack::says(zstd_frame, body.len() as u64) || zstd_frame.len() >= body.len() {
+        return encode(body);
+    }
+    let mut bytes = vec![0; RECORD_HEADER_SIZE];
+    bytes.reserve_exact(record_bytes(zstd_frame.len()) - RECORD_HEADER_SIZE);
+    bytes.extend_from_slice(zstd_frame);
+    finished(bytes, ZSTD, body)
+}
+
 /// The record whose payload lies behind the room for the header.
 fn finished(mut bytes: Vec<u8>, packing: u32, body: &[u8]) -> Encoded {
     let len = |len: usize| u32::try_from(len).expect("the caller has checked the length");
@@ -296,6 +307,20 @@ mod tests {
         check_packed(&text, None, false);
         check_packed(&noise, Some(0), false);
         check_packed(b"", Some(0), false);
+    }
+
+    #[test]
+    fn a_frame_that_was_made_elsewhere_is_kept() {
+        let text = b"Dear all, ".repeat(500);
+        let frame = zstd::bulk::compress(&text, 3).unwrap();
+        let encoded = encode_frame(&text, &frame);
+        let (head, payload) = decode(&encoded.bytes).unwrap();
+        assert_eq!((head.is_packed, payload), (true, &frame[..]));
+        assert_eq!(*unpack(&head, payload).unwrap(), text);
+        // What does not say its size, or another one, is no frame of ours.
+        for wrong in [&frame[..3], &zstd::bulk::compress(&text[1..], 1).unwrap()] {
+            assert_eq!(encode_frame(&text, wrong).bytes, encode(&text).bytes);
+        }
     }
 
     #[test]

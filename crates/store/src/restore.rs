@@ -182,6 +182,19 @@ impl RestoreWriter {
         self.put_checked(encoded(body, self.options.pack_over_bytes)?)
     }
 
+    /// Writes a body that was decompressed from `zstd_frame`, which is kept as it is, unless nothing
+    /// is to be packed.
+    ///
+    /// # Errors
+    ///
+    /// As [`RestoreWriter::put_body`].
+    pub fn put_packed_body(&mut self, body: &[u8], zstd_frame: &[u8]) -> Result<(), StoreError> {
+        if self.options.pack_over_bytes.is_none() || body.len() > BODY_SIZE_MAX {
+            return self.put_body(body);
+        }
+        self.put_checked(record::encode_frame(body, zstd_frame).bytes)
+    }
+
     /// Writes a run of body records as it is.
     ///
     /// # Errors

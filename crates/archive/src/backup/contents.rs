@@ -20,6 +20,8 @@ pub struct Content {
     pub owners: Vec<u32>,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// What they were decompressed from, if they were compressed for themselves: one zstd frame.
+    pub zstd_frame: Option<Vec<u8>>,
 }
 
 /// Iterator of [`Backup::contents`] and [`Backup::contents_of`].
@@ -86,7 +88,8 @@ impl<'a> Contents<'a> {
                 wanted.remove(&entry.id);
             }
             let (owners, bytes) = (entry.owners.clone(), bytes.to_vec());
-            return Some(Ok(Content { id: entry.id, owners, bytes }));
+            let zstd_frame = open.frame.zstd_frame(entry).map(<[u8]>::to_vec);
+            return Some(Ok(Content { id: entry.id, owners, bytes, zstd_frame }));
         }
         self.frame = None;
         None

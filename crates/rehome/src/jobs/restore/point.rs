@@ -96,7 +96,7 @@ fn from_store(
             let (file, action) = (format!("content {id} of the passing store"), "read it");
             ArchiveError::Target { file, action, source: std::io::Error::other(error) }
         })?;
-        Ok(Content { id, owners: Vec::new(), bytes })
+        Ok(Content { id, owners: Vec::new(), bytes, zstd_frame: None })
     };
     let contents =
         move |ids: Vec<ContentId>| -> ContentIter<'_> { Box::new(ids.into_iter().map(content)) };
