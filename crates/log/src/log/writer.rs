@@ -166,7 +166,8 @@ impl Shape {
         _ = self.disk.remove(&chain::path(&self.dir, id));
     }
 
-    /// Makes the first generation of this opening, while nobody else has come: see [`Shape::alone`].
+    /// Makes the first generation of this opening, while nobody else has come: see
+    /// [`Shape::alone`].
     fn prepare_alone(&self, id: GenerationId, options: &LogOptions) -> Result<FileId, LogError> {
         let file = match self.prepare(id, options) {
             Err(LogError::Io { name, source, .. })
@@ -186,9 +187,9 @@ impl Shape {
     }
 
     /// Looks again, once the file `id` has its name and while it does not count yet. Two owners may
-    /// have read the same newest epoch. If they took the same next one, whoever makes its file later
-    /// finds that of the other. If not, the lower one may have written the epoch file last: then it
-    /// has seen this file, or the epoch file says so here.
+    /// have read the same newest epoch. If they took the same next one, whoever makes its file
+    /// later finds that of the other. If not, the lower one may have written the epoch file last:
+    /// then it has seen this file, or the epoch file says so here.
     fn alone(&self, id: GenerationId) -> Result<(), LogError> {
         let mut others = chain::list(&*self.disk, &self.dir)?;
         others.retain(|other| *other != id);
