@@ -1,4 +1,5 @@
-//! What a restore that was cut short left in durable segments: read, checked, and not written again.
+//! What a restore that was cut short left in durable segments: read, checked, and not written
+//! again.
 
 use std::sync::Arc;
 

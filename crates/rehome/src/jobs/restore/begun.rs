@@ -1,5 +1,5 @@
-//! A restore on its way. What was asked for is noted beside its place before anything is made there,
-//! so that the same command goes on with what a killed one has left, and no other one does.
+//! A restore on its way. What was asked for is noted beside its place before anything is made
+//! there, so that the same command goes on with what a killed one has left, and no other one does.
 
 use std::path::{Path, PathBuf};
 
