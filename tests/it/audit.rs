@@ -80,7 +80,7 @@ fn what_is_damaged_or_gone_is_found_and_so_is_a_record_that_was_changed() {
     let store = work.join(STORE);
     let whole = tree(&store);
     // Every content of the largest segment gets a wrong byte.
-    let segments = whole.iter().filter(|(path, _)| path.starts_with("segments"));
+    let segments = whole.iter().filter(|(path, _)| path.starts_with("seg"));
     let (path, bytes) = segments.max_by_key(|(_, bytes)| bytes.len()).expect("a segment");
     let mut damaged = bytes.clone();
     damaged.iter_mut().skip(300).step_by(500).for_each(|byte| *byte ^= 0x10);
