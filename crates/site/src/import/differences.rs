@@ -97,8 +97,11 @@ mod tests {
     use super::*;
     use crate::import::read_ldif;
 
+    /// How many are the same, which were added and removed, and which changed in what.
+    type Expected<'e> = (usize, &'e [&'e str], &'e [&'e str], &'e [(&'e str, &'e str)]);
+
     #[track_caller]
-    fn check(before: &str, now: &str, expected: (usize, &[&str], &[&str], &[(&str, &str)])) {
+    fn check(before: &str, now: &str, expected: Expected<'_>) {
         let found = compare_exports(&read_ldif(before.as_bytes()), &read_ldif(now.as_bytes()));
         assert_eq!(found.same, expected.0, "{found:?}");
         assert_eq!(
