@@ -21,8 +21,8 @@ pub(crate) struct FrameEntry {
     pub(crate) owners: Vec<u32>,
 }
 
-/// A payload to be stored. Its first `framed_bytes` are compressed already: into `frames`, whole zstd
-/// frames.
+/// A payload to be stored. Its first `framed_bytes` are compressed already: into `frames`, whole
+/// zstd frames.
 #[derive(Default)]
 pub(crate) struct Payload {
     pub(crate) raw: Vec<u8>,

@@ -246,8 +246,8 @@ impl BackupWriter {
         self.guarded(|writer| writer.add_content(id, owners, bytes, None))
     }
 
-    /// The same for a content of `size_bytes` that is compressed already: `zstd_frame` is kept as it
-    /// is. It is decompressed to see that it has its hash.
+    /// The same for a content of `size_bytes` that is compressed already: `zstd_frame` is kept as
+    /// it is. It is decompressed to see that it has its hash.
     ///
     /// # Errors
     ///

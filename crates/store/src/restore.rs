@@ -182,8 +182,8 @@ impl RestoreWriter {
         self.put_checked(encoded(body, self.options.pack_over_bytes)?)
     }
 
-    /// Writes a body that was decompressed from `zstd_frame`, which is kept as it is, unless nothing
-    /// is to be packed.
+    /// Writes a body that was decompressed from `zstd_frame`, which is kept as it is, unless
+    /// nothing is to be packed.
     ///
     /// # Errors
     ///
