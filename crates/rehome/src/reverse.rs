@@ -335,7 +335,7 @@ mod tests {
             old_server: "EX1".to_owned(),
             servers: vec![server("EX1"), server("EX2")],
             cluster: ClusterFacts {
-                nodes: vec!["N1".to_owned()],
+                nodes: vec!["N1".to_owned(), "N2".to_owned()],
                 version: "5.5".to_owned(),
                 group: "mail".to_owned(),
                 server: "EXCL1".to_owned(),
