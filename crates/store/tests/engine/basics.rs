@@ -1,11 +1,12 @@
 //! One call after the other.
 
+use rehome_log::SplitMix64;
 use rehome_store::{
     Append, ContentId, FlagChange, Flags, FolderName, MailboxState, Modseq, NewFolder, Store,
     StoreError, Uid, UidValidity,
 };
 
-use crate::support::{append, check_whole, mailbox, mailbox_name, new_store, open, options};
+use crate::support::{append, check_whole, mailbox, mailbox_name, new_store, noise, open, options};
 
 #[test]
 fn what_was_appended_is_read_back_now_and_after_a_reopening() {
@@ -254,7 +255,11 @@ fn a_request_that_does_not_fit_a_group_is_refused_and_the_store_goes_on() {
     assert!(matches!(refused, StoreError::TooLarge { .. }), "{refused}");
     assert_eq!(store.append_batch(many(200)).unwrap().len(), 200);
     // Each record longer than a segment has one to itself.
-    let big = (0..4).map(|n| (anna, inbox, append(&format!("{n}").repeat(100_000))));
+    let mut random = SplitMix64::new(4);
+    let big = (0..4).map(|_| (anna, inbox, append(&noise(&mut random, 100_000))));
+    let before = store.statistics().unwrap().segment_bytes;
     store.append_batch(big.collect()).unwrap();
+    let after = store.statistics().unwrap().segment_bytes;
+    assert!(after - before > 4 * options().segment_bytes, "{before} to {after}");
     check_whole(&store);
 }

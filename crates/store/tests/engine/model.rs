@@ -8,7 +8,7 @@ use rehome_store::{
     Store, StoreError, Uid,
 };
 
-use crate::support::{append, mailbox_name};
+use crate::support::{append, mailbox_name, noise};
 
 /// A message: its content, flags and modseq.
 type Row = (ContentId, Flags, u64);
@@ -236,12 +236,16 @@ pub(crate) fn index(random: &mut SplitMix64, len: usize) -> usize {
     usize::try_from(random.below(len as u64)).expect("below a length")
 }
 
-/// A text; some come again, some are long.
+/// A text; some come again, some are long, and some of these stay long when they are packed.
 fn text(random: &mut SplitMix64) -> String {
-    match random.below(10) {
-        0..4 => format!("again {}", random.below(6)),
-        4..9 => format!("once {:x}", random.next_u64()),
-        _ => format!("long {:x} ", random.next_u64()).repeat(1 + index(random, 800)),
+    match random.below(20) {
+        0..8 => format!("again {}", random.below(6)),
+        8..18 => format!("once {:x}", random.next_u64()),
+        18 => format!("long {:x} ", random.next_u64()).repeat(1 + index(random, 800)),
+        _ => {
+            let len = 1 + index(random, 16_000);
+            noise(random, len)
+        }
     }
 }
 

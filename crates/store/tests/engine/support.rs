@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rehome_log::{ManualClock, SimDisk};
+use rehome_log::{ManualClock, SimDisk, SplitMix64};
 use rehome_store::{
     Append, FolderId, FolderName, MailboxId, MailboxName, MailboxState, NewFolder, OpenOptions,
     Store, StoreError,
@@ -36,6 +36,12 @@ pub(crate) fn options() -> OpenOptions {
         catalog_base_bytes: None,
         ..OpenOptions::default()
     }
+}
+
+/// A text that packs to no less than three quarters.
+pub(crate) fn noise(random: &mut SplitMix64, len: usize) -> String {
+    let mut letter = || u8::try_from(random.below(64)).expect("below 64");
+    (0..len).map(|_| char::from(b'0' + letter())).collect()
 }
 
 pub(crate) fn mailbox_name(text: &str) -> MailboxName {
