@@ -63,6 +63,7 @@ pub(crate) fn begin_again(
         return Err(taken());
     };
     clear_again(&**disk, sealed)?;
+    identity.renew(&**disk)?;
     let shape = Shape { store_id, epoch: ownership.epoch() };
     Ok(Some((ownership, shape, sealed)))
 }

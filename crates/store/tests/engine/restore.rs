@@ -228,6 +228,18 @@ fn bodies_only() -> Arc<SimDisk> {
     disk
 }
 
+/// Programs of that version would take the bodies that follow for damaged ones.
+#[test]
+fn a_restore_that_an_older_program_began_gets_the_version_of_this_one() {
+    let (disk, id) = (bodies_only(), FileName::new("store.id").unwrap());
+    let text = String::from_utf8(disk.contents(&id).unwrap()).unwrap();
+    let older = text.replace("\"version\":6", "\"version\":4").replace(": 6", ": 4");
+    assert_ne!(older, text);
+    disk.set_contents(&id, older.into_bytes());
+    drop(resume(&disk, &|_| true));
+    assert_eq!(String::from_utf8(disk.contents(&id).unwrap()).unwrap(), text);
+}
+
 #[test]
 fn what_is_damaged_or_not_wanted_is_written_again() {
     let whole = resume(&bodies_only(), &|_| true);
