@@ -175,6 +175,7 @@ fn report(plan: &RestorePlan, place: &Path, made: Made) -> Result<JobReport, Err
     let text = format!("restored {}{there}", describe(plan, Some(amount), place));
     JobReport::good(&document, text)
 }
+
 /// Does `work` while retention is kept away from the set.
 fn keeping<T>(
     set: &Set,

@@ -135,7 +135,7 @@ impl Reading<'_, '_> {
 
     fn bytes(&self, at: u64, len: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let len = u32::try_from(len).expect("a window is small");
-        undamaged(self.segments.raw(self.id, at, len))
+        undamaged(self.segments.bytes(self.id, at, len))
     }
 }
 

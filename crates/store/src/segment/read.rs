@@ -125,11 +125,7 @@ impl Segments {
     }
 
     /// Bytes as they are.
-    pub(crate) fn raw(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
-        self.bytes(segment, offset, len)
-    }
-
-    fn bytes(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn bytes(&self, segment: u32, offset: u64, len: u32) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; len as usize];
         self.fill(segment, offset, &mut bytes)?;
         Ok(bytes)
