@@ -106,7 +106,7 @@ impl Replaying<'_, '_> {
         for content in contents {
             let content = content.map_err(Error::chain)?;
             if !self.restore.has(&rehome_store::ContentId(content.id.0)) {
-                self.body(&content.bytes)?;
+                self.body(&content.bytes, content.zstd_frame.as_deref())?;
             }
         }
         let mut rows = backup.catalog_rows().map_err(Error::chain)?;
@@ -125,7 +125,7 @@ impl Replaying<'_, '_> {
                     if self.restore.has(&rehome_store::ContentId(content.0)) {
                         continue;
                     }
-                    self.body(&segment.content(&content).map_err(Error::chain)?)?;
+                    self.body(&segment.content(&content).map_err(Error::chain)?, None)?;
                 }
             }
             let replayed = self.restore.replay(&record).map_err(Error::chain)?;
@@ -136,8 +136,12 @@ impl Replaying<'_, '_> {
         Ok(Replayed::Applied)
     }
 
-    fn body(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.restore.put_body(bytes).map_err(Error::chain)?;
+    fn body(&mut self, bytes: &[u8], zstd_frame: Option<&[u8]>) -> Result<(), Error> {
+        let put = match zstd_frame {
+            Some(frame) => self.restore.put_packed_body(bytes, frame),
+            None => self.restore.put_body(bytes),
+        };
+        put.map_err(Error::chain)?;
         self.done += bytes.len() as u64;
         let (done, total) = (self.done, self.total.max(self.done));
         let (what, unit) = ("restoring".to_owned(), "bytes".to_owned());

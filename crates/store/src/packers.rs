@@ -144,7 +144,8 @@ fn shared(batch: &Arc<Batch>, jobs: &Sender<Job>, helpers: usize) -> Vec<Encoded
     records.map(|(record, body)| record.unwrap_or_else(|| encode(body))).collect()
 }
 
-fn check_len(body: &[u8]) -> Result<(), StoreError> {
+/// Refuses what is too long for a record.
+pub(crate) fn check_len(body: &[u8]) -> Result<(), StoreError> {
     if body.len() <= BODY_SIZE_MAX {
         return Ok(());
     }

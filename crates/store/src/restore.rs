@@ -24,7 +24,8 @@ use crate::model::{
 use crate::op::{BodyRange, Group, Op};
 use crate::open::{self, log_options};
 use crate::options::{OpenOptions, RestoreMarker};
-use crate::record::{self, BODY_SIZE_MAX, RunCrc};
+use crate::packers::check_len;
+use crate::record::{self, RunCrc};
 use crate::segment::{self, OpenSegment, SEGMENT_HEADER_SIZE, Shape};
 
 /// Operations in a group, at most, but for one run of records.
@@ -179,7 +180,7 @@ impl RestoreWriter {
     /// [`StoreError::TooLarge`], [`StoreError::DiskFull`], [`StoreError::Io`]. After an error
     /// there is no use in going on.
     pub fn put_body(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        self.put_checked(encoded(body, self.options.pack_over_bytes)?)
+        self.put_checked(encoded(body, None, self.options.pack_over_bytes)?)
     }
 
     /// Writes a body that was decompressed from `zstd_frame`, which is kept as it is, unless
@@ -189,10 +190,7 @@ impl RestoreWriter {
     ///
     /// As [`RestoreWriter::put_body`].
     pub fn put_packed_body(&mut self, body: &[u8], zstd_frame: &[u8]) -> Result<(), StoreError> {
-        if self.options.pack_over_bytes.is_none() || body.len() > BODY_SIZE_MAX {
-            return self.put_body(body);
-        }
-        self.put_checked(record::encode_frame(body, zstd_frame).bytes)
+        self.put_checked(encoded(body, Some(zstd_frame), self.options.pack_over_bytes)?)
     }
 
     /// Writes a run of body records as it is.
@@ -417,11 +415,16 @@ impl RestoreWriter {
     }
 }
 
-/// A body as a record.
-fn encoded(body: &[u8], pack_over_bytes: Option<u32>) -> Result<Vec<u8>, StoreError> {
-    if body.len() > BODY_SIZE_MAX {
-        let (size_bytes, max_bytes) = (body.len() as u64, BODY_SIZE_MAX as u64);
-        return Err(StoreError::TooLarge { size_bytes, max_bytes });
-    }
-    Ok(record::encode_packed(body, pack_over_bytes).bytes)
+/// A body as a record; `zstd_frame` is what it was decompressed from, if it was.
+fn encoded(
+    body: &[u8],
+    zstd_frame: Option<&[u8]>,
+    pack_over_bytes: Option<u32>,
+) -> Result<Vec<u8>, StoreError> {
+    check_len(body)?;
+    let record = match zstd_frame.filter(|_| pack_over_bytes.is_some()) {
+        Some(frame) => record::encode_frame(body, frame),
+        None => record::encode_packed(body, pack_over_bytes),
+    };
+    Ok(record.bytes)
 }

@@ -216,7 +216,17 @@ impl PointRestore {
     ///
     /// [`StoreError::TooLarge`], and as [`PointRestore::put_run`].
     pub fn put_body(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        self.bodies.put(&encoded(body, self.options.pack_over_bytes)?)
+        self.bodies.put(&encoded(body, None, self.options.pack_over_bytes)?)
+    }
+
+    /// Writes a body that was decompressed from `zstd_frame`, which is kept as it is, unless
+    /// nothing is to be packed.
+    ///
+    /// # Errors
+    ///
+    /// As [`PointRestore::put_body`].
+    pub fn put_packed_body(&mut self, body: &[u8], zstd_frame: &[u8]) -> Result<(), StoreError> {
+        self.bodies.put(&encoded(body, Some(zstd_frame), self.options.pack_over_bytes)?)
     }
 
     /// Writes the rows of a base, whose bodies were all put. Returns its LSN.

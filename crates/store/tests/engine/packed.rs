@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rehome_log::{FileName, SimDisk};
 use rehome_store::{
-    ApplyBatch, ContentId, ContentRun, Flags, FolderName, IncomingFolder, IncomingMailbox, Message,
-    Modseq, OpenOptions, Store, Uid, UidValidity,
+    ApplyBatch, ContentId, Flags, FolderName, IncomingFolder, IncomingMailbox, Message, Modseq,
+    OpenOptions, PointRestore, RestoreMarker, RestorePoint, RestoreWriter, Store, StoreError, Uid,
+    UidValidity,
 };
 
 use crate::support::{append, check_whole, clock, mailbox, mailbox_name, options};
@@ -63,13 +64,15 @@ fn a_packed_content_is_received_as_it_is() {
     assert_eq!(seen, std::slice::from_ref(&body));
 
     let (_disk, receiver) = store(None);
-    receiver.apply(batch(run.clone(), content, body.len() as u64)).unwrap();
+    let mailboxes = vec![incoming(content, body.len() as u64)];
+    receiver.apply(ApplyBatch { runs: vec![run.clone()], mailboxes }).unwrap();
     check_whole(&receiver);
     let there = receiver.snapshot().unwrap().locate(&content).unwrap().unwrap();
     assert_eq!(receiver.read_records(&[there]).unwrap(), run);
 }
 
-fn batch(run: ContentRun, content: ContentId, size_bytes: u64) -> ApplyBatch {
+/// Mailbox ben with one message.
+fn incoming(content: ContentId, size_bytes: u64) -> IncomingMailbox {
     let (inbox, modseq) = (FolderName::inbox(), Modseq(2));
     let message = Message {
         uid: Uid(1),
@@ -88,7 +91,7 @@ fn batch(run: ContentRun, content: ContentId, size_bytes: u64) -> ApplyBatch {
         attributes: BTreeMap::new(),
         modseq,
     };
-    let mailbox = IncomingMailbox {
+    IncomingMailbox {
         name: mailbox_name("ben"),
         attributes: BTreeMap::new(),
         subscriptions: Vec::new(),
@@ -96,8 +99,54 @@ fn batch(run: ContentRun, content: ContentId, size_bytes: u64) -> ApplyBatch {
         messages: vec![(inbox, message)],
         expunges: Vec::new(),
         cursor: modseq,
+    }
+}
+
+/// Restores a body that an archive has as a frame which no store would make; the restored store has
+/// that frame if it packs at all.
+#[track_caller]
+fn check_restored(
+    pack_over_bytes: Option<u32>,
+    restore: impl Fn(Arc<SimDisk>, OpenOptions, &[u8], &[u8]) -> Result<RestoreMarker, StoreError>,
+) {
+    let body = append(&text(9)).body;
+    let frame = zstd::bulk::compress(&body, 19).unwrap();
+    let disk = Arc::new(SimDisk::new());
+    let options = OpenOptions { pack_over_bytes, store_id: None, ..options() };
+    let restore_marker = Some(restore(disk.clone(), options.clone(), &body, &frame).unwrap());
+    let store = Store::open(disk, clock(), OpenOptions { restore_marker, ..options }).unwrap();
+    check_whole(&store);
+    let extent = store.snapshot().unwrap().locate(&ContentId::of(&body)).unwrap().unwrap();
+    let run = store.read_records(&[extent]).unwrap();
+    let stored = run.contents().next().unwrap();
+    assert_eq!(stored.zstd_frame(), pack_over_bytes.map(|_| &frame[..]));
+    assert_eq!(*stored.bytes().unwrap(), body);
+}
+
+#[test]
+fn a_restore_keeps_the_frame_of_the_archive() {
+    let by_rows = |disk: Arc<SimDisk>, options, body: &[u8], frame: &[u8]| {
+        let mut writer = RestoreWriter::create(disk, clock(), options)?;
+        writer.put_packed_body(body, frame)?;
+        writer.put_mailbox(incoming(ContentId::of(body), body.len() as u64))?;
+        writer.finish()
     };
-    ApplyBatch { runs: vec![run], mailboxes: vec![mailbox] }
+    let to_a_moment = |disk: Arc<SimDisk>, options, body: &[u8], frame: &[u8]| {
+        let (_disk, source) = store(Some(0));
+        let (ben, inbox) = mailbox(&source, "ben");
+        source.append_batch(vec![(ben, inbox, append(&text(9)))])?;
+        let mut base = Vec::new();
+        source.snapshot()?.write_base(&mut base)?;
+        let (point, above) = (RestorePoint::End, source.lsn());
+        let mut restore = PointRestore::create(disk, clock(), options, point, above)?;
+        restore.put_packed_body(body, frame)?;
+        restore.put_base(&mut base.as_slice())?;
+        restore.finish().map(|restored| restored.marker)
+    };
+    for pack_over_bytes in [Some(0), None] {
+        check_restored(pack_over_bytes, by_rows);
+        check_restored(pack_over_bytes, to_a_moment);
+    }
 }
 
 #[test]
