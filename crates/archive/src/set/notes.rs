@@ -42,7 +42,7 @@ impl Set {
         let notes = self.notes()?;
         let there = notes.iter().filter_map(|name| parse_note_name(name));
         let same = there.filter(|(at, _, called)| *at == lsn && *called == what);
-        let first = same.map(|(_, number, _)| number + 1).max().unwrap_or(0);
+        let first = same.map(|(_, number, _)| number.saturating_add(1)).max().unwrap_or(0);
         for number in first..first.saturating_add(NUMBERS) {
             let name = note_name(lsn, number, what, encryption.is_some());
             if parse_note_name(&name).is_none() {

@@ -384,4 +384,9 @@ fn the_newest_note_at_or_before_a_moment_is_the_one_that_counts() {
     bytes[2] ^= 1;
     let bad = memory.with(&name, Some(bytes)).set().unwrap();
     assert!(bad.note("directory", all[9].0.lsn).unwrap().is_none());
+    // Behind the highest number there is none.
+    let last = format!("note/{:016x}-ffffffff-directory", late.to_u64());
+    let set = memory.with(&last, Some(memory.get(&name))).set().unwrap();
+    let refused = set.keep_note(late, "directory", "later", None).unwrap_err();
+    assert!(matches!(refused, ArchiveError::Busy { .. }), "{refused}");
 }
