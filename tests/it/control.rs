@@ -126,3 +126,32 @@ fn a_migration_is_stopped_and_the_same_command_goes_on() {
     assert_eq!(done.code, Some(0), "{done:?}");
     whole(&done.json());
 }
+
+#[test]
+fn a_way_back_is_bounded_and_answers_too() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let site = sample(scratch.path(), 53, 2, 5);
+    let work = scratch.path().join("work").display().to_string();
+    let args = ["migrate", &site, "--work", &work, "--route", "move-users"];
+    let waits = run(REHOME, &args);
+    assert_eq!(waits.code, Some(4), "{waits:?}");
+    let mut child = Command::new(REHOME)
+        .args(args)
+        .args(["--back-out", "--rate", "50KB/s"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut heard = None;
+    let code = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status.code();
+        }
+        let told = run(REHOME, &["migration", "status", &work, "--json"]);
+        heard = heard.or_else(|| (told.code == Some(0)).then(|| told.json()));
+    };
+    assert_eq!(code, Some(8), "it is backed out");
+    let heard = heard.expect("an answer while it went back");
+    assert_eq!(heard["bytes_per_second_max"], 50_000, "{heard}");
+}

@@ -351,7 +351,8 @@ pub(crate) struct GateArgs {
     /// Confirm this gate (a step's name), or `all`.
     #[arg(long, value_name = "STEP")]
     pub(crate) confirm: Vec<String>,
-    /// Who confirms, where the site file says who may. Default: the account.
+    /// Who confirms, where the site file says who may. Default: what --account says, else
+    /// "the operator".
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
     /// The account that carries the work out. Default: the site's service account.

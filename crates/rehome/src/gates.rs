@@ -10,7 +10,7 @@ use rehome_site::GateRule;
 pub struct Gates {
     /// Names of steps, or `all`.
     pub confirmed: Vec<String>,
-    /// Who confirms; the account when nobody is named.
+    /// Who confirms; the account when nobody is named, and the operator without one.
     pub by: Option<String>,
     /// The account that carries the work out; the site's service account when none is given.
     pub account: Option<String>,

@@ -91,6 +91,7 @@ fn back_out(
 ) -> Result<Summary, Error> {
     let mut executor = open_executor(session, work, plan)?;
     let mut world = World::new(session, site, work, plan, gates)?;
+    let _listening = listen(session, work, &executor)?;
     let run = executor.back_out(&mut world, &mut |notice| hear(session, notice, observe));
     let run = run.map_err(executor_error)?;
     write_outcome(work, plan, &run.outcome)?;

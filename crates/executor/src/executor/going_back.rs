@@ -14,8 +14,9 @@ impl Executor {
     ///
     /// # Errors
     ///
-    /// [`ExecutorError::NoWayBack`] if a step past the point of no return was begun; nothing is
-    /// undone then. [`ExecutorError::Journal`] if the journal cannot be written.
+    /// [`ExecutorError::NoWayBack`] if a step past the point of no return was begun,
+    /// [`ExecutorError::Reversing`] if a call of [`Executor::reverse`] did not come to its end:
+    /// nothing is undone then. [`ExecutorError::Journal`] if the journal cannot be written.
     pub fn back_out(
         &mut self,
         operations: &mut dyn Operations,
@@ -27,6 +28,7 @@ impl Executor {
         if self.state.backed_out {
             return Ok(self.ended(End::BackedOut));
         }
+        self.expect_no_reversal()?;
         if !self.state.backing_out {
             self.record(Record::BackOut)?;
         }

@@ -245,6 +245,8 @@ fn a_reversal_that_was_stopped_is_brought_to_its_end_before_anything_else() {
     assert_eq!(run.end.as_str(), "interrupted");
     let refused = executor.run(&mut world, &mut quiet).unwrap_err();
     assert!(matches!(refused, ExecutorError::Reversing { .. }), "{refused}");
+    let refused = executor.back_out(&mut world, &mut quiet).unwrap_err();
+    assert!(matches!(refused, ExecutorError::Reversing { .. }), "{refused}");
     let other = executor.reverse(&["P1".into()], &mut world, &mut quiet).unwrap_err();
     assert!(other.to_string().contains("M1 is being taken back"), "{other}");
     let run = executor.reverse(&["M1".into()], &mut world, &mut quiet).unwrap();
