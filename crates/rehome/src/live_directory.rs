@@ -36,8 +36,8 @@ pub struct FetchedDirectory {
 ///
 /// # Errors
 ///
-/// [`Error::BadInput`] if the place is none, the server does not answer, refuses or breaks off:
-/// the file stays as it was.
+/// [`Error::BadInput`] if the place is none, the server refuses or breaks off;
+/// [`Error::PreconditionOpen`] if it does not answer: the file stays as it was.
 #[cfg(feature = "ldap")]
 pub fn fetch_directory(
     place: &str,
@@ -63,6 +63,7 @@ pub fn fetch_directory(
     });
     let fetched = fetched.map_err(|error| match error {
         LdapError::Stopped { .. } => Error::stopped(&error.to_string()),
+        LdapError::Unreachable { .. } => Error::PreconditionOpen { message: error.to_string() },
         other => Error::refused(other),
     })?;
     let now = read_ldif(fetched.ldif.as_bytes());
@@ -124,4 +125,28 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     let message =
         format!("{}: the export cannot be read: {error}; nothing was read", path.display());
     Error::BadInput { message }
+}
+
+#[cfg(all(test, feature = "ldap"))]
+mod tests {
+    use super::*;
+
+    /// Fetches and expects this exit code; what was there before stays.
+    #[track_caller]
+    fn check(place: &str, code: u8) {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let file = scratch.path().join("export.ldif");
+        std::fs::write(&file, "before").expect("writable");
+        let access = DirectoryAccess::default();
+        let error = fetch_directory(place, &access, &file, &mut |_| crate::event::Flow::Continue)
+            .expect_err("no directory");
+        assert_eq!(error.exit_code(), code, "{error}");
+        assert_eq!(std::fs::read(&file).expect("readable"), b"before");
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_no_wrong_input() {
+        check("ldap://127.0.0.1:1/o=Example", 3);
+        check("ldap://127.0.0.1:1", 65);
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Slapd {
 
 impl Slapd {
     /// Starts a server whose directory has so many people and a list.
-    pub(crate) fn start(people: usize) -> Slapd {
+    pub(crate) fn start(count: usize) -> Slapd {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display();
         let schema = |name: &str| format!("include /etc/ldap/schema/{name}.schema\n");
@@ -48,11 +48,11 @@ impl Slapd {
             .spawn()
             .unwrap_or_else(|error| panic!("slapd does not start: {error}; install slapd"));
         let server = Slapd { _folder: folder, url, process };
-        server.fill(people);
+        server.fill(count);
         server
     }
 
-    fn fill(&self, people: usize) {
+    fn fill(&self, count: usize) {
         let mut connection = self.connect();
         connection.simple_bind(ROOT, PASSWORD).unwrap().success().unwrap();
         let root = vec![
@@ -60,8 +60,8 @@ impl Slapd {
             ("o", HashSet::from(["Example"])),
         ];
         connection.add("o=Example", root).unwrap().success().unwrap();
-        (0..people).for_each(|number| add(&mut connection, number));
-        let everybody = people_of(0);
+        (0..count).for_each(|number| add(&mut connection, number));
+        let everybody = people(0);
         let list = vec![
             ("objectClass", HashSet::from(["groupOfNames"])),
             ("cn", HashSet::from(["everybody"])),
@@ -100,10 +100,6 @@ impl Drop for Slapd {
 
 /// The name of a person; the fifth's is beyond ASCII.
 pub(crate) fn people(number: usize) -> String {
-    people_of(number)
-}
-
-fn people_of(number: usize) -> String {
     match number {
         5 => "uid=jürgen,o=Example".to_owned(),
         number => format!("uid=user{number},o=Example"),
@@ -112,7 +108,7 @@ fn people_of(number: usize) -> String {
 
 /// Adds a person with a mailbox at EX1.
 pub(crate) fn add(connection: &mut LdapConn, number: usize) {
-    let name = people_of(number);
+    let name = people(number);
     let uid = name.trim_start_matches("uid=").trim_end_matches(",o=Example").to_owned();
     let mail = format!("user{number}@example.org");
     let person = vec![
