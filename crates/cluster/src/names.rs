@@ -3,14 +3,14 @@
 //! `<NAME>.json` is the record, replaced whole; `<NAME>.lock` is held by the process that has the
 //! name, so a holder that died holds nothing. Upper and lower case are the same name.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::coordinator::CoordinatorError;
-use crate::quorum::file::{lock, read_sealed, replace, seal, unreachable};
+use crate::quorum::file::{HeldLock, lock, read_sealed, replace, seal, unreachable};
 
 /// Where a server name points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ pub enum NameError {
 pub struct NameClaim {
     record: NameRecord,
     path: PathBuf,
-    _lock: File,
+    _lock: HeldLock,
 }
 
 impl NameClaim {

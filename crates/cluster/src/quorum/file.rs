@@ -129,10 +129,22 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), CoordinatorError> {
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(unreachable(parent))
 }
 
+/// A lock that is held. Dropping it lets go at once; so does the end of the process.
+#[derive(Debug)]
+pub(crate) struct HeldLock(File);
+
+impl Drop for HeldLock {
+    /// Lets go by name: closing the file is not enough while a child that this process is just
+    /// starting has a copy of it, from its fork until its exec.
+    fn drop(&mut self) {
+        let _closed_all_the_same = self.0.unlock();
+    }
+}
+
 /// Opens a lock file and takes it; the error of a lock that is held carries its text.
 ///
 /// The file stays for ever: removing it would let two processes lock two files of one name.
-pub(crate) fn lock(path: &Path, text: &str) -> io::Result<Result<File, String>> {
+pub(crate) fn lock(path: &Path, text: &str) -> io::Result<Result<HeldLock, String>> {
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
@@ -140,7 +152,7 @@ pub(crate) fn lock(path: &Path, text: &str) -> io::Result<Result<File, String>> 
             file.set_len(0)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
-            Ok(Ok(file))
+            Ok(Ok(HeldLock(file)))
         }
         Err(fs::TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -153,6 +165,8 @@ pub(crate) fn lock(path: &Path, text: &str) -> io::Result<Result<File, String>> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
 
     #[test]
@@ -194,5 +208,22 @@ mod tests {
         assert_eq!(lock(&path, "node b").unwrap().unwrap_err(), "node a");
         drop(held);
         assert!(lock(&path, "node b").unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_lock_is_free_when_it_is_dropped_though_children_are_started_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            });
+            let held = (0..300).filter(|_| lock(&path, "node a").unwrap().is_err()).count();
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(held, 0, "times that a dropped lock was still held");
+        });
     }
 }

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{Context, Reporter, Resource, ResourceError, Started};
-use crate::quorum::file::lock;
+use crate::quorum::file::{HeldLock, lock};
 
 /// Name of the lock file in the folder.
 const OWNER_FILE: &str = ".owner";
 
 pub(super) struct Folder {
     path: PathBuf,
-    lock: Option<File>,
+    lock: Option<HeldLock>,
 }
 
 impl Folder {

@@ -33,6 +33,17 @@ pub struct DiskCounters {
 struct OpenFile {
     file: File,
     direct: Direct,
+    is_locked: bool,
+}
+
+impl Drop for OpenFile {
+    /// Lets go of a lock by name: closing the file is not enough while a child that this process
+    /// is just starting has a copy of it, from its fork until its exec.
+    fn drop(&mut self) {
+        if self.is_locked {
+            let _closed_all_the_same = self.file.unlock();
+        }
+    }
 }
 
 /// What goes past the page cache.
@@ -113,10 +124,10 @@ impl RealDisk {
         files.get(&id).cloned().ok_or_else(|| io::Error::other("the file is closed"))
     }
 
-    fn keep(&self, file: File, direct: Direct) -> FileId {
+    fn keep(&self, open: OpenFile) -> FileId {
         let id = FileId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        files.insert(id, Arc::new(OpenFile { file, direct }));
+        files.insert(id, Arc::new(open));
         id
     }
 
@@ -201,7 +212,7 @@ impl Disk for RealDisk {
         }
         let file = options.open(self.path(name))?;
         let direct = self.open_direct(name, mode);
-        Ok(self.keep(file, direct))
+        Ok(self.keep(OpenFile { file, direct, is_locked: false }))
     }
 
     fn close(&self, file: FileId) {
@@ -321,7 +332,7 @@ impl Disk for RealDisk {
         options.read(true).write(true).create(true).truncate(false);
         let file = options.open(self.path(name))?;
         match file.try_lock() {
-            Ok(()) => Ok(self.keep(file, Direct::Nothing)),
+            Ok(()) => Ok(self.keep(OpenFile { file, direct: Direct::Nothing, is_locked: true })),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rehome_log::{AlignedBuf, Disk, FileName, LogOptions, OpenMode, RealDisk, SimDisk, SyncKind};
 
@@ -151,4 +152,28 @@ fn a_folder_that_lies_elsewhere_is_used_as_if_it_lay_here() {
     assert_eq!(disk.list(&FileName::root()).unwrap(), ["logs", "other"]);
     disk.remove(&name("log/b")).unwrap();
     assert_eq!(std::fs::read_dir(away.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_lock_is_free_when_it_is_closed_though_children_are_started_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = RealDisk::new(folder.path());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                std::process::Command::new("true").status().unwrap();
+            }
+        });
+        let held = (0..2000).filter(|_| match disk.lock(&name("lock")) {
+            Ok(lock) => {
+                disk.close(lock);
+                false
+            }
+            Err(_) => true,
+        });
+        let held = held.count();
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(held, 0, "times that a closed lock was still held");
+    });
 }
