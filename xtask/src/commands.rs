@@ -76,6 +76,8 @@ pub(crate) fn tell(line: &str) {
 
 pub(crate) fn check() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
+    // The fuzzer is a workspace of its own, which nothing else here builds.
+    cargo(&["update", "--workspace", "--locked", "--manifest-path", "fuzz/Cargo.toml"], &[])?;
     let lint = ["--all-targets", "--quiet", "--", "--deny", "warnings"];
     cargo(&[&["clippy"][..], &MOST, &lint].concat(), &[])?;
     let document = ["--no-deps", "--quiet"];
