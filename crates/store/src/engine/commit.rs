@@ -6,6 +6,7 @@
 //! and a sync that fails is seen by the group it failed for before any later one asks again.
 
 mod finish;
+mod gather;
 mod write;
 
 use std::sync::mpsc::SyncSender;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use rehome_log::Lsn;
 
+use self::gather::Returning;
 use self::write::Writer;
 use super::Shared;
 use super::plan::Planner;
@@ -37,6 +39,7 @@ struct Desk<'s> {
     writer: Mutex<Writer<'s>>,
     turns: Turns,
     syncer: Mutex<Syncer>,
+    returning: Mutex<Returning>,
 }
 
 /// Closes the way in when a committer ends, however it ends. One that panics leaves things as
@@ -57,7 +60,8 @@ impl Drop for Closing<'_> {
 pub(super) fn run(shared: &Arc<Shared>, planner: Planner) {
     let syncer = Mutex::new(Syncer::start(Arc::clone(&shared.disk)));
     let writer = Mutex::new(Writer::new(shared, planner));
-    let desk = Desk { shared, writer, turns: Turns::default(), syncer };
+    let (turns, returning) = (Turns::default(), Mutex::default());
+    let desk = Desk { shared, writer, turns, syncer, returning };
     std::thread::scope(|scope| {
         let second = std::thread::Builder::new().name("store-commit-2".to_owned());
         // Without a second thread the first does all of the work.
@@ -89,12 +93,14 @@ impl Desk<'_> {
             drop(writer);
             if let Some(written) = written {
                 self.finish(written);
+                self.shared.requests.nudge();
             }
         }
     }
 
     /// Waits for requests and takes a group of them.
     fn take(&self) -> Option<Vec<Pending>> {
+        self.gather();
         let log_bytes_max = self.shared.log.payload_bytes_max();
         let (mut bytes, mut log_bytes, mut requests) = (0, 0, 0);
         self.shared.requests.pop_group(|pending| {
@@ -137,6 +143,12 @@ impl Turns {
             state = wait(&self.changed, state);
         }
         Turn(self)
+    }
+
+    /// Whether all turns that were given have ended.
+    fn is_idle(&self) -> bool {
+        let state = lock(&self.state);
+        state.ended == state.given
     }
 
     /// Waits until all turns that were given have ended.

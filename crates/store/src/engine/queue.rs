@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex};
+use std::time::Instant;
 
-use crate::lock::{lock, wait};
+use crate::lock::{lock, wait, wait_for};
 
 /// A queue between threads.
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
-    changed: Condvar,
+    /// There is something for whoever takes.
+    came: Condvar,
+    /// There is room for whoever adds.
+    room: Condvar,
     weight_max: u64,
 }
 
@@ -16,35 +20,94 @@ struct State<T> {
     items: VecDeque<(T, u64)>,
     weight: u64,
     closed: bool,
+    /// Items that were added so far.
+    added: u64,
+    /// What whoever takes waits for; less does not wake it.
+    wanted: Enough,
+}
+
+/// When to wait no longer for more items: one of these is enough.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Enough {
+    /// So many were added to the queue since it was made.
+    pub(super) added: u64,
+    /// Those in it weigh so much together.
+    pub(super) weight: u64,
+}
+
+impl<T> State<T> {
+    fn has(&self, enough: Enough) -> bool {
+        self.closed || self.added >= enough.added || self.weight >= enough.weight
+    }
 }
 
 impl<T> Queue<T> {
     /// An empty queue for items that weigh at most `weight_max` together, or one that weighs more.
     pub(super) fn new(weight_max: u64) -> Queue<T> {
-        let state = State { items: VecDeque::new(), weight: 0, closed: false };
-        Queue { state: Mutex::new(state), changed: Condvar::new(), weight_max }
+        let (items, wanted) = (VecDeque::new(), Enough::default());
+        let state = State { items, weight: 0, closed: false, added: 0, wanted };
+        Queue { state: Mutex::new(state), came: Condvar::new(), room: Condvar::new(), weight_max }
     }
 
     /// Waits for room and adds `item`; gives it back if the queue is closed.
     pub(super) fn push(&self, item: T, weight: u64) -> Result<(), T> {
         let mut state = lock(&self.state);
         while !state.closed && state.weight > 0 && state.weight + weight > self.weight_max {
-            state = wait(&self.changed, state);
+            state = wait(&self.room, state);
         }
         if state.closed {
             return Err(item);
         }
         state.items.push_back((item, weight));
         state.weight += weight;
-        self.changed.notify_all();
+        state.added += 1;
+        let is_wanted = state.has(state.wanted);
+        drop(state);
+        if is_wanted {
+            self.came.notify_all();
+        }
         Ok(())
+    }
+
+    /// How many items were added so far.
+    pub(super) fn added(&self) -> u64 {
+        lock(&self.state).added
+    }
+
+    /// Waits until there is `enough`, or until then, or until `over` says so when somebody has
+    /// called [`Queue::nudge`]; takes nothing, and is for the one who takes. Returns whether there
+    /// is enough.
+    pub(super) fn gather(
+        &self,
+        enough: Enough,
+        until: Option<Instant>,
+        over: impl Fn() -> bool,
+    ) -> bool {
+        let mut state = lock(&self.state);
+        state.wanted = enough;
+        while !state.has(enough) && !over() {
+            state = match until.map(|until| until.checked_duration_since(Instant::now())) {
+                None => wait(&self.came, state),
+                Some(None) => break,
+                Some(Some(left)) => wait_for(&self.came, state, left),
+            };
+        }
+        state.wanted = Enough::default();
+        state.has(enough)
+    }
+
+    /// Has whoever gathers look once more.
+    pub(super) fn nudge(&self) {
+        // The lock: whoever has looked already waits by now.
+        drop(lock(&self.state));
+        self.came.notify_all();
     }
 
     /// Waits for an item, without taking it; not once the queue is closed.
     pub(super) fn await_item(&self) {
         let mut state = lock(&self.state);
         while state.items.is_empty() && !state.closed {
-            state = wait(&self.changed, state);
+            state = wait(&self.came, state);
         }
     }
 
@@ -62,7 +125,7 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
-            state = wait(&self.changed, state);
+            state = wait(&self.came, state);
         }
         let mut group = Vec::new();
         while let Some((item, _)) = state.items.front() {
@@ -75,14 +138,14 @@ impl<T> Queue<T> {
                 group.push(item);
             }
         }
-        self.changed.notify_all();
+        self.room.notify_all();
         Some(group)
     }
 
     /// Takes no more items; those in it are still given out.
     pub(super) fn close(&self) {
         lock(&self.state).closed = true;
-        self.changed.notify_all();
+        self.wake_all();
     }
 
     /// Closes the queue and throws away what waits in it.
@@ -92,13 +155,20 @@ impl<T> Queue<T> {
         state.weight = 0;
         let items = std::mem::take(&mut state.items);
         drop(state);
-        self.changed.notify_all();
+        self.wake_all();
         drop(items);
+    }
+
+    fn wake_all(&self) {
+        self.came.notify_all();
+        self.room.notify_all();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[track_caller]
@@ -144,5 +214,34 @@ mod tests {
             let _ = pushing.join().unwrap();
         });
         check(&queue, 0, None);
+    }
+
+    /// Gathers while `pushed` items of weight 10 are added by another thread.
+    #[track_caller]
+    fn check_gather(pushed: u32, enough: Enough, expected: bool) {
+        let queue = Queue::new(1_000);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..pushed).for_each(|item| queue.push(item, 10).unwrap());
+                done.store(true, Ordering::Release);
+                queue.nudge();
+            });
+            let over = || done.load(Ordering::Acquire);
+            assert_eq!(queue.gather(enough, None, over), expected);
+        });
+        assert_eq!(queue.added(), u64::from(pushed));
+    }
+
+    #[test]
+    fn gathering_ends_by_number_by_weight_or_when_it_is_over() {
+        check_gather(3, Enough { added: 3, weight: u64::MAX }, true);
+        check_gather(3, Enough { added: u64::MAX, weight: 30 }, true);
+        check_gather(3, Enough { added: 4, weight: 31 }, false);
+        let queue = Queue::<u32>::new(1);
+        let enough = Enough { added: 1, weight: 1 };
+        assert!(!queue.gather(enough, Some(Instant::now()), || false), "the time is over");
+        queue.close();
+        assert!(queue.gather(enough, None, || false), "nothing will come any more");
     }
 }

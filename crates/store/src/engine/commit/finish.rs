@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rehome_log::Lsn;
 
@@ -45,6 +46,7 @@ impl Desk<'_> {
             let lsn = self.shared.progress.acknowledged();
             return self.answer_all(lsn, answers);
         };
+        let begun = Instant::now();
         let (lsn, work) = match self.make_durable(group) {
             Ok(durable) => durable,
             Err(error) => {
@@ -52,6 +54,7 @@ impl Desk<'_> {
                 return refuse(answers, || error.latch());
             }
         };
+        self.expect_back(begun, answers.len());
         self.answer_all(lsn, answers);
         let weight = work.weight();
         // If the catalog has failed, the group is durable nevertheless, and replayed at the next
@@ -76,6 +79,11 @@ impl Desk<'_> {
         // It waits as bytes, which are a quarter of what it is in memory.
         let ops = group.ops.len();
         Ok((lsn, Work::Group { lsn, ops, payload: payload.into_boxed_slice() }))
+    }
+
+    fn expect_back(&self, begun: Instant, answers: usize) {
+        let (now, added) = (Instant::now(), self.shared.requests.added());
+        lock(&self.returning).answered(now, now - begun, answers as u64, added);
     }
 
     fn answer_all(&self, lsn: Lsn, answers: Vec<Answer>) {
