@@ -51,6 +51,7 @@ mod sharing;
 mod site_file;
 mod sizes;
 mod summary;
+mod taken_in;
 #[cfg(test)]
 mod testing;
 mod traffic;

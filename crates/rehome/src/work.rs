@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 ///   journal                          what the executor has done
 ///   outcome.json outcome.html        what came of it
 ///   proof/                           what was there when all was done, for an audit
+///   taken-in/                        what was taken in, row by row
 ///   world.json                       answers that later steps need
 ///   calibration.json                 what steps cost on this machine
 ///   traffic.jsonl                    what clients were told is delivered
@@ -67,6 +68,12 @@ impl Work {
     #[must_use]
     pub fn proof(&self) -> PathBuf {
         self.root.join("proof")
+    }
+
+    /// What the old server's store held before anybody could change it.
+    #[must_use]
+    pub fn taken_in(&self) -> PathBuf {
+        self.root.join("taken-in")
     }
 
     /// The outcome as a page.

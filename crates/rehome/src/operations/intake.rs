@@ -7,7 +7,10 @@ use rehome_cluster::NameClaim;
 use rehome_executor::{Flow, OperationError, Progress};
 use rehome_planner::Resource;
 use rehome_site::Directory;
-use rehome_store::{ImportOptions, MailboxName, OpenOptions, Store, StoreError, import_source};
+use rehome_store::{
+    ImportOptions, LocalSource, MailboxName, MoveSource, OpenOptions, Store, StoreError,
+    import_source,
+};
 
 use super::World;
 use super::checks::server_name;
@@ -65,6 +68,7 @@ impl World<'_> {
                 let mail = report.skipped.iter().filter(|one| one.mail);
                 skipped.extend(mail.map(|one| format!("{}: {}", one.place, one.reason)));
             }
+            world.write_down(server, store)?;
             let checkpoint = store.checkpoint();
             checkpoint.map(drop).map_err(|error| failed(server, error, "see to its disk"))
         })?;
@@ -89,6 +93,43 @@ impl World<'_> {
         let store = open_patiently(&path, &options).map_err(trouble)?;
         work(self, &store)?;
         store.close().map_err(trouble)
+    }
+
+    /// Keeps what was taken in, so that what users change later can be told from what is lost.
+    fn write_down(&self, server: &str, store: &Store) -> Result<(), OperationError> {
+        let mailboxes: Result<Vec<MailboxName>, _> = self
+            .site
+            .mail_folders()
+            .iter()
+            .map(|(name, _)| MailboxName::try_from(name.as_str()))
+            .collect();
+        let mailboxes =
+            mailboxes.map_err(|error| failed(server, error, "correct the site file"))?;
+        let about = (self.plan.id.as_str(), server, self.session.clock.wall_us());
+        crate::taken_in::write(self.work, about, &mailboxes, store).map_err(from_error)
+    }
+
+    /// Lets `work` read the copies of mailboxes that the old server has kept, whether it runs or
+    /// its store rests; not if there is none.
+    pub(super) fn with_old_copies<T>(
+        &mut self,
+        work: impl FnOnce(&mut dyn MoveSource) -> Result<T, OperationError>,
+    ) -> Result<Option<T>, OperationError> {
+        let name = self.plan.inventory.old_server.clone();
+        if self.memory.facts().old_server_runs {
+            self.ensure_old_server()?;
+            let mut source = self.names.source(&name).map_err(from_error)?;
+            return work(&mut source).map(Some);
+        }
+        if !self.work.server(&name).join("store").join("store.id").exists() {
+            return Ok(None);
+        }
+        let mut done = None;
+        self.with_old_store(&name, |_, store| {
+            done = Some(work(&mut LocalSource::new(store.clone()))?);
+            Ok(())
+        })?;
+        Ok(done)
     }
 
     /// Makes the directory of the old server from the site, unless it has one.
