@@ -51,9 +51,7 @@ impl Nodes {
         server: &str,
         mailbox: &str,
     ) -> MailClient<impl Fn(&str) -> Option<String> + use<>> {
-        let names = self.work.join("names");
-        let profile = Profile { mailbox: named(mailbox), server: server.to_owned() };
-        MailClient::new(profile, move |name: &str| attendant(&names, name)).with_patience(PATIENCE)
+        user(&self.work, server, mailbox)
     }
 
     /// The store of a server that is online: what a user's client does not do is asked there.
@@ -79,6 +77,22 @@ impl Drop for Nodes {
             let _ended = child.wait();
         }
     }
+}
+
+/// A user's client whose profile names `server`, of those that run in a work folder.
+///
+/// # Panics
+///
+/// If the name is no mailbox's.
+#[must_use]
+pub fn user(
+    work: &Path,
+    server: &str,
+    mailbox: &str,
+) -> MailClient<impl Fn(&str) -> Option<String> + use<>> {
+    let names = work.join("names");
+    let profile = Profile { mailbox: named(mailbox), server: server.to_owned() };
+    MailClient::new(profile, move |name: &str| attendant(&names, name)).with_patience(PATIENCE)
 }
 
 /// The name of a mailbox.

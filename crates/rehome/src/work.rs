@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 ///   world.json                       answers that later steps need
 ///   calibration.json                 what steps cost on this machine
 ///   traffic.jsonl                    what clients were told is delivered
+///   services/                        which services stay when a migration has ended
 ///   names/                           which server name has which address
 ///   servers/EX1/                     the old server: store, directory, registry
 ///   cluster/quorum/                  who owns the group
@@ -103,6 +104,12 @@ impl Work {
     #[must_use]
     pub fn traffic(&self) -> PathBuf {
         self.root.join("traffic.jsonl")
+    }
+
+    /// The record of a service that stays: of the old server, or of a node.
+    #[must_use]
+    pub fn service(&self, name: &str) -> PathBuf {
+        self.root.join("services").join(format!("{name}.json"))
     }
 
     /// The name registry.
