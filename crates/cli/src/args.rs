@@ -319,7 +319,7 @@ pub(crate) enum DirectoryCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
-    /// The server and where to begin: ldap://HOST[:PORT]/BASE.
+    /// The server and where to begin: ldap://HOST[:PORT]/BASE, or ldaps:// for TLS.
     pub(crate) place: String,
     /// The export.
     #[arg(long, value_name = "FILE")]
@@ -330,6 +330,12 @@ pub(crate) struct FetchArgs {
     /// The password is the first line of this file.
     #[arg(long, value_name = "FILE", requires = "bind")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Change over to TLS before anything is said (ldap:// only; ldaps:// has it already).
+    #[arg(long)]
+    pub(crate) starttls: bool,
+    /// Believe those alone who are in this file (PEM). Default: those whom this computer believes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Only these entries, such as (mail=*).
     #[arg(long)]
     pub(crate) filter: Option<String>,

@@ -55,9 +55,14 @@ fn three(page: &mut Page, name: &str, at: &Percentiles) {
     page.element("dt", name);
     page.raw("<dd>");
     page.text(&seconds(at.p50));
-    let rest = format!(" P80 {} · P95 {}", seconds(at.p80), seconds(at.p95));
-    page.element("small", &rest);
+    let [p80, p95] = [at.p80, at.p95].map(|value| whole(&seconds(value)));
+    page.element("small", &format!(" P80\u{a0}{p80} · P95\u{a0}{p95}"));
     page.raw("</dd></div>");
+}
+
+/// A text that is not broken into lines.
+pub(super) fn whole(text: &str) -> String {
+    text.replace(' ', "\u{a0}")
 }
 
 /// Columns of how often, and the curve of how surely.

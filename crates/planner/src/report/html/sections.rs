@@ -67,7 +67,11 @@ pub(super) fn verdict(page: &mut Page, plan: &Plan) {
     page.raw("<dl class=\"facts\">");
     let time = &plan.forecast.elapsed_seconds;
     let shown = |seconds: i64| duration(u64::try_from(seconds).unwrap_or(0));
-    let more = format!("P80 {} · P95 {}", shown(time.p80), shown(time.p95));
+    let more = format!(
+        "P80\u{a0}{} · P95\u{a0}{}",
+        super::outlook::whole(&shown(time.p80)),
+        super::outlook::whole(&shown(time.p95))
+    );
     fact(page, "From first to last step", &shown(time.p50), &more);
     let user = &facts.user_interruption_seconds;
     fact(page, "A user is kept out for", &duration(user.likely), &at_most(user));
