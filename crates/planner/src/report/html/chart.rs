@@ -18,7 +18,7 @@ const WIDTH: f64 = 1000.0;
 const TIME_PX: f64 = 84.0;
 /// Room that a letter of a step's name takes, which is strong, and one of its title.
 const ID_LETTER_PX: f64 = 9.6;
-const TITLE_LETTER_PX: f64 = 6.9;
+const TITLE_LETTER_PX: f64 = 6.6;
 /// Room that names of usual length get.
 const ID_PX_MIN: f64 = 46.0;
 /// A step that takes more than this share of the whole time is drawn shorter, with a gap.
