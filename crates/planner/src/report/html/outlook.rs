@@ -165,7 +165,7 @@ fn drivers(page: &mut Page, forecast: &Forecast) {
         let one = &alike[0];
         let step = match alike.len() {
             1 => one.step.to_string(),
-            many => format!("{} and {} more", one.step, many - 1),
+            _ => format!("{} and others", one.step),
         };
         let share = |seconds: u64| 100.0 * seconds as f64 / most as f64;
         page.raw("<tr>");
