@@ -6,7 +6,8 @@ pub enum LdapError {
     /// The place is none.
     #[error(
         "\"{place}\" is no place of a directory: {cause}; nothing was read; give \
-         ldap://HOST[:PORT]/BASE or ldaps://HOST[:PORT]/BASE, such as ldap://10.0.0.5/OU=Headquarters,O=Example"
+         ldap://HOST[:PORT]/BASE or ldaps://HOST[:PORT]/BASE, such as \
+         ldap://10.0.0.5/OU=Headquarters,O=Example"
     )]
     Place {
         /// What was given.
