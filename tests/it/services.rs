@@ -187,3 +187,29 @@ fn a_killed_migration_leaves_its_services_and_the_next_one_takes_them_over() {
     whole(&site.migrate(&["--confirm", "all"]));
     assert_eq!(site.processes(), Vec::<String>::new());
 }
+
+#[test]
+fn a_service_that_is_not_meant_to_run_any_more_is_ended_by_the_next_run() {
+    let site = Site::new(83, 2, true);
+    let gate = site.migrate(&["--services", "stay"]);
+    assert_eq!(gate.code, Some(4), "{gate:?}");
+    // As a kill leaves it between the note that the old server is to end and its end.
+    let dir = site.work.join("servers").join("EX1");
+    let shown = |below: &str| site.work.join(below).display().to_string();
+    let mut old = Command::new(REHOME)
+        .args(["serve", "standalone", "--server", "EX1", "--dir", &dir.display().to_string()])
+        .args(["--registry", &shown("servers/EX1/registry"), "--names", &shown("names")])
+        .args(["--record", &shown("services/EX1.json")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    while !site.staying().contains_key("EX1") {
+        assert!(old.try_wait().expect("a child").is_none(), "it ended by itself");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    whole(&site.migrate(&["--services", "stay", "--confirm", "all"]));
+    assert_eq!(old.wait().expect("a child").code(), Some(0), "in order");
+    assert_eq!(site.staying().keys().map(String::as_str).collect::<Vec<_>>(), ["N1", "N2"]);
+}
