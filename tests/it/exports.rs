@@ -122,3 +122,28 @@ fn a_finished_migration_says_which_homes_have_changed() {
     let read = run(REHOME, &["directory", "read", &file.display().to_string(), "--json"]);
     assert_eq!(read.json()["count"]["mailboxes"], 3, "{csv:?}");
 }
+
+/// Runs the program in a folder.
+#[track_caller]
+fn stand_in(folder: &Path, args: &[&str]) {
+    let done = std::process::Command::new(REHOME)
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .expect("the program starts");
+    assert_eq!(done.status.code(), Some(0), "{args:?} {}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn files_and_stores_are_written_under_bare_names_where_one_stands() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let folder = scratch.path();
+    crate::sample(folder, 42, 2, 1);
+    stand_in(folder, &["plan", "site", "--output", "mine.json"]);
+    assert!(folder.join("mine.json").exists());
+    stand_in(folder, &["import", "site/mail/alice", "--store", "store", "--mailbox", "alice"]);
+    stand_in(folder, &["backup", "--store", "store", "--to", "set"]);
+    stand_in(folder, &["restore", "--from", "set", "--store", "again"]);
+    stand_in(folder, &["restore", "--from", "set", "--to-maildir", "trees"]);
+    assert!(folder.join("again/store.id").exists() && folder.join("trees").exists());
+}

@@ -12,6 +12,7 @@ mod hostile;
 mod kills;
 mod reverse;
 mod routes;
+mod services;
 mod torture;
 
 /// The program as it was built for these tests.

@@ -6,9 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rehome::parts::log::SplitMix64;
-use rehome::parts::server::Recipient;
-use rehome::parts::store::{FlagChange, Flags, FolderName, MailboxDigest};
-use rehome_tests::cluster::{Nodes, named};
+use rehome::parts::server::{MailClient, Recipient, StoreClient};
+use rehome::parts::store::{
+    Append, FlagChange, Flags, FolderName, MailboxDigest, MailboxState, OpenOptions, Store,
+};
+use rehome_tests::cluster::{Nodes, OldServer, named};
 use rehome_tests::{Run, run, tree};
 use serde_json::Value;
 
@@ -24,6 +26,12 @@ struct Site {
 impl Site {
     /// Migrates with traffic; in waves of so many mailboxes, if they are limited.
     fn at_the_gate(test: u8, mailboxes: usize, wave: Option<usize>) -> Site {
+        let site = Site::new(test, mailboxes, wave);
+        site.expect_gate(&site.migrate(&[]));
+        site
+    }
+
+    fn new(test: u8, mailboxes: usize, wave: Option<usize>) -> Site {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let folder = sample(scratch.path(), test, mailboxes, 12);
         if let Some(wave) = wave {
@@ -32,11 +40,13 @@ impl Site {
             let text = format!("{text}\n[waves]\nmailboxes_max = {wave}\n");
             std::fs::write(&file, text).expect("writable");
         }
-        let site = Site { work: scratch.path().join("work"), folder, _scratch: scratch };
-        let gate = site.migrate(&[]);
+        Site { work: scratch.path().join("work"), folder, _scratch: scratch }
+    }
+
+    #[track_caller]
+    fn expect_gate(&self, gate: &Run) {
         assert_eq!(gate.code, Some(4), "{gate:?}");
         assert!(gate.stderr.contains("--confirm M4"), "{gate:?}");
-        site
     }
 
     fn shown(&self) -> String {
@@ -44,9 +54,13 @@ impl Site {
     }
 
     fn migrate(&self, more: &[&str]) -> Run {
+        self.migrate_quietly(&[&["--traffic"], more].concat())
+    }
+
+    fn migrate_quietly(&self, more: &[&str]) -> Run {
         let work = self.shown();
         let fixed = ["migrate", &self.folder, "--work", &work, "--route", "move-users", "--json"];
-        run(REHOME, &[&fixed[..], &["--traffic"], more].concat())
+        run(REHOME, &[&fixed[..], more].concat())
     }
 
     fn reverse(&self, more: &[&str]) -> Run {
@@ -87,11 +101,21 @@ fn message(number: usize, size: usize, random: &mut SplitMix64) -> Vec<u8> {
     body.into_bytes()
 }
 
-/// Works in a mailbox as its user does: mail comes, is marked, sorted into a new folder, deleted.
+/// Works in a mailbox at the new server as its user does.
 fn work_in(nodes: &Nodes, mailbox: &str, random: &mut SplitMix64) -> MailboxDigest {
     let mut user = nodes.user("EXCL1", mailbox);
-    let inbox = FolderName::inbox();
     assert_eq!(user.logon().expect("the new server sends nobody away").server, "EXCL1");
+    work_at(&mut user, nodes.store("EXCL1"), mailbox, random)
+}
+
+/// Works in a mailbox: mail comes, is marked, sorted into a new folder, deleted.
+fn work_at(
+    user: &mut MailClient<impl Fn(&str) -> Option<String>>,
+    mut store: StoreClient,
+    mailbox: &str,
+    random: &mut SplitMix64,
+) -> MailboxDigest {
+    let inbox = FolderName::inbox();
     for number in 0..5 {
         user.deliver(&message(number, 9_000, random)).expect("delivered");
     }
@@ -101,16 +125,20 @@ fn work_in(nodes: &Nodes, mailbox: &str, random: &mut SplitMix64) -> MailboxDige
     let change =
         FlagChange { add: Flags::FLAGGED, add_keywords: keywords, ..FlagChange::default() };
     user.flags(&inbox, first.uid, &change).expect("flags");
-    let mut store = nodes.store("EXCL1");
     let name = named(mailbox);
-    // Sorted: appended to another folder, and gone from the first.
-    let (_, bytes) = user.fetch(&inbox, last.uid).expect("its bytes");
+    // Sorted: appended to another folder, and gone from the first; one that was there from the
+    // beginning, and one that has come since.
     let folder = FolderName::try_from("Sorted").expect("a folder's name");
     store.create_folder(&name, &folder, BTreeMap::new()).expect("a folder");
-    let sorted =
-        Recipient { folder: Some(folder), flags: Flags::SEEN, ..Recipient::new(name.clone()) };
-    store.deliver(&sorted, &bytes).expect("sorted");
-    let gone = vec![messages[messages.len() / 2].uid, last.uid];
+    let mut gone = vec![messages[messages.len() / 2].uid];
+    for sorted in [&messages[1], last] {
+        let (_, bytes) = user.fetch(&inbox, sorted.uid).expect("its bytes");
+        let folder = Some(folder.clone());
+        let to = Recipient { folder, flags: Flags::SEEN, ..Recipient::new(name.clone()) };
+        store.deliver(&to, &bytes).expect("sorted");
+        gone.push(sorted.uid);
+    }
+    gone.sort_unstable();
     assert_eq!(store.expunge(&name, &inbox, gone.clone()).expect("deleted"), gone);
     store.digest(&name).expect("a digest")
 }
@@ -156,6 +184,69 @@ fn a_reversed_wave_has_everything_that_users_did_on_the_new_side() {
     assert_eq!(both.code, Some(0), "the other wave can follow: {both:?}");
     let old = site.digests(OLD_STORE);
     assert!(second.iter().all(|name| old[name] == worked[name]));
+}
+
+#[test]
+fn what_users_did_between_a_reversal_and_the_next_move_is_no_difference() {
+    let site = Site::new(64, 3, None);
+    site.expect_gate(&site.migrate_quietly(&[]));
+    let mailboxes = site.moved_by("M1");
+    let mut random = SplitMix64::new(33);
+    let nodes = Nodes::start(REHOME, &site.work, &["N1", "N2"]);
+    for mailbox in &mailboxes {
+        work_in(&nodes, mailbox, &mut random);
+    }
+    drop(nodes);
+    let back = site.reverse(&[]);
+    assert_eq!(back.code, Some(0), "{back:?}");
+    let old = OldServer::start(REHOME, &site.work, "EX1");
+    let mut worked = BTreeMap::new();
+    for mailbox in &mailboxes {
+        let digest = work_at(&mut old.user(mailbox), old.store(), mailbox, &mut random);
+        worked.insert(mailbox.clone(), digest.digest);
+    }
+    drop(old);
+    site.expect_gate(&site.migrate_quietly(&[]));
+    let new = site.digests(NEW_STORE);
+    for mailbox in &mailboxes {
+        assert_eq!(new[mailbox], worked[mailbox], "{mailbox} is not as its user left it");
+    }
+    let done = site.migrate_quietly(&["--confirm", "all"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let summary = done.json();
+    for count in ["lost", "altered", "duplicated"] {
+        assert_eq!(summary["messages"][count], 0, "{summary}");
+    }
+}
+
+#[test]
+fn mail_that_the_old_server_has_alone_is_lost_whoever_delivered_it() {
+    let site = Site::new(65, 2, None);
+    site.expect_gate(&site.migrate_quietly(&[]));
+    let mailbox = named(&site.moved_by("M1")[0]);
+    let back = site.reverse(&[]);
+    assert_eq!(back.code, Some(0), "{back:?}");
+    site.expect_gate(&site.migrate_quietly(&[]));
+    // As if the move had left a message behind that came after what was taken in.
+    let path = site.work.join(OLD_STORE);
+    let store = Store::open_at(&path, OpenOptions::default()).expect("a closed store");
+    let info = store.mailbox(&mailbox).expect("readable").expect("it has kept its copy");
+    store.set_state(info.id, MailboxState::Active).expect("active again");
+    let inbox = store.folder(info.id, &FolderName::inbox()).expect("readable").expect("there").id;
+    let new = Append {
+        body: message(1, 500, &mut SplitMix64::new(34)),
+        internal_date_seconds: 1_700_000_000,
+        flags: Flags::NONE,
+        keywords: Vec::new(),
+        uid: None,
+        origin: None,
+    };
+    store.append_batch(vec![(info.id, inbox, new)]).expect("stored");
+    store.set_state(info.id, info.state).expect("as it was");
+    store.close().expect("closed");
+    let lost = site.migrate_quietly(&["--confirm", "all"]);
+    assert_eq!(lost.code, Some(6), "{lost:?}");
+    assert!(lost.stderr.contains("1 lost, 0 altered, 0 duplicated"), "{lost:?}");
 }
 
 /// Starts a reversal and kills it so long after the journal says `record`; whether it had not ended

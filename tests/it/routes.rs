@@ -155,6 +155,9 @@ fn a_server_is_rebuilt_from_backups_that_are_encrypted_for_a_recipient() {
     let names = names.map(|one| one.expect("readable").file_name().into_encoded_bytes());
     let names: Vec<Vec<u8>> = names.collect();
     assert_eq!(names.len(), 3);
+    // Three letters are somewhere in a few MiB of anything.
+    let names: Vec<Vec<u8>> = names.into_iter().filter(|name| name.len() > 4).collect();
+    assert!(!names.is_empty());
     let written = tree(&Path::new(&work).join("backups"));
     assert!(written.keys().any(|path| path.to_string_lossy().ends_with("-directory.age")));
     for (path, bytes) in written {

@@ -16,7 +16,9 @@ pub(crate) use cluster::{
     LimitArgs, SimulateArgs,
 };
 
-pub(crate) use migration::{AuditArgs, MigrationCommand, ReverseArgs, WorkArgs};
+pub(crate) use migration::{
+    AuditArgs, MigrationCommand, ReverseArgs, ServicesArg, ServicesArgs, ServicesCommand, WorkArgs,
+};
 
 /// Takes the mailboxes of a standalone mail server into a failover cluster and loses nothing.
 #[derive(Debug, Parser)]
@@ -83,6 +85,9 @@ pub(crate) enum Command {
     /// Look at archive sets.
     #[command(subcommand)]
     Archive(ArchiveCommand),
+    /// See, start and end the services that stay when a migration waits or stops.
+    #[command(subcommand)]
+    Services(ServicesCommand),
     /// Look at stores.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -314,7 +319,7 @@ pub(crate) enum DirectoryCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
-    /// The server and where to begin: ldap://HOST[:PORT]/BASE.
+    /// The server and where to begin: ldap://HOST[:PORT]/BASE, or ldaps:// for TLS.
     pub(crate) place: String,
     /// The export.
     #[arg(long, value_name = "FILE")]
@@ -325,6 +330,12 @@ pub(crate) struct FetchArgs {
     /// The password is the first line of this file.
     #[arg(long, value_name = "FILE", requires = "bind")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Change over to TLS before anything is said (ldap:// only; ldaps:// has it already).
+    #[arg(long)]
+    pub(crate) starttls: bool,
+    /// Believe those alone who are in this file (PEM). Default: those whom this computer believes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Only these entries, such as (mail=*).
     #[arg(long)]
     pub(crate) filter: Option<String>,
@@ -381,6 +392,8 @@ pub(crate) struct ApplyArgs {
     #[command(flatten)]
     pub(crate) rate: RateArgs,
     #[command(flatten)]
+    pub(crate) services: ServicesArgs,
+    #[command(flatten)]
     pub(crate) recipients: RecipientArgs,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
@@ -396,6 +409,8 @@ pub(crate) struct MigrateArgs {
     pub(crate) gates: GateArgs,
     #[command(flatten)]
     pub(crate) rate: RateArgs,
+    #[command(flatten)]
+    pub(crate) services: ServicesArgs,
     /// Deliver and read mail all the while, and verify that mail as well.
     #[arg(long)]
     pub(crate) traffic: bool,
@@ -551,6 +566,18 @@ pub(crate) struct ServiceArgs {
     /// End at once when standard input ends.
     #[arg(long)]
     pub(crate) while_stdin: bool,
+    #[command(flatten)]
+    pub(crate) record: RecordArgs,
+    /// Register the server's name in this folder as soon as it serves (standalone only).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) names: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// Write a record of the process to this file as soon as it serves; it goes with the process.
+    #[arg(long, value_name = "FILE", conflicts_with = "while_stdin")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

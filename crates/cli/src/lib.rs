@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser as _;
-use rehome::{Error, Session};
+use rehome::{Error, ServicesAfter, Session};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::args::{ApplyArgs, Cli, Command, MigrateArgs, ReverseArgs};
+use crate::args::{ApplyArgs, Cli, Command, MigrateArgs, ReverseArgs, ServicesArg};
 use crate::view::View;
 
 /// The exit code for a command line that cannot be read.
@@ -69,10 +69,15 @@ fn start(cli: Cli) -> Result<(), Error> {
         message: format!("the program cannot find itself: {error}"),
     })?;
     let mut session = Session::new(program, Arc::clone(&stop));
-    if let Command::Apply(ApplyArgs { rate, .. })
-    | Command::Migrate(MigrateArgs { rate, .. })
-    | Command::Reverse(ReverseArgs { rate, .. }) = &cli.command
+    if let Command::Apply(ApplyArgs { rate, services, .. })
+    | Command::Migrate(MigrateArgs { rate, services, .. })
+    | Command::Reverse(ReverseArgs { rate, services, .. }) = &cli.command
     {
+        session.services = match services.services {
+            None => ServicesAfter::BySite,
+            Some(ServicesArg::Stay) => ServicesAfter::Stay,
+            Some(ServicesArg::End) => ServicesAfter::End,
+        };
         session.move_bytes_per_second_max = rate.rate;
         session.pause_when.clone_from(&rate.pause_when);
     }
@@ -98,6 +103,7 @@ fn dispatch(command: Command, session: &Session, view: &mut View, json: bool) ->
         Command::Migrate(args) => migration::migrate(&args, session, view, json),
         Command::Reverse(args) => migration::reverse(&args, session, view, json),
         Command::Migration(command) => migration::running(&command, session, view, json),
+        Command::Services(command) => migration::services(&command, session, view, json),
         Command::Status(args) => migration::status(&args, view, json),
         Command::Report(args) => migration::report(&args, view, json),
         Command::Audit(args) => migration::audit(&args, view, json),

@@ -6,7 +6,8 @@ pub enum LdapError {
     /// The place is none.
     #[error(
         "\"{place}\" is no place of a directory: {cause}; nothing was read; give \
-         ldap://HOST[:PORT]/BASE, such as ldap://10.0.0.5/OU=Headquarters,O=Example"
+         ldap://HOST[:PORT]/BASE or ldaps://HOST[:PORT]/BASE, such as \
+         ldap://10.0.0.5/OU=Headquarters,O=Example"
     )]
     Place {
         /// What was given.
@@ -24,6 +25,41 @@ pub enum LdapError {
         place: String,
         /// What the connection said.
         source: Box<ldap3::LdapError>,
+    },
+    /// The server's certificate is not believed.
+    #[error(
+        "{place}: the certificate is not accepted: {cause}; nothing was read, and no password was \
+         sent; {remedy}, then do it again"
+    )]
+    Certificate {
+        /// The server.
+        place: String,
+        /// What is wrong with it.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// There is no TLS there.
+    #[error(
+        "{place}: there is no secure connection: {cause}; nothing was read, and no password was \
+         sent; ldaps:// goes to a port of its own (636), --starttls to that of ldap:// (389)"
+    )]
+    Tls {
+        /// The server.
+        place: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The file with those who are believed cannot be used.
+    #[error(
+        "{}: this file cannot be used: {cause}; nothing was read; give certificates in PEM",
+        .file.display()
+    )]
+    CaFile {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        cause: String,
     },
     /// The server does not take the name or the password.
     #[error(

@@ -9,6 +9,7 @@ use rehome_site::LdifEntry;
 
 use crate::error::LdapError;
 use crate::place::LdapPlace;
+use crate::tls::{self, TlsOptions};
 
 /// How long it is waited for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
@@ -31,7 +32,8 @@ const SECRETS: [&str; 8] = [
 pub struct Credentials {
     /// The distinguished name, or what else the server takes.
     pub name: String,
-    /// The password; it travels as it is, so the way to the server has to be one's own.
+    /// The password; without TLS it travels as it is, and the way to the server has to be one's
+    /// own.
     pub password: String,
 }
 
@@ -48,13 +50,16 @@ pub struct FetchOptions {
     pub credentials: Option<Credentials>,
     /// Which entries (RFC 4515).
     pub filter: String,
+    /// How the way to the server is protected.
+    pub tls: TlsOptions,
     /// Entries in a page: servers give no more than some hundreds or thousands at once.
     pub page_entries: u16,
 }
 
 impl Default for FetchOptions {
     fn default() -> Self {
-        Self { credentials: None, filter: "(objectClass=*)".to_owned(), page_entries: 500 }
+        let filter = "(objectClass=*)".to_owned();
+        Self { credentials: None, filter, tls: TlsOptions::default(), page_entries: 500 }
     }
 }
 
@@ -102,9 +107,12 @@ fn search_error(place: &LdapPlace, entries: u64, source: ldap3::LdapError) -> Ld
 
 fn connect(place: &LdapPlace, options: &FetchOptions) -> Result<LdapConn, LdapError> {
     let settings = LdapConnSettings::new().set_conn_timeout(CONNECT_MAX);
-    let unreachable =
-        |source| LdapError::Unreachable { place: place.server.clone(), source: Box::new(source) };
-    let mut connection = LdapConn::with_settings(settings, &place.server).map_err(unreachable)?;
+    let mut settings = settings.set_starttls(options.tls.starttls);
+    if let Some(config) = tls::config(place, &options.tls)? {
+        settings = settings.set_config(config);
+    }
+    let mut connection = LdapConn::with_settings(settings, &place.server)
+        .map_err(|source| tls::failed(place, &options.tls, source))?;
     let Some(Credentials { name, password }) = &options.credentials else {
         return Ok(connection);
     };

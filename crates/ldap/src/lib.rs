@@ -4,7 +4,9 @@
 mod error;
 mod fetch;
 mod place;
+mod tls;
 
 pub use error::LdapError;
 pub use fetch::{Credentials, FetchOptions, Fetched, fetch};
 pub use place::LdapPlace;
+pub use tls::TlsOptions;

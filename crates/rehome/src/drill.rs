@@ -9,7 +9,7 @@ use rehome_cluster::{Cluster, ClusterStatus, GroupName};
 use crate::clients::Names;
 use crate::error::Error;
 use crate::planning;
-use crate::process::Process;
+use crate::process::{Process, Start};
 use crate::session::Session;
 use crate::traffic::{Traffic, delivered_by};
 use crate::work::Work;
@@ -93,11 +93,11 @@ pub fn kill_owner(work: &Path, program: &Path, before: Duration) -> Result<Drill
 
 fn start_node(work: &Work, program: &Path, name: &str) -> Result<Process, Error> {
     let quorum = work.quorum().display().to_string();
-    let args = ["cluster", "node", "--quorum", &quorum, "--name", name, "--while-stdin"];
-    let args = args.map(ToOwned::to_owned);
+    let args = ["cluster", "node", "--quorum", &quorum, "--name", name];
+    let args = args.map(ToOwned::to_owned).to_vec();
     let log = work.node(name).join("log").join("node.log");
-    Process::start_patiently(&format!("node {name}"), program, &args, &log)
-        .map_err(Error::needs_human)
+    let start = Start { what: format!("node {name}"), program, args, log, stays: None };
+    Process::start_patiently(&start, &work.service(name)).map_err(Error::needs_human)
 }
 
 fn wait(

@@ -15,6 +15,10 @@ pub struct DirectoryAccess {
     pub credentials: Option<(String, String)>,
     /// Which entries; all if there is no filter.
     pub filter: Option<String>,
+    /// Change over to TLS before anything is said (`ldaps://` has it from the first byte).
+    pub starttls: bool,
+    /// Those who may have signed the server's certificate; whom the computer believes if none.
+    pub ca_file: Option<std::path::PathBuf>,
 }
 
 /// What was written down.
@@ -45,12 +49,13 @@ pub fn fetch_directory(
     file: &Path,
     observe: Observe<'_>,
 ) -> Result<FetchedDirectory, Error> {
-    use rehome_ldap::{Credentials, FetchOptions, LdapError, LdapPlace};
+    use rehome_ldap::{Credentials, FetchOptions, LdapError, LdapPlace, TlsOptions};
 
     let before = if file.exists() { Some(std::fs::read(file)) } else { None };
     let before = before.transpose().map_err(|error| unreadable(file, &error))?;
     let place = LdapPlace::parse(place).map_err(Error::bad_input)?;
-    let mut options = FetchOptions::default();
+    let tls = TlsOptions { starttls: access.starttls, ca_file: access.ca_file.clone() };
+    let mut options = FetchOptions { tls, ..FetchOptions::default() };
     let credentials = access.credentials.clone();
     options.credentials = credentials.map(|(name, password)| Credentials { name, password });
     if let Some(filter) = &access.filter {

@@ -109,10 +109,15 @@ impl Memory {
     }
 }
 
+/// The folder that a path lies in; the current one for a bare name.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Writes a file under another name, syncs it and renames it into place.
 pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let attempt = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         std::fs::create_dir_all(folder)?;
         let new = path.with_extension("new");
         let mut file = std::fs::File::create(&new)?;

@@ -18,6 +18,7 @@ use crate::gates::{self, Gates};
 use crate::memory::write_durably;
 use crate::operations::World;
 use crate::planning;
+use crate::services::{self, ServicesNow};
 use crate::session::Session;
 use crate::site_file::SiteFile;
 use crate::summary::Summary;
@@ -95,6 +96,7 @@ fn back_out(
     let run = executor.back_out(&mut world, &mut |notice| hear(session, notice, observe));
     let run = run.map_err(executor_error)?;
     write_outcome(work, plan, &run.outcome)?;
+    tell_services(work, plan, observe);
     ended(&run)?;
     Err(Error::NeedsHuman { message: "the way back ended without a word".to_owned() })
 }
@@ -172,11 +174,22 @@ fn carry_out(
     let run = executor.run(&mut world, &mut |notice| hear(session, notice, observe));
     let run = run.map_err(executor_error)?;
     write_outcome(work, &plan, &run.outcome)?;
+    if run.end != End::Done {
+        tell_services(work, &plan, observe);
+    }
     ended(&run)?;
     let mut summary = world.summary(&run.outcome, observe)?;
     world.end();
+    summary.notes.extend(services::note(work, &plan));
     summary.report = Some(work.report().display().to_string());
     Ok(summary)
+}
+
+/// Says which services go on when this run ends.
+pub(crate) fn tell_services(work: &Work, plan: &Plan, observe: Observe<'_>) {
+    if let Some(text) = services::note(work, plan) {
+        observe(Event::Note { text });
+    }
 }
 
 /// Listens for wishes while the work goes on.
@@ -313,6 +326,8 @@ pub struct Status {
     pub steps: usize,
     /// The step that comes next, with its title.
     pub next: Option<String>,
+    /// The services that stay, whether a migration runs or not.
+    pub services: ServicesNow,
     /// How long the rest takes from now on, as the waves that are over tell; none if all is done.
     pub left: Option<Remaining>,
 }
@@ -321,6 +336,9 @@ impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} of {} steps done, {}", self.route, self.done, self.steps, self.end)?;
         self.next.as_ref().map_or(Ok(()), |next| write!(f, "\nnext: {next}"))?;
+        for one in self.services.services.iter().filter(|one| one.pid.is_some()) {
+            write!(f, "\n{} serves as process {}", one.name, one.pid.unwrap_or_default())?;
+        }
         let Some(left) = &self.left else { return Ok(()) };
         let Percentiles { p50, p80, p95 } = left.seconds;
         write!(f, "\nleft: {p50} s in half of the cases, P80 {p80} s, P95 {p95} s")?;
@@ -350,6 +368,7 @@ pub fn status(work: &Work) -> Result<Status, Error> {
         end: outcome.end,
         done,
         steps: plan.steps.len(),
+        services: services::now(work, &plan)?,
         next: next.map(|step| format!("{} {}", step.id, step.title)),
         left,
     })

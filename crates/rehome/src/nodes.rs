@@ -18,6 +18,7 @@ pub use admin::{
 use crate::error::Error;
 use crate::names;
 use crate::session::Session;
+use crate::standing::{Announced, Announcements};
 
 /// A cluster's state as a document and as a table.
 #[derive(Debug)]
@@ -39,7 +40,8 @@ pub fn status(quorum: &Path) -> Result<ClusterReport, Error> {
     Ok(ClusterReport { document, text })
 }
 
-/// Runs a node until it is told to stop.
+/// Runs a node until it is told to stop. `announce` is where it says that it is ready, beside its
+/// standard output.
 ///
 /// # Errors
 ///
@@ -51,7 +53,9 @@ pub fn run(
     name: &str,
     while_stdin: bool,
     metrics: Option<SocketAddr>,
+    announce: &Announcements,
 ) -> Result<(), Error> {
+    let announced = Announced::new(announce, name);
     let cluster = place::open(quorum)?;
     let node = names::node(name).map_err(Error::bad_input)?;
     let configuration = cluster.configuration().map_err(place::refused)?;
@@ -71,7 +75,7 @@ pub fn run(
         while_stdin,
         program: session.program.clone(),
         metrics,
-        ready_out: Box::new(std::io::stdout()),
+        ready_out: Box::new(announced.through(std::io::stdout())),
     })
     .map_err(|error| match error {
         NodeError::Coordinator { source, .. } => place::refused(source.into()),

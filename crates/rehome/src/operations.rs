@@ -12,6 +12,7 @@ mod trouble;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use rehome_executor::{
@@ -25,7 +26,9 @@ use crate::event::Observe;
 use crate::gates::Gates;
 use crate::memory::Memory;
 use crate::names;
-use crate::process::Process;
+use crate::process::{Process, Start};
+use crate::services;
+use crate::session::ServicesAfter;
 use crate::session::Session;
 use crate::site_file::SiteFile;
 use crate::summary::{LockTimes, Summary, TrafficCounts};
@@ -45,7 +48,7 @@ pub(crate) struct World<'a> {
     gates: &'a Gates,
     memory: Memory,
     names: Names,
-    old_server: Option<intake::OldServer>,
+    old_server: Option<Process>,
     nodes: BTreeMap<String, Process>,
     cluster: OnceCell<Rc<Cluster>>,
     traffic: Option<Traffic>,
@@ -78,15 +81,44 @@ impl<'a> World<'a> {
         Ok(world)
     }
 
-    /// Starts what an earlier run had running when it ended.
+    /// Starts what an earlier run had running when it ended, or takes it over if it stayed; ends
+    /// what stayed though it was to be ended.
     fn resume(&mut self) -> Result<(), OperationError> {
-        if self.memory.facts().nodes_run {
-            self.ensure_nodes()?;
+        let old = self.plan.inventory.old_server.clone();
+        match self.memory.facts().nodes_run {
+            true => self.ensure_nodes()?,
+            false => services::end(self.work, &self.plan.inventory.cluster.nodes),
         }
-        if self.memory.facts().old_server_runs {
-            self.ensure_old_server()?;
+        match self.memory.facts().old_server_runs {
+            true => self.ensure_old_server()?,
+            false => services::end(self.work, &[old]),
         }
         Ok(())
+    }
+
+    /// Whether the services stay when this run has ended.
+    pub(crate) fn services_stay(&self) -> bool {
+        match self.session.services {
+            ServicesAfter::BySite => !self.site.site.clients.simulate,
+            ServicesAfter::Stay => true,
+            ServicesAfter::End => false,
+        }
+    }
+
+    /// Starts a service, or takes it over if it stayed since an earlier run.
+    fn start_service(
+        &self,
+        name: &str,
+        what: &str,
+        args: Vec<String>,
+        log: PathBuf,
+    ) -> Result<Process, OperationError> {
+        let record = self.work.service(name);
+        let stays = self.services_stay().then(|| record.clone());
+        let what = what.to_owned();
+        let start = Start { what, program: &self.session.program, args, log, stays };
+        Process::start_patiently(&start, &record)
+            .map_err(|error| failed(&start.what, error, "see its log, then run this again"))
     }
 
     /// Begins to deliver and read mail, until the world ends.
@@ -124,11 +156,13 @@ impl<'a> World<'a> {
         site_work::summary(self, outcome, observe)
     }
 
-    /// Takes the group offline in order and ends every process.
+    /// Takes the group offline in order and ends every process, unless they stay.
     pub(crate) fn end(&mut self) {
         self.traffic = None;
-        self.stop_nodes();
-        self.old_server = None;
+        if !self.services_stay() {
+            self.stop_nodes();
+            self.stop_old_server();
+        }
     }
 
     fn stop_nodes(&mut self) {
@@ -136,6 +170,15 @@ impl<'a> World<'a> {
         let mut nodes: Vec<Process> = std::mem::take(&mut self.nodes).into_values().collect();
         for node in &mut nodes {
             node.ask_to_end();
+        }
+        for node in &mut nodes {
+            node.end();
+        }
+    }
+
+    fn stop_old_server(&mut self) {
+        if let Some(mut old) = self.old_server.take() {
+            old.end();
         }
     }
 
@@ -148,12 +191,10 @@ impl<'a> World<'a> {
                 continue;
             }
             let quorum = self.work.quorum().display().to_string();
-            let args = ["cluster", "node", "--quorum", &quorum, "--name", &name, "--while-stdin"];
-            let args = args.map(ToOwned::to_owned);
+            let args = ["cluster", "node", "--quorum", &quorum, "--name", &name];
+            let args = args.map(ToOwned::to_owned).to_vec();
             let log = self.work.node(&name).join("log").join("node.log");
-            let what = format!("node {name}");
-            let process = Process::start_patiently(&what, &self.session.program, &args, &log)
-                .map_err(|error| failed(&what, error, "see its log, then run this again"))?;
+            let process = self.start_service(&name, &format!("node {name}"), args, log)?;
             self.nodes.insert(name, process);
             started = true;
         }

@@ -12,7 +12,9 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::event::{Event, Observe};
 use crate::gates::Gates;
-use crate::migrate::{ended, executor_error, hear, listen, open_executor, write_outcome};
+use crate::migrate::{
+    ended, executor_error, hear, listen, open_executor, tell_services, write_outcome,
+};
 use crate::operations::World;
 use crate::planning;
 use crate::session::Session;
@@ -149,6 +151,7 @@ pub fn reverse(
     let run = executor.reverse(&wave.steps, &mut world, &mut hear);
     let run = run.map_err(executor_error)?;
     write_outcome(work, &plan, &run.outcome)?;
+    tell_services(work, &plan, observe);
     ended(&run)?;
     let mut reversal = sum_up(&mut world, &wave, &before, work)?;
     world.end();

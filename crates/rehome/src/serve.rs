@@ -13,6 +13,8 @@ use crate::error::Error;
 use crate::memory::write_durably;
 use crate::names::port_offset;
 use crate::registry::{Registry, Software};
+use crate::standing::Announced;
+pub use crate::standing::Announcements;
 
 /// Which service is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct ServiceSettings {
     pub registry: Option<PathBuf>,
     /// End when standard input ends.
     pub while_stdin: bool,
+    /// Where it says that it is ready, beside its standard output.
+    pub announce: Announcements,
 }
 
 /// Runs a service until it is told to end. It says `ready {json}` on standard output when it
@@ -51,7 +55,8 @@ pub struct ServiceSettings {
 ///
 /// [`Error::NeedsHuman`] if it cannot start.
 pub fn run(kind: ServiceKind, settings: &ServiceSettings) -> Result<(), Error> {
-    let mut out = std::io::stdout();
+    let announced = Announced::new(&settings.announce, &settings.server);
+    let mut out = announced.through(std::io::stdout());
     let input = Box::new(std::io::stdin());
     let service = ServiceOptions {
         listen: settings.listen.clone(),

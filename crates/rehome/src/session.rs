@@ -10,6 +10,18 @@ use crate::control::Control;
 use crate::jobs::ArchiveKeys;
 use crate::pause::PauseCondition;
 
+/// What becomes of the services that a migration has started when it ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ServicesAfter {
+    /// They stay if the site has users; where nobody is there (`[clients] simulate`) they end.
+    #[default]
+    BySite,
+    /// They stay until somebody ends them.
+    Stay,
+    /// They end with the migration, however it ends.
+    End,
+}
+
 /// One run of the program: where the program is (it starts itself for each server and node), the
 /// clock, and the wish to stop.
 #[derive(Clone)]
@@ -22,6 +34,8 @@ pub struct Session {
     pub move_bytes_per_second_max: Option<u64>,
     /// Moves rest while one of these holds.
     pub pause_when: Vec<PauseCondition>,
+    /// What becomes of the services afterwards.
+    pub services: ServicesAfter,
     /// What people want of the work while it goes on.
     pub(crate) control: Arc<Control>,
     /// For whom backups are encrypted, and how they are read.
@@ -44,6 +58,7 @@ impl Session {
             clock: Arc::new(SystemClock),
             move_bytes_per_second_max: None,
             pause_when: Vec::new(),
+            services: ServicesAfter::default(),
             control: Arc::new(Control::new(Arc::clone(&stop))),
             archive_keys: ArchiveKeys::default(),
             stop,

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rehome_store::{
-    ContentId, Flags, FolderName, Frame, IncomingMailbox, MailboxEnd, MailboxName, Message, Modseq,
-    MoveSource, TransferError, maildir_folder_name,
+    Comparison, ContentId, Flags, FolderName, Frame, IncomingMailbox, MailboxEnd, MailboxName,
+    Message, Modseq, MoveSource, TransferError, Uid, maildir_folder_name,
 };
 
 use crate::error::Error;
 use crate::maildir_source::{SourceMessage, read};
 use crate::summary::MessageCounts;
+use crate::taken_in::Baseline;
 
 /// What became of a mailbox, or of many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(crate) struct Findings {
     pub(crate) counts: MessageCounts,
     /// Bytes of the messages at the target.
     pub(crate) bytes: u64,
+    /// Messages that their users changed, moved or deleted since they were taken in.
+    pub(crate) changed: u64,
     /// The first differences, one sentence each.
     pub(crate) examples: Vec<String>,
     /// Messages whose bytes were not read: each with its place. They came after the bytes were
@@ -54,9 +57,28 @@ impl Findings {
         self.counts.altered += other.counts.altered;
         self.counts.duplicated += other.counts.duplicated;
         self.bytes += other.bytes;
+        self.changed += other.changed;
         for text in other.examples {
             self.example(text);
         }
+    }
+
+    /// Adds what a comparison with the copy at the server that the mailbox has left found: that
+    /// copy has what came since it was taken in too. What both comparisons miss counts once.
+    pub(crate) fn add_left(&mut self, name: &MailboxName, left: &Comparison) {
+        let sides = [
+            (&mut self.counts.lost, left.lost, "are not at the new one"),
+            (&mut self.counts.altered, left.altered, "differ at the new one"),
+            (&mut self.counts.duplicated, left.duplicated, "are only at the new one"),
+        ];
+        let mut texts = Vec::new();
+        for (count, other, what) in sides {
+            if other > *count {
+                texts.push(format!("{name}: {other} messages of the old server's copy {what}"));
+                *count = other;
+            }
+        }
+        texts.into_iter().for_each(|text| self.example(text));
     }
 }
 
@@ -78,20 +100,23 @@ impl Expected {
 
 /// One message at the target.
 struct Held {
+    folder: FolderName,
     disk_folder: String,
     message: Message,
     counted: bool,
 }
 
 /// Compares one mailbox at `target` with what is expected. `intact` has the contents whose bytes
-/// were read and hashed; with `None` the catalog alone is compared.
+/// were read and hashed; with `None` the catalog alone is compared. With a `baseline` what users
+/// have changed since is no difference; without one everything is.
 pub(crate) fn compare(
     name: &MailboxName,
     expected: &Expected,
     target: &mut dyn MailboxEnd,
     intact: Option<&HashSet<ContentId>>,
+    mut baseline: Option<Baseline>,
 ) -> Result<Findings, TransferError> {
-    let mut held = rows(name, target)?;
+    let Target { mut held, folders, expunged } = rows(name, target)?;
     let mut findings = Findings::default();
     findings.counts.source = (expected.messages.len() + expected.delivered.len()) as u64;
     findings.counts.target = held.len() as u64;
@@ -101,9 +126,12 @@ pub(crate) fn compare(
         places.entry(one.message.content).or_default().push(index);
     }
     let mut search = Search { name, held: &mut held, places: &places, findings: &mut findings };
-    let exact: Vec<&SourceMessage> =
+    let mut differing: Vec<&SourceMessage> =
         expected.messages.iter().filter(|one| !search.take(one, true)).collect();
-    for source in exact {
+    if let Some(baseline) = &mut baseline {
+        differing.retain(|one| !search.take_changed(one, baseline, (&folders, &expunged)));
+    }
+    for source in differing {
         if !search.take(source, false) {
             search.missing(source);
         }
@@ -111,7 +139,8 @@ pub(crate) fn compare(
     for content in &expected.delivered {
         search.take_delivered(*content);
     }
-    count_doubles(name, &held, &places, &mut findings);
+    let since = baseline.map(|baseline| baseline.highest);
+    count_doubles(name, &held, &places, since, &mut findings);
     if let Some(intact) = intact {
         let unread = held.iter().filter(|one| !intact.contains(&one.message.content));
         let place = |one: &Held| (one.message.content, format!("{name} {}", describe(one)));
@@ -150,6 +179,42 @@ impl Search<'_> {
         true
     }
 
+    /// Finds what a message's user has made of it since it was taken in: marked it, or deleted or
+    /// moved it. Both have a number above the baseline's in the mailbox's count of changes.
+    fn take_changed(
+        &mut self,
+        source: &SourceMessage,
+        baseline: &mut Baseline,
+        (folders, expunged): (&BTreeMap<FolderName, String>, &Expunged),
+    ) -> bool {
+        let highest = baseline.highest;
+        let removed = |folder: &FolderName, uid: Uid| {
+            let at = |uid| expunged.get(&(folder.clone(), uid)).is_some_and(|at| *at > highest);
+            // A folder that was removed or renamed has an entry of its own.
+            at(uid) || at(Uid(0))
+        };
+        let there = |folder: &FolderName, uid: Uid| {
+            let place = |held: &Held| held.folder == *folder && held.message.uid == uid;
+            let same_mail = self.places.get(&ContentId(source.content)).map_or(&[][..], |all| all);
+            same_mail.iter().copied().find(|index| place(&self.held[*index]))
+        };
+        let marked = |held: &Held| {
+            !held.counted
+                && held.message.modseq > highest
+                && held.message.internal_date_seconds == source.time_seconds
+        };
+        let is_it = |folder: &FolderName, uid: Uid| match there(folder, uid) {
+            Some(index) => marked(&self.held[index]),
+            None => removed(folder, uid),
+        };
+        let Some((folder, uid)) = baseline.take(source, folders, is_it) else { return false };
+        if let Some(index) = there(&folder, uid) {
+            self.held[index].counted = true;
+        }
+        self.findings.changed += 1;
+        true
+    }
+
     fn missing(&mut self, source: &SourceMessage) {
         // The same file name with other bytes is an altered message, not a lost one.
         let twin = self.held.iter_mut().find(|held| {
@@ -178,16 +243,19 @@ impl Search<'_> {
 }
 
 /// Messages that nobody sent a second time, and that are there a second time. Mail that nobody
-/// told us of is not counted: users may have received it meanwhile.
+/// told us of is not counted: users may have received it meanwhile; nor is what lies in another
+/// folder and came there after `since`: users sort their mail.
 fn count_doubles(
     name: &MailboxName,
     held: &[Held],
     places: &HashMap<ContentId, Vec<usize>>,
+    since: Option<Modseq>,
     findings: &mut Findings,
 ) {
     for one in held.iter().filter(|one| !one.counted) {
-        let twins = &places[&one.message.content];
-        if twins.iter().any(|index| held[*index].counted) {
+        let is_late = since.is_some_and(|since| one.message.modseq > since);
+        let is_twin = |twin: &Held| twin.counted && !(is_late && twin.folder != one.folder);
+        if places[&one.message.content].iter().any(|index| is_twin(&held[*index])) {
             findings.counts.duplicated += 1;
             findings.example(format!("{name} {}: there twice", describe(one)));
         }
@@ -229,11 +297,23 @@ fn letters(flags: Flags) -> String {
     table.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, letter)| letter).collect()
 }
 
+/// When messages, and folders under UID 0, were removed from where they were.
+type Expunged = HashMap<(FolderName, Uid), Modseq>;
+
+/// A mailbox at the target.
+struct Target {
+    held: Vec<Held>,
+    /// Its folders, as they would be called on disk.
+    folders: BTreeMap<FolderName, String>,
+    expunged: Expunged,
+}
+
 /// Every message of a mailbox with its folder as it would be called on disk.
-fn rows(name: &MailboxName, target: &mut dyn MailboxEnd) -> Result<Vec<Held>, TransferError> {
+fn rows(name: &MailboxName, target: &mut dyn MailboxEnd) -> Result<Target, TransferError> {
     let mut folders: BTreeMap<FolderName, String> = BTreeMap::new();
     // A message that changes while we read comes twice; the later one counts.
     let mut held = BTreeMap::new();
+    let mut expunged = Expunged::new();
     let mut after = Modseq(0);
     loop {
         let batch = target.rows(name, after)?;
@@ -246,14 +326,15 @@ fn rows(name: &MailboxName, target: &mut dyn MailboxEnd) -> Result<Vec<Held>, Tr
             let disk = folders.get(&folder).cloned();
             let disk_folder =
                 disk.unwrap_or_else(|| maildir_folder_name(&folder, &BTreeMap::new()));
-            let key = (folder, message.uid);
-            held.insert(key, Held { disk_folder, message, counted: false });
+            let key = (folder.clone(), message.uid);
+            held.insert(key, Held { folder, disk_folder, message, counted: false });
         }
-        for (folder, uid, _) in expunges {
-            held.remove(&(folder, uid));
+        for (folder, uid, modseq) in expunges {
+            held.remove(&(folder.clone(), uid));
+            expunged.insert((folder, uid), modseq);
         }
         if cursor <= after {
-            return Ok(held.into_values().collect());
+            return Ok(Target { held: held.into_values().collect(), folders, expunged });
         }
         after = cursor;
     }
@@ -265,7 +346,7 @@ pub(crate) fn contents(
     target: &mut dyn MailboxEnd,
 ) -> Result<HashMap<ContentId, u64>, TransferError> {
     let mut counts = HashMap::new();
-    for held in rows(name, target)? {
+    for held in rows(name, target)?.held {
         *counts.entry(held.message.content).or_default() += 1;
     }
     Ok(counts)

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 ///   journal                          what the executor has done
 ///   outcome.json outcome.html        what came of it
 ///   proof/                           what was there when all was done, for an audit
+///   taken-in/                        what was taken in, row by row
 ///   world.json                       answers that later steps need
 ///   calibration.json                 what steps cost on this machine
 ///   traffic.jsonl                    what clients were told is delivered
+///   services/                        which services stay when a migration has ended
 ///   names/                           which server name has which address
 ///   servers/EX1/                     the old server: store, directory, registry
 ///   cluster/quorum/                  who owns the group
@@ -69,6 +71,12 @@ impl Work {
         self.root.join("proof")
     }
 
+    /// What the old server's store held before anybody could change it.
+    #[must_use]
+    pub fn taken_in(&self) -> PathBuf {
+        self.root.join("taken-in")
+    }
+
     /// The outcome as a page.
     #[must_use]
     pub fn report(&self) -> PathBuf {
@@ -96,6 +104,12 @@ impl Work {
     #[must_use]
     pub fn traffic(&self) -> PathBuf {
         self.root.join("traffic.jsonl")
+    }
+
+    /// The record of a service that stays: of the old server, or of a node.
+    #[must_use]
+    pub fn service(&self, name: &str) -> PathBuf {
+        self.root.join("services").join(format!("{name}.json"))
     }
 
     /// The name registry.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::RecordArgs;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Make a cluster: a quorum folder and the folders of its nodes.
@@ -110,6 +112,8 @@ pub(crate) enum ClusterCommand {
         /// Stop in order when standard input ends.
         #[arg(long)]
         while_stdin: bool,
+        #[command(flatten)]
+        record: RecordArgs,
         /// Hand out metrics in the text form of Prometheus there.
         #[arg(long, value_name = "ADDRESS:PORT")]
         metrics: Option<SocketAddr>,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::RateArgs;
 
@@ -15,6 +15,8 @@ pub(crate) struct ReverseArgs {
     pub(crate) wave: Option<String>,
     #[command(flatten)]
     pub(crate) rate: RateArgs,
+    #[command(flatten)]
+    pub(crate) services: ServicesArgs,
     /// Deliver and read mail all the while, and look for that mail as well.
     #[arg(long)]
     pub(crate) traffic: bool,
@@ -49,6 +51,33 @@ pub(crate) enum MigrationCommand {
     /// Set other bounds, which count at once.
     Retune(RetuneArgs),
     /// Let it end at the next safe place, as Ctrl-C does.
+    Stop(WorkArgs),
+}
+
+/// What becomes of services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServicesArg {
+    /// They stay until `rehome services stop`.
+    Stay,
+    /// They end with the migration.
+    End,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServicesArgs {
+    /// What becomes of the old server and the nodes when this ends. Default: they stay, but end
+    /// where nobody is there (`simulate = true` under `[clients]`).
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) services: Option<ServicesArg>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServicesCommand {
+    /// Which of them stay and run.
+    Status(WorkArgs),
+    /// Start those that are meant to run; carries nothing of the plan out.
+    Start(WorkArgs),
+    /// End them in order; what they are meant to do is not changed.
     Stop(WorkArgs),
 }
 

@@ -2,6 +2,7 @@
 
 use rehome::nodes::{self, CheckpointOrder, Limits, NewCluster, NewResource, NodeOrder, Order};
 use rehome::parts::cluster::Layer;
+use rehome::serve::Announcements;
 use rehome::simulate::SimulateOptions;
 use rehome::{Error, Session};
 
@@ -39,8 +40,9 @@ pub(crate) fn cluster(
             answer(json, &found, &text)
         }
         ClusterCommand::Simulate(args) => simulate(args, session, view, json),
-        ClusterCommand::Node { quorum, name, while_stdin, metrics } => {
-            nodes::run(session, quorum, name, *while_stdin, *metrics)
+        ClusterCommand::Node { quorum, name, while_stdin, record, metrics } => {
+            let announce = Announcements { record: record.record.clone(), names: None };
+            nodes::run(session, quorum, name, *while_stdin, *metrics, &announce)
         }
         ClusterCommand::HoldAddress { address, device } => nodes::hold_address(address, device),
         other => tell(order(other)?),

@@ -46,6 +46,8 @@ fn fetch(args: &FetchArgs, view: &mut View, json: bool) -> Result<(), Error> {
     let access = DirectoryAccess {
         credentials: args.bind.clone().zip(password),
         filter: args.filter.clone(),
+        starttls: args.starttls,
+        ca_file: args.ca_file.clone(),
     };
     let observe = &mut |event| view.show(&event);
     let fetched = fetch_directory(&args.place, &access, &args.to, observe)?;

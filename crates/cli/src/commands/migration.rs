@@ -12,8 +12,8 @@ use rehome::{
 use super::answer;
 use crate::args::{
     ApplyArgs, AuditArgs, CalibrateArgs, CheckArgs, DemoArgs, GateArgs, MigrateArgs,
-    MigrationCommand, PlanArgs, ReverseArgs, RouteArg, SampleArgs, SampleFormArg, SiteArgs,
-    WorkArgs,
+    MigrationCommand, PlanArgs, ReverseArgs, RouteArg, SampleArgs, SampleFormArg, ServicesCommand,
+    SiteArgs, WorkArgs,
 };
 use crate::view::View;
 
@@ -296,6 +296,21 @@ pub(crate) fn running(
             client(&args.work)?.retune(new)
         }
         MigrationCommand::Stop(args) => client(&args.work)?.stop(),
+    }?;
+    view.end();
+    answer(json, &now, &now.to_string())
+}
+
+pub(crate) fn services(
+    command: &ServicesCommand,
+    session: &Session,
+    view: &mut View,
+    json: bool,
+) -> Result<(), Error> {
+    let now = match command {
+        ServicesCommand::Status(args) => rehome::services_status(&work(&args.work)?),
+        ServicesCommand::Start(args) => rehome::services_start(session, &work(&args.work)?),
+        ServicesCommand::Stop(args) => rehome::services_stop(&work(&args.work)?),
     }?;
     view.end();
     answer(json, &now, &now.to_string())

@@ -1,7 +1,7 @@
 //! The verb that runs the services of a mail server.
 
 use rehome::Error;
-use rehome::serve::{ServiceKind, ServiceSettings};
+use rehome::serve::{Announcements, ServiceKind, ServiceSettings};
 
 use crate::args::{ServeCommand, ServiceArgs};
 
@@ -23,5 +23,6 @@ fn settings(args: &ServiceArgs) -> ServiceSettings {
         epoch: args.epoch,
         registry: args.registry.clone(),
         while_stdin: args.while_stdin,
+        announce: Announcements { record: args.record.record.clone(), names: args.names.clone() },
     }
 }

@@ -125,7 +125,8 @@ fn write_temporary(dir: &Path, bytes: &[u8]) -> Result<PathBuf, CoordinatorError
 
 /// Makes the entries of the folder that holds `path` durable.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), CoordinatorError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(unreachable(parent))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,12 +19,26 @@ const START_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Slapd {
     _folder: tempfile::TempDir,
     pub(crate) url: String,
+    /// Where it has TLS from the first byte, if it has a certificate.
+    pub(crate) secure_url: String,
     process: Child,
+}
+
+/// A certificate with its key, and who has signed it.
+pub(crate) struct Certificate {
+    pub(crate) pem: String,
+    pub(crate) key: String,
+    pub(crate) authority: String,
 }
 
 impl Slapd {
     /// Starts a server whose directory has so many people and a list.
     pub(crate) fn start(count: usize) -> Slapd {
+        Slapd::start_with(count, None)
+    }
+
+    /// The same, with TLS.
+    pub(crate) fn start_with(count: usize, certificate: Option<&Certificate>) -> Slapd {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display();
         let schema = |name: &str| format!("include /etc/ldap/schema/{name}.schema\n");
@@ -34,20 +49,25 @@ impl Slapd {
              database mdb\nsuffix \"o=Example\"\nrootdn \"{ROOT}\"\nrootpw \"{PASSWORD}\"\n\
              directory {path}\n"
         );
+        let config = format!("{}{config}", tls(folder.path(), certificate));
         let file = folder.path().join("slapd.conf");
         std::fs::write(&file, config).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let url = format!("ldap://127.0.0.1:{port}");
+        let url = format!("ldap://127.0.0.1:{}", free_port());
+        let secure_url = format!("ldaps://127.0.0.1:{}", free_port());
+        let listen = match certificate {
+            Some(_) => format!("{url} {secure_url}"),
+            None => url.clone(),
+        };
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let process = Command::new("/usr/sbin/slapd")
-            .args(["-d", "0", "-h", &url, "-f"])
+            .args(["-d", "0", "-h", &listen, "-f"])
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("slapd does not start: {error}; install slapd"));
-        let server = Slapd { _folder: folder, url, process };
+        let server = Slapd { _folder: folder, url, secure_url, process };
         server.fill(count);
         server
     }
@@ -96,6 +116,26 @@ impl Drop for Slapd {
         let _gone = self.process.kill();
         let _ended = self.process.wait();
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The lines of the configuration about TLS, with the files that they name.
+fn tls(folder: &Path, certificate: Option<&Certificate>) -> String {
+    let Some(Certificate { pem, key, authority }) = certificate else { return String::new() };
+    let files = [
+        ("TLSCACertificateFile", "ca.pem", authority),
+        ("TLSCertificateFile", "server.pem", pem),
+        ("TLSCertificateKeyFile", "server.key", key),
+    ];
+    let line = |(word, name, text): (&str, &str, &String)| {
+        let file = folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        format!("{word} {}\n", file.display())
+    };
+    files.map(line).concat()
 }
 
 /// The name of a person; the fifth's is beyond ASCII.

@@ -61,8 +61,8 @@ fn escaped(text: &str) -> String {
 /// Writes the plan as a page; with an outcome, what was planned beside what happened.
 pub fn to_html(plan: &Plan, outcome: Option<&Outcome>) -> String {
     let title = match outcome {
-        None => format!("Plan: {} into cluster {}", plan.inventory.old_server, cluster(plan)),
-        Some(_) => format!("Report: {} into cluster {}", plan.inventory.old_server, cluster(plan)),
+        None => format!("Plan: {}", sections::what(plan)),
+        Some(_) => format!("Report: {}", sections::what(plan)),
     };
     let mut page = Page::default();
     begin(&mut page, &title);
@@ -99,10 +99,6 @@ pub fn comparison_to_html(inventory: &Inventory, comparison: &Comparison) -> Str
     sections::routes(&mut page, comparison, None, !inventory.windows.is_empty());
     end(&mut page);
     page.0
-}
-
-fn cluster(plan: &Plan) -> &str {
-    &plan.inventory.cluster.name
 }
 
 fn begin(page: &mut Page, title: &str) {

@@ -151,3 +151,36 @@ fn a_plan_in_windows_shows_waves_room_and_what_people_do() {
         assert!(page.contains(words), "no {words:?} on the page");
     }
 }
+
+#[test]
+fn what_many_servers_and_waves_have_in_common_is_told_once() {
+    let mut site = site_in_windows();
+    site.wishes.all_servers = true;
+    for number in 3..20 {
+        let mut server = site.servers[0].clone();
+        server.name = format!("EX{number}");
+        let mut mailbox = site.mailboxes[0].clone();
+        (mailbox.name, mailbox.server) = (format!("user{number}"), server.name.clone());
+        site.mailboxes.push(mailbox);
+        site.servers.push(server);
+    }
+    site.waves.mailboxes_max = Some(1);
+    site.windows[0].last = "2027-12-20".parse().unwrap();
+    let plan = crate::plan(&site, &options(RouteChoice::MoveUsers)).expect("feasible");
+    assert!(plan.schedule.waves.len() > 12, "{} waves", plan.schedule.waves.len());
+    let page = to_html(&plan, None);
+    check_tags(&page);
+    for words in ["other servers into cluster", "more, in the run-book", " waves from 2026-12-08"] {
+        assert!(page.contains(words), "no {words:?} on the page");
+    }
+    let title = page.split("</h1>").next().expect("a title");
+    assert!(title.ends_with(&format!(
+        "{} and {} other servers into cluster {}",
+        site.old_server,
+        site.leaving().len() - 1,
+        site.cluster.name
+    )));
+    let asked =
+        page.split("Asks a person at</dt>").nth(1).and_then(|rest| rest.split("</dd>").next());
+    assert!(asked.is_some_and(|asked| asked.matches("M4").count() == 4), "{asked:?}");
+}

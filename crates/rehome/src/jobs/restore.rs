@@ -17,6 +17,7 @@ use super::keys::SetAccess;
 use super::{ExportFormat, expect_free};
 use crate::error::Error;
 use crate::event::{Flow, Observe};
+use crate::memory::folder_of;
 use crate::report::JobReport;
 use crate::restore::{self as restoring, Amount, Chosen, Laid, Selection, Source, unreadable};
 use crate::summary::bytes;
@@ -515,8 +516,7 @@ fn into_place(made: &Path, place: &Path) -> Result<(), Error> {
     let attempt = || {
         // On Unix the rename replaces an empty folder, and no other.
         std::fs::rename(made, place)?;
-        let folder = made.parent().unwrap_or(Path::new("."));
-        std::fs::File::open(folder)?.sync_all()
+        std::fs::File::open(folder_of(made))?.sync_all()
     };
     attempt().map_err(|error| {
         Error::needs_human(format!(

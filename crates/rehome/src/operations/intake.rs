@@ -3,42 +3,26 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rehome_cluster::NameClaim;
 use rehome_executor::{Flow, OperationError, Progress};
 use rehome_planner::Resource;
 use rehome_site::Directory;
-use rehome_store::{ImportOptions, MailboxName, OpenOptions, Store, StoreError, import_source};
+use rehome_store::{
+    ImportOptions, LocalSource, MailboxName, MoveSource, OpenOptions, Store, StoreError,
+    import_source,
+};
 
 use super::World;
 use super::checks::server_name;
 use super::group::Tell;
 use super::remember;
 use super::trouble::{Done, Seen, done, failed, for_a_person, from_error, if_true, interrupted};
-use crate::clients::registered;
 use crate::process::{PREDECESSOR_MAX, Process};
 use crate::registry::{Registry, Software};
 use crate::site_file::PUBLIC_MAILBOX;
 
-/// The old server's process, and its name for as long as it runs.
-#[derive(Debug)]
-pub(super) struct OldServer {
-    process: Process,
-    claim: Option<NameClaim>,
-}
-
-impl Drop for OldServer {
-    fn drop(&mut self) {
-        self.process.end();
-        if let Some(claim) = self.claim.take() {
-            // The record goes with the server; one that stays is replaced by the next holder.
-            let _told = rehome_cluster::unregister(claim);
-        }
-    }
-}
-
 impl World<'_> {
     pub(super) fn take_in(&mut self, server: &str, tell: Tell<'_>) -> Done {
-        self.old_server = None;
+        self.stop_old_server();
         let (mut messages, mut skipped) = (0, Vec::new());
         self.with_old_store(server, |world, store| {
             let folders = world.mail_sources();
@@ -65,6 +49,7 @@ impl World<'_> {
                 let mail = report.skipped.iter().filter(|one| one.mail);
                 skipped.extend(mail.map(|one| format!("{}: {}", one.place, one.reason)));
             }
+            world.write_down(server, store)?;
             let checkpoint = store.checkpoint();
             checkpoint.map(drop).map_err(|error| failed(server, error, "see to its disk"))
         })?;
@@ -89,6 +74,43 @@ impl World<'_> {
         let store = open_patiently(&path, &options).map_err(trouble)?;
         work(self, &store)?;
         store.close().map_err(trouble)
+    }
+
+    /// Keeps what was taken in, so that what users change later can be told from what is lost.
+    fn write_down(&self, server: &str, store: &Store) -> Result<(), OperationError> {
+        let mailboxes: Result<Vec<MailboxName>, _> = self
+            .site
+            .mail_folders()
+            .iter()
+            .map(|(name, _)| MailboxName::try_from(name.as_str()))
+            .collect();
+        let mailboxes =
+            mailboxes.map_err(|error| failed(server, error, "correct the site file"))?;
+        let about = (self.plan.id.as_str(), server, self.session.clock.wall_us());
+        crate::taken_in::write(self.work, about, &mailboxes, store).map_err(from_error)
+    }
+
+    /// Lets `work` read the copies of mailboxes that the old server has kept, whether it runs or
+    /// its store rests; not if there is none.
+    pub(super) fn with_old_copies<T>(
+        &mut self,
+        work: impl FnOnce(&mut dyn MoveSource) -> Result<T, OperationError>,
+    ) -> Result<Option<T>, OperationError> {
+        let name = self.plan.inventory.old_server.clone();
+        if self.memory.facts().old_server_runs {
+            self.ensure_old_server()?;
+            let mut source = self.names.source(&name).map_err(from_error)?;
+            return work(&mut source).map(Some);
+        }
+        if !self.work.server(&name).join("store").join("store.id").exists() {
+            return Ok(None);
+        }
+        let mut done = None;
+        self.with_old_store(&name, |_, store| {
+            done = Some(work(&mut LocalSource::new(store.clone()))?);
+            Ok(())
+        })?;
+        Ok(done)
     }
 
     /// Makes the directory of the old server from the site, unless it has one.
@@ -123,35 +145,22 @@ impl World<'_> {
 
     /// Starts the old server if it does not run, and registers its name.
     pub(super) fn ensure_old_server(&mut self) -> Result<(), OperationError> {
-        if self.old_server.as_mut().is_some_and(|old| old.process.is_running()) {
+        if self.old_server.as_mut().is_some_and(Process::is_running) {
             return Ok(());
         }
-        self.old_server = None;
+        self.stop_old_server();
         let name = self.plan.inventory.old_server.clone();
         let folder = self.work.server(&name);
-        let shown = |part: &str| folder.join(part).display().to_string();
-        let dir = folder.display().to_string();
-        let registry = shown("registry");
-        let args = [
-            "serve",
-            "standalone",
-            "--dir",
-            &dir,
-            "--server",
-            &name,
-            "--registry",
-            &registry,
-            "--while-stdin",
-        ];
+        let (dir, registry) = (folder.clone(), folder.join("registry"));
+        let names = self.work.names();
+        let shown = [dir, registry, names].map(|path| path.display().to_string());
+        let [dir, registry, names] = &shown;
+        let args = ["serve", "standalone", "--server", &name, "--dir", dir];
+        let args = [&args[..], &["--registry", registry, "--names", names]].concat();
+        let args = args.into_iter().map(ToOwned::to_owned).collect();
         let log = folder.join("server.log");
-        let what = format!("server {name}");
-        let args = args.map(ToOwned::to_owned);
-        let process = Process::start_patiently(&what, &self.session.program, &args, &log)
-            .map_err(|error| failed(&what, error, "see its log, then run this again"))?;
-        let address = process.ready["address"].as_str().unwrap_or_default().to_owned();
-        let claim = registered(&self.work.names(), &name, &address, process.pid())
-            .map_err(|error| failed(&what, error, "stop the other holder of the name"))?;
-        self.old_server = Some(OldServer { process, claim: Some(claim) });
+        let process = self.start_service(&name, &format!("server {name}"), args, log)?;
+        self.old_server = Some(process);
         Ok(())
     }
 
@@ -167,12 +176,12 @@ impl World<'_> {
             facts.old_server_runs = false;
             facts.outage_from_us.get_or_insert(now_us);
         })?;
-        self.old_server = None;
+        self.stop_old_server();
         done([format!("{server} is stopped")])
     }
 
     pub(super) fn upgrade(&mut self, server: &str, version: &str) -> Done {
-        self.old_server = None;
+        self.stop_old_server();
         // Opening the store brings its format to this program's version.
         self.with_old_store(server, |_, store| {
             let checkpoint = store.checkpoint();

@@ -7,7 +7,7 @@ use rehome_executor::{Flow, OperationError, Progress};
 use rehome_planner::{Outcome, Resource, Route, StepState, VerifyScope};
 use rehome_server::DirectoryOp;
 use rehome_site::Directory;
-use rehome_store::{ContentId, MailboxName, TransferError};
+use rehome_store::{Comparison, ContentId, MailboxName, TransferError, compare_mailbox};
 
 use super::World;
 use super::checks::{folder_path, server_name};
@@ -17,6 +17,7 @@ use super::trouble::{Done, Seen, done, failed, for_a_person, from_error, if_true
 use crate::error::Error;
 use crate::event::{Event, Observe};
 use crate::summary::{LockTimes, Summary};
+use crate::taken_in::TakenIn;
 use crate::traffic::delivered_by;
 use crate::verify::{Expected, Findings, compare, intact_contents};
 
@@ -244,10 +245,13 @@ impl World<'_> {
         let counts = found.counts;
         let equal = counts.lost + counts.altered + counts.duplicated == 0;
         remember(&mut self.memory, |facts| facts.verified = equal)?;
-        let text = format!(
+        let mut text = format!(
             "{} messages compared: {} lost, {} altered, {} duplicated",
             counts.source, counts.lost, counts.altered, counts.duplicated
         );
+        if found.changed > 0 {
+            text += &format!(", {} changed or removed by their users since", found.changed);
+        }
         if equal {
             let mut performed = done([text])?;
             performed.figures = figures(&found);
@@ -285,6 +289,8 @@ impl World<'_> {
         };
         let folders = self.site.mail_folders();
         let total = folders.len() as u64;
+        let taken_in = TakenIn::read(self.work).map_err(from_error)?;
+        let left = self.compare_with_left(server, &names)?;
         let mut all = Findings::default();
         for (index, (name, folder)) in folders.into_iter().enumerate() {
             if !go_on(index as u64, total) {
@@ -294,18 +300,46 @@ impl World<'_> {
             let expected = Expected::read(&folder, since).map_err(from_error)?;
             let mailbox = MailboxName::try_from(name.as_str())
                 .map_err(|error| failed(&name, error, "correct the site file"))?;
-            let mut found =
-                compare(&mailbox, &expected, &mut source, intact.as_ref()).map_err(transfer)?;
+            let baseline = taken_in.mailbox(&name).map_err(from_error)?;
+            let found = compare(&mailbox, &expected, &mut source, intact.as_ref(), baseline);
+            let mut found = found.map_err(transfer)?;
             if !found.unread.is_empty() {
                 // Mail that came since the bytes were read is read now.
                 let unread: HashSet<ContentId> = found.unread.iter().map(|one| one.0).collect();
                 let wanted = |content: &ContentId| unread.contains(content);
-                let late = intact_contents(&mut source, &[mailbox], &wanted).map_err(transfer)?;
-                found.judge_unread(&late);
+                let late = intact_contents(&mut source, std::slice::from_ref(&mailbox), &wanted);
+                found.judge_unread(&late.map_err(transfer)?);
+            }
+            if let Some(left) = left.get(&mailbox) {
+                found.add_left(&mailbox, left);
             }
             all.add(found);
         }
         Ok(all)
+    }
+
+    /// Compares the mailboxes at a server with the copies at the one that they have left: these
+    /// have what users did there after everything was taken in.
+    fn compare_with_left(
+        &mut self,
+        server: &str,
+        mailboxes: &[MailboxName],
+    ) -> Result<BTreeMap<MailboxName, Comparison>, OperationError> {
+        if self.plan.route != Route::MoveUsers || self.is_old(server) {
+            return Ok(BTreeMap::new());
+        }
+        let mut here = self.names.source(server).map_err(from_error)?;
+        let found = self.with_old_copies(|left| {
+            let mut found = BTreeMap::new();
+            for mailbox in mailboxes {
+                if left.info(mailbox).map_err(transfer)?.is_some() {
+                    let one = compare_mailbox(left, &mut here, mailbox).map_err(transfer)?;
+                    found.insert(mailbox.clone(), one);
+                }
+            }
+            Ok(found)
+        })?;
+        Ok(found.unwrap_or_default())
     }
 }
 
@@ -322,6 +356,7 @@ fn figures(found: &Findings) -> BTreeMap<String, f64> {
         ("messages.lost", counts.lost),
         ("messages.altered", counts.altered),
         ("messages.duplicated", counts.duplicated),
+        ("messages.changed_since", found.changed),
         ("bytes", found.bytes),
     ];
     // Figures for people: the precision of f64 is plenty.

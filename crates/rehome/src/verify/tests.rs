@@ -8,7 +8,7 @@ use rehome_store::{
     OpenOptions, Store, Uid, import_source,
 };
 
-use super::{Expected, Findings, compare};
+use super::{Baseline, Expected, Findings, compare};
 use crate::testing::{append, letter, mailbox, put, write_tree};
 
 /// A tree on disk and the store that it was taken into.
@@ -58,11 +58,30 @@ impl Bench {
         self.store.store_flags(self.id, self.inbox(), uid, change).expect("it is there");
     }
 
+    fn expunge(&self, base: &str) {
+        let uid = self.uid(base);
+        self.store.expunge(self.id, self.inbox(), &[uid]).expect("it is there");
+    }
+
+    /// What was taken in, if nobody has changed anything yet.
+    fn baseline(&self) -> Baseline {
+        Baseline::of(&self.scratch.path().join("work"), &mailbox("alice"), &self.store)
+    }
+
     fn compare(&self, delivered: &[&str], intact: Option<&HashSet<ContentId>>) -> Findings {
+        self.compare_since(delivered, intact, None)
+    }
+
+    fn compare_since(
+        &self,
+        delivered: &[&str],
+        intact: Option<&HashSet<ContentId>>,
+        baseline: Option<Baseline>,
+    ) -> Findings {
         let delivered = delivered.iter().map(|body| ContentId::of(body.as_bytes())).collect();
         let expected = Expected::read(&self.path(""), delivered).expect("a readable tree");
         let mut end = LocalSource::new(self.store.clone());
-        compare(&mailbox("alice"), &expected, &mut end, intact).expect("a readable store")
+        compare(&mailbox("alice"), &expected, &mut end, intact, baseline).expect("a readable store")
     }
 }
 
@@ -85,11 +104,7 @@ fn what_was_imported_and_not_touched_is_equal() {
 
 #[test]
 fn a_message_that_is_not_there_is_lost() {
-    let expunge = |bench: &Bench| {
-        let uid = bench.uid("1001.a.host");
-        bench.store.expunge(bench.id, bench.inbox(), &[uid]).expect("it is there");
-    };
-    check(expunge, &[], (1, 0, 0));
+    check(|bench| bench.expunge("1001.a.host"), &[], (1, 0, 0));
 }
 
 #[test]
@@ -207,4 +222,78 @@ fn findings_of_many_mailboxes_are_summed_and_a_few_are_named() {
     }
     assert_eq!((all.counts.lost, all.counts.source, all.counts.target), (30, 150, 120));
     assert_eq!(all.examples.len(), super::EXAMPLES_MAX);
+}
+
+/// Lets a user do something after everything was taken in, and expects so many messages to be
+/// changed, and so many lost, altered and duplicated.
+#[track_caller]
+fn check_since(
+    work: impl FnOnce(&Bench, &mut Baseline),
+    delivered: &[&str],
+    changed: u64,
+    expected: (u64, u64, u64),
+) {
+    let bench = Bench::new();
+    let mut baseline = bench.baseline();
+    work(&bench, &mut baseline);
+    let found = bench.compare_since(delivered, None, Some(baseline));
+    let counts = found.counts;
+    assert_eq!((counts.lost, counts.altered, counts.duplicated), expected, "{found:?}");
+    assert_eq!(found.changed, changed, "{found:?}");
+}
+
+const FLAGGED: fn() -> FlagChange = || FlagChange { add: Flags::FLAGGED, ..FlagChange::default() };
+
+#[test]
+fn what_a_user_has_changed_since_is_no_difference() {
+    check_since(|_, _| (), &[], 0, (0, 0, 0));
+    check_since(|bench, _| bench.expunge("1001.a.host"), &[], 1, (0, 0, 0));
+    check_since(|bench, _| bench.change("1001.a.host", FLAGGED()), &[], 1, (0, 0, 0));
+    let sorted = |bench: &Bench, _: &mut Baseline| {
+        append(&bench.store, (bench.id, "Sorted"), &letter("one"), Flags::SEEN);
+        bench.expunge("1001.a.host");
+    };
+    check_since(sorted, &[], 1, (0, 0, 0));
+    let copied = |bench: &Bench, _: &mut Baseline| {
+        append(&bench.store, (bench.id, "Sorted"), &letter("one"), Flags::SEEN);
+    };
+    check_since(copied, &[], 0, (0, 0, 0));
+}
+
+#[test]
+fn what_nobody_has_changed_since_is_still_a_difference() {
+    // As a fault leaves it: the row has gone or differs under a number that nobody gave it later.
+    let later = |bench: &Bench, baseline: &mut Baseline| {
+        let info = bench.store.mailbox(&mailbox("alice")).expect("readable").expect("there");
+        baseline.highest = info.highest_modseq;
+    };
+    let gone = |bench: &Bench, baseline: &mut Baseline| {
+        bench.expunge("1001.a.host");
+        later(bench, baseline);
+    };
+    check_since(gone, &[], 0, (1, 0, 0));
+    let marked = |bench: &Bench, baseline: &mut Baseline| {
+        bench.change("1001.a.host", FLAGGED());
+        later(bench, baseline);
+    };
+    check_since(marked, &[], 0, (0, 1, 0));
+    // Twice in its own folder is twice, and so is a delivery.
+    check_since(|bench, _| bench.append(&letter("one")), &[], 0, (0, 0, 1));
+    let body = letter("delivered");
+    let twice = |bench: &Bench, _: &mut Baseline| (0..2).for_each(|_| bench.append(&body));
+    check_since(twice, &[&body], 0, (0, 0, 1));
+    check_since(|_, _| (), &[&body], 0, (1, 0, 0));
+    let spoil = |bench: &Bench, _: &mut Baseline| {
+        put(&bench.path("cur/1001.a.host:2,S"), &letter("onE"), 1_600_000_001);
+    };
+    check_since(spoil, &[], 0, (0, 1, 0));
+}
+
+#[test]
+fn a_message_of_another_date_was_not_marked_but_altered() {
+    let touched = |bench: &Bench, _: &mut Baseline| {
+        bench.change("1001.a.host", FLAGGED());
+        put(&bench.path("cur/1001.a.host:2,S"), &letter("one"), 1_600_000_002);
+    };
+    check_since(touched, &[], 0, (0, 1, 0));
 }

@@ -16,8 +16,11 @@ const BARS_END_X: f64 = 910.0;
 const WIDTH: f64 = 1000.0;
 /// Room for a time behind a bar.
 const TIME_PX: f64 = 84.0;
-/// Columns of a title before it is cut.
-const TITLE_SIZE_MAX: usize = 54;
+/// Room that a letter of a step's name takes, which is strong, and one of its title.
+const ID_LETTER_PX: f64 = 9.6;
+const TITLE_LETTER_PX: f64 = 6.6;
+/// Room that names of usual length get.
+const ID_PX_MIN: f64 = 46.0;
 /// A step that takes more than this share of the whole time is drawn shorter, with a gap.
 const SHARE_MAX: f64 = 0.6;
 
@@ -99,8 +102,9 @@ fn draw(page: &mut Page, plan: &Plan, outcome: Option<&Outcome>) {
         ticks(page, end, scale, height);
     }
     edges(page, plan);
+    let title_x = title_x(plan);
     for (at, step) in plan.steps.iter().enumerate() {
-        label(page, at, step);
+        label(page, at, step, title_x);
         match &actual {
             None => {
                 let slack = plan.forecast.slack.iter().find(|one| one.step == step.id);
@@ -232,7 +236,13 @@ fn edge(page: &mut Page, from: usize, to: usize, critical: bool) {
     page.put(format_args!("<path class=\"{class}\" d=\"{path}\" />"));
 }
 
-fn label(page: &mut Page, at: usize, step: &Step) {
+/// Where titles begin: behind the longest name.
+fn title_x(plan: &Plan) -> f64 {
+    let longest = plan.steps.iter().map(|step| step.id.as_str().chars().count()).max();
+    LABEL_X + (longest.unwrap_or(0) as f64 * ID_LETTER_PX + 8.0).clamp(ID_PX_MIN, 150.0)
+}
+
+fn label(page: &mut Page, at: usize, step: &Step, title_x: f64) {
     let y = row_y(at);
     let gate = matches!(step.owner, Owner::Human { .. });
     let class = match (gate, step.past_point_of_no_return) {
@@ -243,14 +253,13 @@ fn label(page: &mut Page, at: usize, step: &Step) {
     };
     page.put(format_args!("<circle class=\"{class}\" cx=\"{DOT_X}\" cy=\"{y}\" r=\"4.5\" />"));
     let text_y = y + 4.0;
-    // A name that is longer than usual takes its room from the title.
-    let id_size = step.id.as_str().chars().count();
-    let title_size_max = TITLE_SIZE_MAX.saturating_sub(id_size.saturating_sub(5));
-    let mut title: String = step.title.chars().take(title_size_max).collect();
+    // A title that does not fit is cut; the table below has it whole.
+    let letters_max = ((BARS_X - title_x) / TITLE_LETTER_PX) as usize;
+    let mut title: String = step.title.chars().take(letters_max).collect();
     if title.len() < step.title.len() {
+        title.pop();
         title.push('…');
     }
-    let title_x = LABEL_X + (id_size as f64 * 8.2 + 8.0).max(46.0);
     page.put(format_args!(
         "<text class=\"strong\" x=\"{LABEL_X}\" y=\"{text_y}\">{}</text>\
          <text x=\"{title_x}\" y=\"{text_y}\">{}</text>",

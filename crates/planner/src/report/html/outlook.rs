@@ -1,7 +1,7 @@
 //! What is to be expected: the forecast with its distribution, and what drives it.
 
 use super::{Page, escaped};
-use crate::forecast::{Forecast, Percentiles};
+use crate::forecast::{Driver, Forecast, Percentiles};
 use crate::format::{duration, moment};
 use crate::plan::Plan;
 
@@ -55,9 +55,14 @@ fn three(page: &mut Page, name: &str, at: &Percentiles) {
     page.element("dt", name);
     page.raw("<dd>");
     page.text(&seconds(at.p50));
-    let rest = format!(" P80 {} · P95 {}", seconds(at.p80), seconds(at.p95));
-    page.element("small", &rest);
+    let [p80, p95] = [at.p80, at.p95].map(|value| whole(&seconds(value)));
+    page.element("small", &format!(" P80\u{a0}{p80} · P95\u{a0}{p95}"));
     page.raw("</dd></div>");
+}
+
+/// A text that is not broken into lines.
+pub(super) fn whole(text: &str) -> String {
+    text.replace(' ', "\u{a0}")
 }
 
 /// Columns of how often, and the curve of how surely.
@@ -151,10 +156,20 @@ fn drivers(page: &mut Page, forecast: &Forecast) {
     let most = forecast.drivers.iter().map(|one| one.shorter_seconds + one.longer_seconds).max();
     let Some(most) = most.filter(|most| *most > 0) else { return };
     page.raw("<h3>What the end depends on most</h3><table class=\"drivers\"><tbody>\n");
-    for one in &forecast.drivers {
+    // What many servers have in common is told once.
+    let same = |a: &Driver, b: &Driver| {
+        a.title == b.title
+            && (a.shorter_seconds, a.longer_seconds) == (b.shorter_seconds, b.longer_seconds)
+    };
+    for alike in forecast.drivers.chunk_by(same) {
+        let one = &alike[0];
+        let step = match alike.len() {
+            1 => one.step.to_string(),
+            _ => format!("{} and others", one.step),
+        };
         let share = |seconds: u64| 100.0 * seconds as f64 / most as f64;
         page.raw("<tr>");
-        page.element("td class=\"step\"", one.step.as_str());
+        page.element("td class=\"step\"", &step);
         page.element("td", &one.title);
         page.put(format_args!(
             "<td class=\"tornado\"><span class=\"less\" style=\"width:{:.1}%\"></span><span \

@@ -7,6 +7,9 @@ use crate::outcome::{Outcome, StepState};
 use crate::plan::{Estimate, Owner, Plan};
 use crate::route::{Comparison, Route, RouteFacts};
 
+/// How many gates are named above the steps.
+const GATES_MAX: usize = 4;
+
 /// The mail in one line.
 pub(super) fn mail(inventory: &Inventory) -> String {
     format!(
@@ -20,13 +23,27 @@ pub(super) fn mail(inventory: &Inventory) -> String {
     )
 }
 
+/// What goes where.
+pub(super) fn what(plan: &Plan) -> String {
+    let inventory = &plan.inventory;
+    let (old, cluster) = (&inventory.old_server, &inventory.cluster.name);
+    let others = match plan.route {
+        Route::MoveUsers => inventory.leaving().len() - 1,
+        Route::DisasterRecovery => 0,
+    };
+    match others {
+        0 => format!("{old} into cluster {cluster}"),
+        1 => format!("{old} and another server into cluster {cluster}"),
+        more => format!("{old} and {more} other servers into cluster {cluster}"),
+    }
+}
+
 pub(super) fn head(page: &mut Page, plan: &Plan, outcome: Option<&Outcome>) {
     let inventory = &plan.inventory;
     page.raw("<header>");
     let kind = if outcome.is_some() { "Rehome report" } else { "Rehome plan" };
     page.element("p class=\"kicker\"", kind);
-    let title = format!("{} into cluster {}", inventory.old_server, inventory.cluster.name);
-    page.element("h1", &title);
+    page.element("h1", &what(plan));
     page.element("p class=\"meta\"", &mail(inventory));
     let made = format!(
         "plan {} · made {} UTC · inventory {}",
@@ -67,7 +84,11 @@ pub(super) fn verdict(page: &mut Page, plan: &Plan) {
     page.raw("<dl class=\"facts\">");
     let time = &plan.forecast.elapsed_seconds;
     let shown = |seconds: i64| duration(u64::try_from(seconds).unwrap_or(0));
-    let more = format!("P80 {} · P95 {}", shown(time.p80), shown(time.p95));
+    let more = format!(
+        "P80\u{a0}{} · P95\u{a0}{}",
+        super::outlook::whole(&shown(time.p80)),
+        super::outlook::whole(&shown(time.p95))
+    );
     fact(page, "From first to last step", &shown(time.p50), &more);
     let user = &facts.user_interruption_seconds;
     fact(page, "A user is kept out for", &duration(user.likely), &at_most(user));
@@ -78,7 +99,12 @@ pub(super) fn verdict(page: &mut Page, plan: &Plan) {
     }
     let gates = plan.steps.iter().filter(|step| matches!(step.owner, Owner::Human { .. }));
     let gates: Vec<&str> = gates.map(|step| step.id.as_str()).collect();
-    fact(page, "Asks a person at", &gates.join(", "), "");
+    let named = &gates[..gates.len().min(GATES_MAX)];
+    let more = match gates.len() - named.len() {
+        0 => String::new(),
+        more => format!("and {more} more, in the run-book"),
+    };
+    fact(page, "Asks a person at", &named.join(", "), &more);
     if let Some(at) = plan.point_of_no_return() {
         let step = &plan.steps[at];
         let place = format!("step {} of {}", at + 1, plan.steps.len());

@@ -11,6 +11,8 @@ const LEFT: f64 = 86.0;
 const RIGHT: f64 = 980.0;
 const BASE: f64 = 140.0;
 const TOP: f64 = 16.0;
+/// How many waves one sees at once.
+const WAVES_SEEN_MAX: usize = 12;
 /// How many splits are named.
 const SPLITS_MAX: usize = 12;
 
@@ -19,7 +21,9 @@ pub(super) fn waves(page: &mut Page, plan: &Plan) {
     if schedule.waves.is_empty() {
         return;
     }
-    page.raw("<section><h2>Waves</h2><table class=\"waves\"><thead><tr><th>Wave</th>");
+    page.raw("<section><h2>Waves</h2>");
+    summary(page, &schedule.waves);
+    page.raw("<table class=\"waves\"><thead><tr><th>Wave</th>");
     page.raw("<th>Window (UTC)</th><th class=\"number\">Mailboxes</th>");
     page.raw("<th class=\"number\">Mail</th><th class=\"number\">Sent</th>");
     page.raw("<th class=\"number\">Log</th><th class=\"number\">Takes</th>");
@@ -37,6 +41,34 @@ pub(super) fn waves(page: &mut Page, plan: &Plan) {
     let title = "Transaction log at the target";
     saw(page, (title, &names), &logs, schedule.log_limit_bytes);
     page.raw("</section>\n");
+}
+
+/// All waves in a sentence, if there are more than one sees at once.
+fn summary(page: &mut Page, waves: &[Wave]) {
+    let (Some(first), Some(last)) = (waves.first(), waves.last()) else { return };
+    if waves.len() <= WAVES_SEEN_MAX {
+        return;
+    }
+    let day = |us: Option<i64>| us.map(|us| moment(us)[..10].to_owned());
+    let when = match day(first.opens_us).zip(day(last.closes_us)) {
+        Some((from, until)) => format!(" from {from} until {until}"),
+        None => String::new(),
+    };
+    let sum = |of: fn(&Wave) -> u64| waves.iter().map(of).sum::<u64>();
+    let most = |of: fn(&Wave) -> u64| waves.iter().map(of).max().unwrap_or(0);
+    let text = format!(
+        "{} waves{when}: {} mailboxes, {} of mail, {} sent. The largest has {} mailboxes; the \
+         longest takes {}, in the bad case {}; the most log of one is {}.",
+        waves.len(),
+        count(sum(|wave| wave.mailboxes)),
+        bytes(sum(|wave| wave.logical_bytes)),
+        bytes(sum(|wave| wave.sent_bytes)),
+        count(most(|wave| wave.mailboxes)),
+        duration(most(|wave| wave.seconds.likely)),
+        duration(most(|wave| wave.seconds.high)),
+        bytes(most(|wave| wave.log_bytes)),
+    );
+    page.element("p", &text);
 }
 
 /// The name of a wave where there is little room: its number, or `P` for the pilot.
