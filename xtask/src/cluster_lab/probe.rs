@@ -19,6 +19,10 @@ use super::evidence::now_us;
 /// The longest that a delivery is waited for.
 const TIMEOUT: Duration = Duration::from_millis(250);
 
+/// The longest that a greeting is waited for: as exact as that is the moment in which somebody
+/// serves again, for a host that is not there does not say so.
+const GREETING: Duration = Duration::from_millis(40);
+
 /// Rows of a mailbox that are read at once.
 const PAGE: usize = 1_000;
 
@@ -86,6 +90,7 @@ fn make_mailbox(address: &str, mailbox: &MailboxName) -> Result<(), String> {
 /// One stream of deliveries.
 struct Sender {
     number: usize,
+    address: String,
     mailbox: MailboxName,
     client: StoreClient,
     /// The epoch of the store at the other end of the connection.
@@ -96,8 +101,8 @@ struct Sender {
 
 impl Sender {
     fn new(number: usize, address: &str, mailbox: MailboxName) -> Self {
-        let client = StoreClient::new(address).with_timeout(TIMEOUT);
-        Self { number, mailbox, client, epoch: None, failed: false }
+        let client = StoreClient::new(address);
+        Self { number, address: address.to_owned(), mailbox, client, epoch: None, failed: false }
     }
 
     fn run(mut self, over: &AtomicBool, acknowledged: &Mutex<Vec<(MailboxName, String)>>) {
@@ -136,7 +141,12 @@ impl Sender {
     fn deliver(&mut self, token: &str) -> Result<u64, String> {
         let epoch = match self.epoch {
             Some(epoch) => epoch,
-            None => self.client.hello().map_err(|error| error.to_string())?.epoch,
+            None => {
+                let mut client = StoreClient::new(&self.address).with_timeout(GREETING);
+                let epoch = client.hello().map_err(|error| error.to_string())?.epoch;
+                self.client = client.with_timeout(TIMEOUT);
+                epoch
+            }
         };
         self.epoch = Some(epoch);
         let mut recipient = Recipient::new(self.mailbox.clone());

@@ -84,7 +84,8 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(parts: Parts) -> Self {
-        let policy = Policy::new(parts.me.clone());
+        let ordered = parts.coordinator.orders_heartbeats();
+        let policy = Policy::new(parts.me.clone()).with_ordered_heartbeats(ordered);
         let publisher = Publisher::start(parts.coordinator.clone());
         Self {
             parts,
