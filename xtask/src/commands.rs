@@ -134,10 +134,13 @@ pub(crate) fn rehome(args: &[&OsStr], expected: i32) -> Result<Vec<u8>, String> 
 }
 
 pub(crate) fn servers() -> Result<(), String> {
+    // What runs in the lab is also what the tests with etcd run.
+    let with_etcd = program_with("etcd")?.display().to_string();
     for package in [S3_TESTS, ETCD, LDAP] {
         let lint = ["clippy", "--package", package, "--profile", "s3", "--all-targets", "--quiet"];
         cargo(&[&lint[..], &["--", "--deny", "warnings"]].concat(), &[])?;
-        cargo(&["test", "--package", package, "--profile", "s3", "--quiet"], &[])?;
+        let test = ["test", "--package", package, "--profile", "s3", "--quiet"];
+        cargo(&test, &[("REHOME_PROGRAM_ETCD", &with_etcd)])?;
     }
     lab()?;
     for route in ["move-users", "disaster-recovery"] {
