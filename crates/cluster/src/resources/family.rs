@@ -2,7 +2,7 @@
 //! parent: by a cgroup of its own where there can be one, and by a mark in its environment.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -174,15 +174,23 @@ fn own_cgroup() -> Result<PathBuf, String> {
     let mounts = read("/proc/self/mountinfo")?;
     let mount = mounts.lines().find_map(mount_of_cgroups).ok_or("cgroup2 is not mounted")?;
     let own = read("/proc/self/cgroup")?;
-    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
-    Ok(mount.join(own.ok_or("this process is in no cgroup of version 2")?))
+    let own = own.lines().find_map(|line| line.strip_prefix("0::"));
+    let own = Path::new(own.ok_or("this process is in no cgroup of version 2")?);
+    let (root, place) = mount;
+    match own.strip_prefix(root) {
+        Ok(inner) if !own.components().any(|part| part == Component::ParentDir) => {
+            Ok(Path::new(place).join(inner))
+        }
+        _ => Err(format!("the cgroup {} is not in what is mounted at {place}", own.display())),
+    }
 }
 
-/// Where a line of `mountinfo` says that cgroups of version 2 are.
-fn mount_of_cgroups(line: &str) -> Option<PathBuf> {
+/// Which part of the cgroups of version 2 a line of `mountinfo` says to be mounted, and where.
+fn mount_of_cgroups(line: &str) -> Option<(&str, &str)> {
     let (mounted, kind) = line.split_once(" - ")?;
-    let is_it = kind.starts_with("cgroup2 ");
-    is_it.then(|| mounted.split(' ').nth(4)).flatten().map(PathBuf::from)
+    let mut words = mounted.split(' ').skip(3);
+    let pair = words.next().zip(words.next());
+    pair.filter(|_| kind.starts_with("cgroup2 "))
 }
 
 /// Takes away what nodes have left whose processes are gone.

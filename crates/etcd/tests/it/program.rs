@@ -25,12 +25,12 @@ fn build() -> PathBuf {
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "the program cannot be built");
     let text = String::from_utf8(output.stdout).unwrap();
-    let found = text.lines().filter_map(|line| {
+    let mut found = text.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_it = message["target"]["name"] == "rehome" && message["executable"].is_string();
         is_it.then(|| PathBuf::from(message["executable"].as_str().unwrap_or_default()))
     });
-    found.last().unwrap()
+    found.next_back().unwrap()
 }
 
 fn rehome(args: &[&str]) -> Output {
@@ -40,7 +40,6 @@ fn rehome(args: &[&str]) -> Output {
 #[track_caller]
 fn check(output: &Output, code: i32, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
-    println!("{}", said.trim_end());
     assert_eq!(output.status.code(), Some(code), "{said}");
     for word in words {
         assert!(said.contains(word), "no {word:?} in {said}");

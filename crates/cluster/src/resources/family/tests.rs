@@ -103,15 +103,16 @@ fn nothing_of_another_start_is_touched() {
 }
 
 #[track_caller]
-fn check_mount(line: &str, expected: Option<&str>) {
-    assert_eq!(mount_of_cgroups(line).as_deref(), expected.map(Path::new));
+fn check_mount(line: &str, expected: Option<(&str, &str)>) {
+    assert_eq!(mount_of_cgroups(line), expected);
 }
 
 #[test]
 fn where_cgroups_are_is_read_from_what_is_mounted() {
-    check_mount("41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw", Some("/sys/fs/cgroup"));
-    let more = "41 31 0:38 / /sys/fs/cgroup/unified rw shared:9 master:2 - cgroup2 none rw";
-    check_mount(more, Some("/sys/fs/cgroup/unified"));
+    let plain = "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+    check_mount(plain, Some(("/", "/sys/fs/cgroup")));
+    let more = "41 31 0:38 /pod /sys/fs/cgroup/unified rw shared:9 master:2 - cgroup2 none rw";
+    check_mount(more, Some(("/pod", "/sys/fs/cgroup/unified")));
     check_mount("40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw", None);
     check_mount("", None);
 }
