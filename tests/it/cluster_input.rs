@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rehome_tests::{Run, run, tree};
+use serde_json::Value;
 
 use crate::REHOME;
 
@@ -50,13 +51,10 @@ impl Site {
         command
     }
 
-    fn wait_online(&self) {
-        loop {
-            let status = run(REHOME, &["--json", "cluster", "status", &self.quorum()]).json();
-            if status["groups"]["mail"]["state"] == "online" {
-                return;
-            }
-        }
+    /// Asks for the status until it is so.
+    fn wait(&self, met: impl Fn(&Value) -> bool) {
+        let status = || run(REHOME, &["--json", "cluster", "status", &self.quorum()]).json();
+        while !met(&status()) {}
     }
 }
 
@@ -132,13 +130,7 @@ fn two_processes_of_one_node() {
     let site = Site::new();
     let mut first = site.node("a");
     let _first = Running(first.stderr(Stdio::null()).spawn().expect("the program starts"));
-    // `disk` is to be offline: the group is owned, and its state says so, once the node runs.
-    loop {
-        let status = run(REHOME, &["--json", "cluster", "status", &site.quorum()]).json();
-        if status["nodes"]["a"]["liveness"] == "alive" {
-            break;
-        }
-    }
+    site.wait(|status| status["nodes"]["a"]["liveness"] == "alive");
     let second = run(REHOME, &["cluster", "node", "--quorum", &site.quorum(), "--name", "a"]);
     check_said(&second, 9, &["node \"a\" runs already", "one node is one process", "stop that"]);
 }
@@ -156,7 +148,7 @@ fn an_agent_that_hangs_on_stop() {
     let added = site.add("mail", "thing", &script);
     assert_eq!(added.code, Some(0), "{added:?}");
     let mut node = site.node("a").stderr(Stdio::piped()).spawn().expect("the program starts");
-    site.wait_online();
+    site.wait(|status| status["groups"]["mail"]["resources"]["thing"]["state"] == "online");
     drop(node.stdin.take());
     let ended = node.wait_with_output().expect("the node ends by itself");
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
