@@ -140,7 +140,7 @@ fn two_processes_of_one_node() {
 fn an_agent_that_hangs_on_stop() {
     let site = Site::new();
     let script = site.path("script");
-    let text = "#!/bin/sh\ncase $1 in start) touch \"$0.on\";; stop) exec sleep 100000;; \
+    let text = "#!/bin/sh\ncase $1 in start) touch \"$0.on\";; stop) exec sleep 600;; \
                 monitor) [ -e \"$0.on\" ] || exit 7;; esac\n";
     write_program(&script, text);
     let program = format!("program={}", script.display());

@@ -7,13 +7,13 @@ use rehome_cluster::{FenceConfig, ResourceConfig, ResourceKind, Target};
 
 use super::{Site, lines, mail, make_program, name, node, write};
 
-/// A script whose `stop` hangs on node `a`, made of the bodies of its `start` and `monitor`; what
-/// `$1` is there is a file of the node's own.
-fn hangs_on_stop(site: &Site, start: &str, monitor: &str) -> ResourceConfig {
+/// A script whose `stop` hangs on node `a`, made of the bodies of its actions; what `$1` is there is
+/// a file of the node's own.
+fn hangs_on_stop(site: &Site, [start, stop, monitor]: [&str; 3]) -> ResourceConfig {
     let script = site.dir.path().join("script");
     let text = format!(
-        "#!/bin/sh\ncase $2 in\nstart) {start};;\nstop) case $1 in *-a) exec sleep 100000;; \
-         esac;;\nmonitor) {monitor};;\nesac\n"
+        "#!/bin/sh\ncase $2 in\nstart) {start};;\nstop) case $1 in *-a) exec sleep 600;; \
+         esac; {stop};;\nmonitor) {monitor};;\nesac\n"
     );
     write(&script, &text);
     make_program(&script);
@@ -35,9 +35,10 @@ fn file(site: &Site, node: &str) -> PathBuf {
 fn a_daemon_whose_stop_hangs_is_ended_by_force_and_the_group_moves() {
     let site = Site::new(&[]);
     let start = "setsid sh -c 'echo $$ > \"$0.new\" && mv \"$0.new\" \"$0\" && \
-                 exec sleep 100000' $1 > /dev/null 2>&1 & until [ -e $1 ]; do :; done";
+                 exec sleep 600' $1 > /dev/null 2>&1 & until [ -e $1 ]; do :; done";
     let monitor = "grep -q '^State:.[RSD]' /proc/$(cat $1 || echo 0)/status || exit 7";
-    site.cluster.add_resource(&mail(), hangs_on_stop(&site, start, monitor)).unwrap();
+    let script = hangs_on_stop(&site, [start, "kill $(cat $1)", monitor]);
+    site.cluster.add_resource(&mail(), script).unwrap();
     let mut a = site.start("a");
     site.wait_online("a");
     let daemon = lines(&file(&site, "a")).remove(0);
@@ -56,7 +57,7 @@ fn a_daemon_whose_stop_hangs_is_ended_by_force_and_the_group_moves() {
 #[test]
 fn what_no_force_ends_has_its_power_switched_off_and_is_followed() {
     let site = Site::new(&[]);
-    let script = hangs_on_stop(&site, "touch $1", "[ -e $1 ] || exit 7");
+    let script = hangs_on_stop(&site, ["touch $1", "rm -f $1", "[ -e $1 ] || exit 7"]);
     site.cluster.add_resource(&mail(), script).unwrap();
     let mut a = site.start("a");
     site.wait_online("a");

@@ -11,7 +11,7 @@ fn started(families: &Families, how: &str, place: &Path) -> (Family, Child, i32)
     // The shell starts it when it is told, as a service does after a while.
     let script = format!(
         "read -r begin; {how} setsid sh -c 'echo $$ > \"$0.new\" && mv \"$0.new\" \"$0\" && \
-         exec sleep 100000' \"$1\" & read -r end"
+         exec sleep 600' \"$1\" & read -r end"
     );
     let mut command = Command::new("sh");
     command.args(["-c", &script, "sh"]).arg(place);
