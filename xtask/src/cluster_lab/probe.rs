@@ -177,6 +177,7 @@ fn look_for(address: &str, acknowledged: &[Kept]) -> Result<Value, String> {
     mailboxes.sort();
     mailboxes.dedup();
     let inbox = FolderName::try_from("INBOX").map_err(|error| error.to_string())?;
+    let asked = patiently(|| client.hello())?.epoch;
     for mailbox in mailboxes {
         let mut after = Uid::default();
         loop {
@@ -193,11 +194,12 @@ fn look_for(address: &str, acknowledged: &[Kept]) -> Result<Value, String> {
     let lost: Vec<&Kept> =
         acknowledged.iter().filter(|kept| !held.contains_key(&kept.token)).collect();
     let doubled: u64 = held.values().map(|count| count.saturating_sub(1)).sum();
-    Ok(json!({ "lost": lost.len(), "doubled": doubled, "lost_of": by_epoch(&lost) }))
+    Ok(json!({ "lost": lost.len(), "doubled": doubled, "lost_of": by_epoch(&lost, asked) }))
 }
 
-/// Deliveries of one host and epoch in a line, which says when they began and ended.
-fn by_epoch(lost: &[&Kept]) -> Vec<Value> {
+/// Deliveries of one host and epoch in a line, which says when they began and ended, and the epoch
+/// of the store that was `asked` for them.
+fn by_epoch(lost: &[&Kept], asked: u64) -> Vec<Value> {
     let mut of: BTreeMap<(usize, u64), Vec<&Kept>> = BTreeMap::new();
     for kept in lost {
         of.entry((kept.via, kept.epoch)).or_default().push(kept);
@@ -206,7 +208,10 @@ fn by_epoch(lost: &[&Kept]) -> Vec<Value> {
         all.sort_by_key(|kept| kept.end_us);
         let end = |kept: Option<&&Kept>| kept.map(|kept| json!([kept.token, kept.end_us]));
         let (first, last) = (end(all.first()), end(all.last()));
-        json!({ "via": via, "epoch": epoch, "count": all.len(), "first": first, "last": last })
+        json!({
+            "via": via, "epoch": epoch, "count": all.len(), "first": first, "last": last,
+            "asked_epoch": asked,
+        })
     };
     of.into_iter().map(line).collect()
 }
