@@ -171,7 +171,7 @@ fn simulate() -> Result<(), String> {
     let simulate = ["cluster", "simulate", "--json", "--seeds", "5000"].map(OsStr::new);
     let said = rehome(&simulate, 0)?;
     tell(String::from_utf8_lossy(&said).trim_end());
-    for layer in ["deadline", "seal", "wait", "lock"] {
+    for layer in ["deadline", "seal", "wait", "lock", "anew"] {
         let without = ["--without", layer].map(OsStr::new);
         rehome(&[simulate.as_slice(), &without].concat(), 0)?;
     }

@@ -254,7 +254,8 @@ impl Machine {
             if world_ms < self.starts_ms {
                 return;
             }
-            self.boot(world_ms, shared.faults.ordered);
+            let ordered = shared.faults.ordered || shared.without == Some(Layer::Anew);
+            self.boot(world_ms, ordered);
         }
         self.guard(world_ms, shared);
         self.finish_beat(world_ms);

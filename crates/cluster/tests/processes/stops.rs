@@ -7,8 +7,8 @@ use rehome_cluster::{FenceConfig, ResourceConfig, ResourceKind, Target};
 
 use super::{Site, lines, mail, make_program, name, node, write};
 
-/// A script whose `stop` hangs on node `a`, made of the bodies of its actions; what `$1` is there is
-/// a file of the node's own.
+/// A script whose `stop` hangs on node `a`, made of the bodies of its actions; what `$1` is there
+/// is a file of the node's own.
 fn hangs_on_stop(site: &Site, [start, stop, monitor]: [&str; 3]) -> ResourceConfig {
     let script = site.dir.path().join("script");
     let text = format!(
