@@ -76,6 +76,7 @@ fn a_certificate_that_has_expired_is_named_whosever_it_is() {
     check(&status, 65, &["holds no cluster"]);
     let secure = Secure::start(2020);
     let place = secure.place_of(secure.client(2099));
+    until_elected(|| rehome(&["status", &place]));
     let words = ["of this server", "certificate expired", "nothing was read", "renew it"];
     check_nothing_done(&place, 65, &words);
 }
@@ -110,7 +111,7 @@ fn a_second_node_of_one_name_is_refused_over_the_network() {
     assert!(first.0.try_wait().unwrap().is_none(), "the first goes on");
 }
 
-/// Asks again while etcd has not elected itself.
+/// Asks again while etcd does not answer or has not elected itself.
 fn until_elected(order: impl Fn() -> Output) -> Output {
     loop {
         let output = order();

@@ -10,7 +10,7 @@ use rcgen::{
 use rehome_cluster::{Coordinator as _, CoordinatorError};
 use rehome_etcd::{Etcd, EtcdPlace};
 
-use crate::rig::{Server, configuration, patiently, place};
+use crate::rig::{Server, configuration, once_there, patiently, place};
 
 /// Who signs.
 struct Authority {
@@ -83,7 +83,8 @@ impl Secure {
 
     #[track_caller]
     fn check_refused(&self, client: Option<(PathBuf, PathBuf)>, part: &str) {
-        match Etcd::create(&self.place(client), &configuration()) {
+        let place = self.place(client);
+        match once_there(|| Etcd::create(&place, &configuration())) {
             Err(error @ CoordinatorError::Refused { .. }) => {
                 assert!(error.to_string().contains(part), "{error}");
             }
