@@ -4,6 +4,7 @@ mod audit;
 mod bad_input;
 mod calibration;
 mod care;
+mod cluster_input;
 mod control;
 mod exports;
 mod follow;

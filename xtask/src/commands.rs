@@ -136,10 +136,13 @@ pub(crate) fn rehome(args: &[&OsStr], expected: i32) -> Result<Vec<u8>, String> 
 }
 
 pub(crate) fn servers() -> Result<(), String> {
+    // What runs in the lab is also what the tests with etcd run.
+    let with_etcd = program_with("etcd")?.display().to_string();
     for package in [S3_TESTS, ETCD, LDAP] {
         let lint = ["clippy", "--package", package, "--profile", "s3", "--all-targets", "--quiet"];
         cargo(&[&lint[..], &["--", "--deny", "warnings"]].concat(), &[])?;
-        cargo(&["test", "--package", package, "--profile", "s3", "--quiet"], &[])?;
+        let test = ["test", "--package", package, "--profile", "s3", "--quiet"];
+        cargo(&test, &[("REHOME_PROGRAM_ETCD", &with_etcd)])?;
     }
     lab()?;
     for route in ["move-users", "disaster-recovery"] {
@@ -170,7 +173,7 @@ fn simulate() -> Result<(), String> {
     let simulate = ["cluster", "simulate", "--json", "--seeds", "5000"].map(OsStr::new);
     let said = rehome(&simulate, 0)?;
     tell(String::from_utf8_lossy(&said).trim_end());
-    for layer in ["deadline", "seal", "wait", "lock"] {
+    for layer in ["deadline", "seal", "wait", "lock", "anew"] {
         let without = ["--without", layer].map(OsStr::new);
         rehome(&[simulate.as_slice(), &without].concat(), 0)?;
     }

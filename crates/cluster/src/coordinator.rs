@@ -193,6 +193,13 @@ pub trait Coordinator: Send + Sync {
     /// [`CoordinatorError`] if it cannot be read: the caller then has seen nothing at all.
     fn look(&self, known: Option<&Configuration>) -> Result<Shared, CoordinatorError>;
 
+    /// Whether a heartbeat that another one followed never comes back, and a reading shows all that
+    /// was written before it began. A heartbeat that is found a second time has then stood still
+    /// in between, whether anything was read meanwhile or not.
+    fn orders_heartbeats(&self) -> bool {
+        false
+    }
+
     /// Calls `wake` soon after ownerships or the configuration change, as long as what is returned
     /// is held. It saves time and nothing rests on it: a change that is not told is seen at the
     /// next look. `None` if this cannot be had.

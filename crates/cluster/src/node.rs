@@ -22,6 +22,7 @@ use crate::ids::NodeName;
 use crate::lease::{Gate, Keeper, Lease};
 use crate::metrics::Metrics;
 use crate::registry::REGISTRY_DIR;
+use crate::resources::Families;
 use shell::{Message, Parts, Shell};
 
 /// What a node needs to run.
@@ -153,6 +154,7 @@ impl Node {
             metrics,
             lease: lease.clone(),
             gate: gate.clone(),
+            families: Arc::new(Families::new(&me.incarnation)),
             messages,
             sender: sender.clone(),
         };

@@ -36,14 +36,24 @@ impl Seen {
 ///
 /// Between two readings a quarter of the lease apart or more, heartbeats may have come and have
 /// been overwritten: by the next run of the node's program, or by an old one that arrived late.
-/// Silence is counted anew from the end of such a gap.
+/// Silence is counted anew from the end of such a gap; unless heartbeats are ordered, and the one
+/// from before the gap is still there: then it has stood still all the while.
 #[derive(Debug, Clone, Default)]
 pub struct Observer {
+    /// As [`crate::Coordinator::orders_heartbeats`] says.
+    ordered: bool,
     seen: BTreeMap<Owner, Seen>,
     current: BTreeMap<NodeName, (String, u32)>,
 }
 
 impl Observer {
+    /// One that knows nothing yet; `ordered` is what [`crate::Coordinator::orders_heartbeats`]
+    /// says of where it reads.
+    #[must_use]
+    pub fn new(ordered: bool) -> Self {
+        Self { ordered, ..Self::default() }
+    }
+
     /// Takes note of a reading of a node's heartbeat that began at `start_ms` and was over at
     /// `end_ms`, and says whether anything is different after it. A reading that failed is not
     /// noted at all.
@@ -55,16 +65,21 @@ impl Observer {
         heartbeat: Option<&Heartbeat>,
         timing: &Timing,
     ) -> bool {
-        let Some(heartbeat) = heartbeat else { return self.look(start_ms, end_ms, node, timing) };
+        let Some(heartbeat) = heartbeat else {
+            return self.look(start_ms, end_ms, node, timing, None);
+        };
         let same = self
             .current
             .get(node)
             .is_some_and(|(known, pid)| *known == heartbeat.incarnation && *pid == heartbeat.pid);
-        let mut changed = self.look(start_ms, end_ms, node, timing) || !same;
+        let owner = Owner { node: node.clone(), incarnation: heartbeat.incarnation.clone() };
+        let counter = self.seen.get(&owner).and_then(|seen| seen.counter);
+        let stood_still = self.ordered && counter == Some(heartbeat.counter);
+        let still = stood_still.then_some(&owner);
+        let mut changed = self.look(start_ms, end_ms, node, timing, still) || !same;
         if !same {
             self.current.insert(node.clone(), (heartbeat.incarnation.clone(), heartbeat.pid));
         }
-        let owner = Owner { node: node.clone(), incarnation: heartbeat.incarnation.clone() };
         self.expect(end_ms, &owner);
         let Some(seen) = self.seen.get_mut(&owner) else { return changed };
         let before = (seen.moved, seen.leaving, seen.may_act(timing));
@@ -78,12 +93,21 @@ impl Observer {
         changed
     }
 
-    /// Notes for every run of the node's program that it was looked for.
-    fn look(&mut self, start_ms: u64, end_ms: u64, node: &NodeName, timing: &Timing) -> bool {
+    /// Notes for every run of the node's program that it was looked for. `still` is known to have
+    /// stood still since the last reading.
+    fn look(
+        &mut self,
+        start_ms: u64,
+        end_ms: u64,
+        node: &NodeName,
+        timing: &Timing,
+        still: Option<&Owner>,
+    ) -> bool {
         let mut changed = false;
-        for (_, seen) in self.seen.iter_mut().filter(|(owner, _)| owner.node == *node) {
+        for (owner, seen) in self.seen.iter_mut().filter(|(owner, _)| owner.node == *node) {
             let before = seen.may_act(timing);
-            if before && start_ms.saturating_sub(seen.checked_ms) >= timing.lease_ms / 4 {
+            let gap = start_ms.saturating_sub(seen.checked_ms) >= timing.lease_ms / 4;
+            if before && gap && still != Some(owner) {
                 seen.moved_ms = end_ms;
             }
             seen.checked_ms = start_ms;
@@ -167,7 +191,11 @@ mod tests {
     /// `readings` are (start, end, counter).
     #[track_caller]
     fn check(readings: &[(u64, u64, u64)], expected: Option<Liveness>) {
-        let mut observer = Observer::default();
+        check_by(Observer::default(), readings, expected);
+    }
+
+    #[track_caller]
+    fn check_by(mut observer: Observer, readings: &[(u64, u64, u64)], expected: Option<Liveness>) {
         for &(start_ms, end_ms, counter) in readings {
             observer.observe(start_ms, end_ms, &node(), Some(&beat("x", counter)), &TIMING);
         }
@@ -202,6 +230,18 @@ mod tests {
         check(&[&[(0, 0, 5)][..], &still(5, 5_000, 6_100)].concat(), Some(Liveness::Dead));
     }
 
+    #[test]
+    fn a_heartbeat_that_cannot_come_back_has_stood_still_over_a_gap() {
+        let check = |readings: &[(u64, u64, u64)], expected| {
+            check_by(Observer::new(true), readings, expected);
+        };
+        check(&[(0, 0, 5), (1_099, 1_099, 5)], None);
+        check(&[(0, 0, 5), (1_100, 1_100, 5)], Some(Liveness::Dead));
+        check(&[(0, 0, 5), (1_099, 60_000, 5)], None);
+        check(&[(0, 0, 5), (5_000, 5_000, 6), (6_099, 6_099, 6)], Some(Liveness::Alive));
+        check(&[(0, 0, 5), (5_000, 5_000, 6), (6_100, 6_100, 6)], Some(Liveness::Dead));
+    }
+
     fn observe(observer: &mut Observer, from_ms: u64, to_ms: u64, heartbeat: Option<&Heartbeat>) {
         for (start_ms, end_ms, _) in still(0, from_ms, to_ms) {
             observer.observe(start_ms, end_ms, &node(), heartbeat, &TIMING);
@@ -227,12 +267,14 @@ mod tests {
     /// The old run may have beaten until the new one began.
     #[test]
     fn an_old_run_is_waited_for_from_the_end_of_a_gap_in_which_the_new_one_began() {
-        let mut observer = Observer::default();
-        observe(&mut observer, 0, 0, Some(&beat("old", 5)));
-        observe(&mut observer, 2_000, 3_099, Some(&beat("new", 1)));
-        assert!(observer.may_act(&owner("old"), &TIMING));
-        observe(&mut observer, 3_100, 3_100, Some(&beat("new", 2)));
-        assert!(!observer.may_act(&owner("old"), &TIMING));
+        for ordered in [false, true] {
+            let mut observer = Observer::new(ordered);
+            observe(&mut observer, 0, 0, Some(&beat("old", 5)));
+            observe(&mut observer, 2_000, 3_099, Some(&beat("new", 1)));
+            assert!(observer.may_act(&owner("old"), &TIMING));
+            observe(&mut observer, 3_100, 3_100, Some(&beat("new", 2)));
+            assert!(!observer.may_act(&owner("old"), &TIMING));
+        }
     }
 
     #[test]

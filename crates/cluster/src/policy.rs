@@ -255,6 +255,13 @@ impl Policy {
         }
     }
 
+    /// The same where heartbeats are ordered, as [`crate::Coordinator::orders_heartbeats`] says.
+    #[must_use]
+    pub fn with_ordered_heartbeats(mut self, ordered: bool) -> Self {
+        self.observer = Observer::new(ordered);
+        self
+    }
+
     /// Takes the next event and says what is to be done.
     ///
     /// `now_ms` is this node's own clock and never goes back. The same events at the same times

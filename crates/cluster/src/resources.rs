@@ -3,6 +3,7 @@
 mod address;
 mod agent;
 pub(crate) mod call;
+pub(crate) mod family;
 mod floating;
 mod folder;
 mod name;
@@ -22,6 +23,7 @@ use crate::registry::REGISTRY_DIR;
 use crate::template::{Template, TemplateError};
 pub use agent::AgentError;
 pub(crate) use agent::{check_agent, required};
+pub(crate) use family::Families;
 
 /// What a resource says about itself while no one asks.
 pub(crate) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
@@ -72,6 +74,7 @@ pub(crate) struct Context {
     pub(crate) state_dir: PathBuf,
     pub(crate) program: PathBuf,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) families: Arc<Families>,
     /// The gate's generation under which it was ordered: if the lease was lost since, it must
     /// not start.
     pub(crate) generation: u64,

@@ -44,6 +44,9 @@ pub enum Layer {
     Wait,
     /// One process at a time has the store open.
     Lock,
+    /// Silence is counted anew after a pause in the readings, where a late heartbeat may write over
+    /// a newer one.
+    Anew,
 }
 
 /// What must never happen.

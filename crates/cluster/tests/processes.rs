@@ -4,6 +4,8 @@
 
 #[path = "processes/probe.rs"]
 mod probe;
+#[path = "processes/stops.rs"]
+mod stops;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

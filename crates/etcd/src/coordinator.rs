@@ -235,6 +235,11 @@ impl Coordinator for Etcd {
         Ok(shared)
     }
 
+    /// Every heartbeat compares its predecessor, and readings are linearizable.
+    fn orders_heartbeats(&self) -> bool {
+        true
+    }
+
     fn watch(&self, wake: Wake) -> Option<Box<dyn Send>> {
         let owners = watch::begin(self.gateway.clone(), &self.keys.own(), wake.clone())?;
         let config = watch::begin(self.gateway.clone(), &self.keys.config(), wake)?;

@@ -2,8 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rehome_cluster::CoordinatorError;
@@ -11,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::Agent;
 
+use crate::endpoints::Endpoints;
 use crate::place::EtcdPlace;
 use crate::records::{Refusal, Txn};
 use crate::tls;
@@ -24,8 +24,9 @@ const FIRST_TIMEOUT_MS: u64 = 2_000;
 /// The shortest time for a request: less would be over before etcd has synced its disk.
 const TIMEOUT_MS_MIN: u64 = 100;
 
-/// How long another endpoint than the first is asked.
-const AWAY_MAX: Duration = Duration::from_secs(2);
+/// The shortest time for a connection: half of a request's, so that who is not there leaves time to
+/// ask somebody else.
+const CONNECT_MS_MIN: u64 = 100;
 
 /// Codes of gRPC that say that whoever asks may not.
 const PERMISSION_DENIED: u64 = 7;
@@ -35,11 +36,7 @@ const UNAUTHENTICATED: u64 = 16;
 #[derive(Debug)]
 pub(crate) struct Gateway {
     place: PathBuf,
-    endpoints: Vec<String>,
-    /// The endpoint that is asked now.
-    current: AtomicUsize,
-    /// When another one than the first was chosen.
-    left_first: Mutex<Option<Instant>>,
+    endpoints: Endpoints,
     timeout_ms: AtomicU64,
     agent: Agent,
 }
@@ -67,9 +64,7 @@ impl Gateway {
         };
         Ok(Self {
             place: place.as_path().to_owned(),
-            endpoints: place.endpoints.clone(),
-            current: AtomicUsize::new(0),
-            left_first: Mutex::default(),
+            endpoints: Endpoints::new(place.endpoints.clone()),
             timeout_ms: AtomicU64::new(FIRST_TIMEOUT_MS),
             agent: config.build().into(),
         })
@@ -84,8 +79,8 @@ impl Gateway {
         self.timeout_ms.store((lease_ms / 4).max(TIMEOUT_MS_MIN), Ordering::Relaxed);
     }
 
-    /// Everything in some ranges, at one moment. It takes an eighth of the lease at most: a reading
-    /// that comes later than a quarter after the one before has the nodes count silence anew.
+    /// Everything in some ranges, at one moment. It takes an eighth of the lease at most: what is
+    /// not known soon is asked of another member.
     pub(crate) fn read(&self, ranges: &[Value]) -> Result<Txn, CoordinatorError> {
         let body = json!({ "compare": [], "success": ranges, "failure": [] });
         self.call("/v3/kv/txn", &body, self.timeout_ms.load(Ordering::Relaxed) / 2)
@@ -111,46 +106,22 @@ impl Gateway {
     ) -> Result<T, CoordinatorError> {
         let body = body.to_string();
         let mut last = None;
-        self.return_to_first();
-        for _ in 0..self.endpoints.len() {
-            let current = self.current.load(Ordering::Relaxed);
-            match self.call_one(self.endpoint(current), path, &body, timeout_ms) {
+        for _ in 0..self.endpoints.count() {
+            let current = self.endpoints.current(Instant::now());
+            match self.call_one(self.endpoints.url(current), path, &body, timeout_ms) {
                 Ok(answer) => return Ok(answer),
                 Err(Failed::Final(error)) => return Err(error),
                 Err(Failed::Unknown(error)) => {
-                    self.rotate(current);
+                    self.endpoints.failed(current, false, Instant::now());
                     return Err(error);
                 }
                 Err(Failed::NotSent(error)) => {
-                    self.rotate(current);
+                    self.endpoints.failed(current, true, Instant::now());
                     last = Some(error);
                 }
             }
         }
         Err(last.expect("a place has at least one endpoint"))
-    }
-
-    fn endpoint(&self, current: usize) -> &str {
-        &self.endpoints[current % self.endpoints.len()]
-    }
-
-    /// The first endpoint is the best, the member on this host for instance: it is tried again.
-    fn return_to_first(&self) {
-        let mut left_first = self.left_first.lock().unwrap_or_else(PoisonError::into_inner);
-        if left_first.is_some_and(|left| left.elapsed() > AWAY_MAX) {
-            *left_first = None;
-            self.current.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Another endpoint is asked next, unless somebody else has seen to that.
-    fn rotate(&self, from: usize) {
-        let mut left_first = self.left_first.lock().unwrap_or_else(PoisonError::into_inner);
-        left_first.get_or_insert_with(Instant::now);
-        drop(left_first);
-        let next = from.wrapping_add(1);
-        let (order, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-        let _seen_to = self.current.compare_exchange(from, next, order, failure);
     }
 
     fn call_one<T: DeserializeOwned>(
@@ -161,7 +132,14 @@ impl Gateway {
         timeout_ms: u64,
     ) -> Result<T, Failed> {
         let timeout = Duration::from_millis(timeout_ms);
+        // Where there is nobody else to ask, a slow handshake has all the time there is.
+        let connect_ms = match self.endpoints.count() {
+            1 => timeout_ms,
+            _ => (timeout_ms / 2).max(CONNECT_MS_MIN),
+        };
+        let connect = Duration::from_millis(connect_ms);
         let request = self.agent.post(format!("{endpoint}{path}")).config();
+        let request = request.timeout_connect(Some(connect));
         let request = request.timeout_global(Some(timeout)).build();
         let mut response = request.send(body).map_err(|error| self.failed(endpoint, &error))?;
         let status = response.status();
@@ -183,7 +161,7 @@ impl Gateway {
         body: &Value,
         silence: Duration,
     ) -> Result<impl io::Read + use<>, CoordinatorError> {
-        let endpoint = self.endpoint(self.current.load(Ordering::Relaxed));
+        let endpoint = self.endpoints.url(self.endpoints.current(Instant::now()));
         let timeout = Duration::from_millis(self.timeout_ms.load(Ordering::Relaxed));
         let request = self.agent.post(format!("{endpoint}{path}")).config();
         let request = request

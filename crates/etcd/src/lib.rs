@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod coordinator;
+mod endpoints;
 mod gateway;
 mod keys;
 mod place;

@@ -54,6 +54,8 @@ pub(super) struct Seen {
     failures: Vec<Failed>,
     lost: Option<u64>,
     doubled: u64,
+    /// Where and when what is lost was acknowledged.
+    lost_of: Value,
 }
 
 impl Seen {
@@ -66,6 +68,7 @@ impl Seen {
         } else if let Some(lost) = value["lost"].as_u64() {
             self.lost = Some(lost);
             self.doubled = value["doubled"].as_u64().unwrap_or(0);
+            self.lost_of = value["lost_of"].clone();
         }
     }
 }
@@ -201,6 +204,7 @@ pub(super) struct Verdict {
     pub(super) lost: u64,
     pub(super) doubled: u64,
     pub(super) two_owners: u64,
+    lost_of: Value,
     holders: usize,
     led_etcd: bool,
 }
@@ -234,6 +238,7 @@ impl Seen {
             lost: self.lost.ok_or("the probe did not look for its deliveries")?,
             doubled: self.doubled,
             two_owners: two_owners(&self.acks),
+            lost_of: self.lost_of.clone(),
             holders: after.holders,
             led_etcd: after.led_etcd,
         })
@@ -257,6 +262,7 @@ impl Verdict {
             "lost": self.lost,
             "doubled": self.doubled,
             "two_owners": self.two_owners,
+            "lost_of": self.lost_of,
             "address_holders": self.holders,
             "led_etcd": self.led_etcd,
         })

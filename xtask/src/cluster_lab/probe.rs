@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rehome::parts::server::{Recipient, StoreClient};
 use rehome::parts::store::{FolderName, MailboxName, Uid};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::PATIENCE;
 use super::evidence::now_us;
 
 /// The longest that a delivery is waited for.
 const TIMEOUT: Duration = Duration::from_millis(250);
+
+/// The longest that a greeting is waited for: as exact as that is the moment in which somebody
+/// serves again, for a host that is not there does not say so.
+const GREETING: Duration = Duration::from_millis(40);
 
 /// Rows of a mailbox that are read at once.
 const PAGE: usize = 1_000;
@@ -54,9 +58,18 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<(), String> {
         thread.join().map_err(|_| "a sender of the probe panicked")?;
     }
     let acknowledged = acknowledged.lock().map_err(|error| error.to_string())?;
-    let (lost, doubled) = look_for(&args.to[0], &acknowledged)?;
-    write_line(&json!({ "lost": lost, "doubled": doubled }).to_string());
+    let found = look_for(&args.to[0], &acknowledged)?;
+    write_line(&found.to_string());
     Ok(())
+}
+
+/// A delivery that was acknowledged.
+struct Kept {
+    mailbox: MailboxName,
+    token: String,
+    via: usize,
+    epoch: u64,
+    end_us: u64,
 }
 
 fn write_line(line: &str) {
@@ -86,6 +99,7 @@ fn make_mailbox(address: &str, mailbox: &MailboxName) -> Result<(), String> {
 /// One stream of deliveries.
 struct Sender {
     number: usize,
+    address: String,
     mailbox: MailboxName,
     client: StoreClient,
     /// The epoch of the store at the other end of the connection.
@@ -96,11 +110,11 @@ struct Sender {
 
 impl Sender {
     fn new(number: usize, address: &str, mailbox: MailboxName) -> Self {
-        let client = StoreClient::new(address).with_timeout(TIMEOUT);
-        Self { number, mailbox, client, epoch: None, failed: false }
+        let client = StoreClient::new(address);
+        Self { number, address: address.to_owned(), mailbox, client, epoch: None, failed: false }
     }
 
-    fn run(mut self, over: &AtomicBool, acknowledged: &Mutex<Vec<(MailboxName, String)>>) {
+    fn run(mut self, over: &AtomicBool, acknowledged: &Mutex<Vec<Kept>>) {
         for number in 0_u64.. {
             if over.load(Ordering::Relaxed) {
                 return;
@@ -110,10 +124,11 @@ impl Sender {
             match self.deliver(&token) {
                 Ok(epoch) => {
                     self.failed = false;
-                    if let Ok(mut kept) = acknowledged.lock() {
-                        kept.push((self.mailbox.clone(), token));
-                    }
                     let (via, end_us) = (self.number, now_us());
+                    if let Ok(mut kept) = acknowledged.lock() {
+                        let mailbox = self.mailbox.clone();
+                        kept.push(Kept { mailbox, token, via, epoch, end_us });
+                    }
                     let said = json!({
                         "via": via, "epoch": epoch, "start_us": start_us, "end_us": end_us,
                     });
@@ -136,7 +151,12 @@ impl Sender {
     fn deliver(&mut self, token: &str) -> Result<u64, String> {
         let epoch = match self.epoch {
             Some(epoch) => epoch,
-            None => self.client.hello().map_err(|error| error.to_string())?.epoch,
+            None => {
+                let mut client = StoreClient::new(&self.address).with_timeout(GREETING);
+                let epoch = client.hello().map_err(|error| error.to_string())?.epoch;
+                self.client = client.with_timeout(TIMEOUT);
+                epoch
+            }
         };
         self.epoch = Some(epoch);
         let mut recipient = Recipient::new(self.mailbox.clone());
@@ -147,15 +167,17 @@ impl Sender {
     }
 }
 
-/// Counts what was acknowledged and is not there, and what is there twice.
-fn look_for(address: &str, acknowledged: &[(MailboxName, String)]) -> Result<(u64, u64), String> {
+/// Counts what was acknowledged and is not there, and what is there twice; of what is lost it says
+/// where, under which epoch and when it was acknowledged.
+fn look_for(address: &str, acknowledged: &[Kept]) -> Result<Value, String> {
     let mut client = StoreClient::new(address).with_timeout(TIMEOUT * 8);
     let mut held: BTreeMap<String, u64> = BTreeMap::new();
-    let mut mailboxes: Vec<&MailboxName> = acknowledged.iter().map(|(name, _)| name).collect();
+    let mut mailboxes: Vec<&MailboxName> = acknowledged.iter().map(|kept| &kept.mailbox).collect();
     mailboxes.dedup();
     mailboxes.sort();
     mailboxes.dedup();
     let inbox = FolderName::try_from("INBOX").map_err(|error| error.to_string())?;
+    let asked = patiently(|| client.hello())?.epoch;
     for mailbox in mailboxes {
         let mut after = Uid::default();
         loop {
@@ -169,7 +191,27 @@ fn look_for(address: &str, acknowledged: &[(MailboxName, String)]) -> Result<(u6
             }
         }
     }
-    let lost = acknowledged.iter().filter(|(_, token)| !held.contains_key(token)).count();
+    let lost: Vec<&Kept> =
+        acknowledged.iter().filter(|kept| !held.contains_key(&kept.token)).collect();
     let doubled: u64 = held.values().map(|count| count.saturating_sub(1)).sum();
-    Ok((u64::try_from(lost).unwrap_or(u64::MAX), doubled))
+    Ok(json!({ "lost": lost.len(), "doubled": doubled, "lost_of": by_epoch(&lost, asked) }))
+}
+
+/// Deliveries of one host and epoch in a line, which says when they began and ended, and the epoch
+/// of the store that was `asked` for them.
+fn by_epoch(lost: &[&Kept], asked: u64) -> Vec<Value> {
+    let mut of: BTreeMap<(usize, u64), Vec<&Kept>> = BTreeMap::new();
+    for kept in lost {
+        of.entry((kept.via, kept.epoch)).or_default().push(kept);
+    }
+    let line = |((via, epoch), mut all): ((usize, u64), Vec<&Kept>)| {
+        all.sort_by_key(|kept| kept.end_us);
+        let end = |kept: Option<&&Kept>| kept.map(|kept| json!([kept.token, kept.end_us]));
+        let (first, last) = (end(all.first()), end(all.last()));
+        json!({
+            "via": via, "epoch": epoch, "count": all.len(), "first": first, "last": last,
+            "asked_epoch": asked,
+        })
+    };
+    of.into_iter().map(line).collect()
 }

@@ -278,6 +278,8 @@ pub(crate) enum LayerArg {
     Wait,
     /// One process at a time has the store open.
     Lock,
+    /// Silence is counted anew after a pause in the readings, where heartbeats may come late.
+    Anew,
 }
 
 #[derive(Debug, Args)]

@@ -150,6 +150,7 @@ fn simulate(
         LayerArg::Seal => Layer::Seal,
         LayerArg::Wait => Layer::Wait,
         LayerArg::Lock => Layer::Lock,
+        LayerArg::Anew => Layer::Anew,
     });
     let (first_seed, seeds) = args.seed.map_or((args.first_seed, args.seeds), |seed| (seed, 1));
     let options = SimulateOptions { first_seed, seeds, without };

@@ -20,7 +20,7 @@ use crate::lease::{Gate, Lease};
 use crate::metrics::Metrics;
 use crate::policy::{Command, Event, Order, Policy, Report};
 use crate::registry::REGISTRY_DIR;
-use crate::resources::{Context, placeholder_values};
+use crate::resources::{Context, Families, placeholder_values};
 use crate::status::NodeStatus;
 
 /// The longest time between two looks at what is shared, in milliseconds.
@@ -54,6 +54,7 @@ pub(super) struct Parts {
     pub(super) metrics: Metrics,
     pub(super) lease: Arc<Lease>,
     pub(super) gate: Arc<Gate>,
+    pub(super) families: Arc<Families>,
     pub(super) messages: Receiver<Message>,
     pub(super) sender: Sender<Message>,
 }
@@ -84,7 +85,8 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(parts: Parts) -> Self {
-        let policy = Policy::new(parts.me.clone());
+        let ordered = parts.coordinator.orders_heartbeats();
+        let policy = Policy::new(parts.me.clone()).with_ordered_heartbeats(ordered);
         let publisher = Publisher::start(parts.coordinator.clone());
         Self {
             parts,
@@ -107,6 +109,7 @@ impl Shell {
     /// wait for no more than that. Returns what would not stop.
     pub(super) fn run(&mut self, stop: &AtomicBool) -> Vec<ResourceName> {
         let mut stopping_since_ms = None;
+        self.tell_of_cgroups();
         loop {
             self.parts.lease.loop_came_round();
             self.look_at_lease();
@@ -130,6 +133,18 @@ impl Shell {
                 }
             }
             self.wait();
+        }
+    }
+
+    /// Says once what a stop by force cannot find here.
+    fn tell_of_cgroups(&self) {
+        if let Some(why) = self.parts.families.no_cgroups_because() {
+            let reason = format!(
+                "resources have no cgroups of their own here ({why}): of what a resource starts, \
+                 a stop by force finds its process group and what kept its environment; let this \
+                 account make cgroups (Delegate=yes of systemd) to have all of it found"
+            );
+            self.log(None, None, "no cgroups", &reason);
         }
     }
 
@@ -353,6 +368,7 @@ impl Shell {
             state_dir: self.parts.state_dir.clone(),
             program: self.parts.program.clone(),
             gate: self.parts.gate.clone(),
+            families: self.parts.families.clone(),
             generation: self.parts.gate.generation(),
             values: placeholder_values(all, config, resource_config),
         };

@@ -9,14 +9,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use super::call::{Answer, call};
+use super::call::{Answer, call, call_in};
+use super::family::Family;
 use super::{Context, Reporter, Resource, ResourceError, Started};
 use crate::configuration::{ResourceConfig, ResourceKind};
 use crate::ids::ResourceName;
 use crate::lease::{Ends, Gate};
 use crate::policy::Report;
 use crate::template::Template;
+
+/// How long what an agent started is waited for when it is killed.
+const KILL_WAIT_MS: u64 = 2_000;
+
+/// How often, and with which growing pauses, an agent is asked what is left after that.
+const ASKED_AFTER_KILL: u64 = 3;
+const ASK_PAUSE_MS: u64 = 50;
 
 /// The exit code by which `monitor` says that nothing runs.
 const NOT_RUNNING: i32 = 7;
@@ -115,15 +124,32 @@ impl Calls {
     }
 
     fn call(&self, action: &str) -> Result<Answer, ResourceError> {
-        call(&mut self.command(action), self.timeout_ms).map_err(|error| {
-            let program = self.program.display();
-            ResourceError::Failed(format!("{program} {action} cannot be called: {error}"))
-        })
+        let answer = call(&mut self.command(action), self.timeout_ms);
+        answer.map_err(|error| self.not_called(action, &error))
+    }
+
+    fn not_called(&self, action: &str, error: &std::io::Error) -> ResourceError {
+        let program = self.program.display();
+        ResourceError::Failed(format!("{program} {action} cannot be called: {error}"))
+    }
+
+    /// Has it start; what it starts is of `family`.
+    fn start(&self, family: &Family) -> Result<(), ResourceError> {
+        let answer = call_in(family, &mut self.command("start"), self.timeout_ms);
+        self.done("start", answer.map_err(|error| self.not_called("start", &error))?)
     }
 
     /// Calls it, and makes anything but success an error.
     fn order(&self, action: &str) -> Result<(), ResourceError> {
-        let answer = self.call(action)?;
+        self.done(action, self.call(action)?)
+    }
+
+    /// Whether it says that nothing runs.
+    fn says_gone(&self) -> bool {
+        self.call("monitor").is_ok_and(|answer| answer.code == Some(NOT_RUNNING))
+    }
+
+    fn done(&self, action: &str, answer: Answer) -> Result<(), ResourceError> {
         if answer.code == Some(0) {
             return Ok(());
         }
@@ -225,11 +251,28 @@ pub(super) struct Agent {
 /// What was started, as the guard of the lease knows it.
 struct Run {
     calls: Calls,
+    family: Family,
+}
+
+impl Run {
+    /// Kills what it started; `Err` says what may be left.
+    fn end_by_force(&self) -> Result<(), String> {
+        self.family.end(KILL_WAIT_MS)?;
+        // A process that was killed just now may be seen until its new parent has taken note.
+        let gone = (0..ASKED_AFTER_KILL).any(|round| {
+            thread::sleep(Duration::from_millis(round * ASK_PAUSE_MS));
+            self.calls.says_gone()
+        });
+        let left = || "it may still run, though all that it started was killed".to_owned();
+        gone.then_some(()).ok_or_else(left)
+    }
 }
 
 impl Ends for Run {
-    /// Begins to stop it; the policy has it stopped again and waits for that.
+    /// Kills what it started and begins to stop it; the policy has it stopped again and waits for
+    /// that.
     fn end(&self) {
+        self.family.kill();
         let mut command = self.calls.command("stop");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Ok(mut child) = command.spawn() {
@@ -244,17 +287,18 @@ impl Agent {
         Self { kind, running: None }
     }
 
-    /// Stops it; one that hangs is ended, and is then asked what is left.
+    /// Stops it; one that hangs is ended, and is then asked what is left. What it started and
+    /// did not stop is killed.
     fn stop(&mut self) -> Result<(), ResourceError> {
         let Some((started, gate, ticket)) = &self.running else { return Ok(()) };
-        if let Err(error) = started.calls.order("stop") {
-            let left = started.calls.call("monitor");
-            if !left.is_ok_and(|answer| answer.code == Some(NOT_RUNNING)) {
-                return Err(ResourceError::Failed(format!(
-                    "{error}; it may still run. Its group stays here; stop it by hand, or fence \
-                     this node (switch its power off) to have the group served elsewhere"
-                )));
-            }
+        if let Err(error) = started.calls.order("stop")
+            && !started.calls.says_gone()
+            && let Err(left) = started.end_by_force()
+        {
+            return Err(ResourceError::Failed(format!(
+                "{error}; {left}. Its group stays here; stop it by hand, or fence this node \
+                 (switch its power off) to have the group served elsewhere"
+            )));
         }
         gate.forget(*ticket);
         self.running = None;
@@ -266,12 +310,13 @@ impl Resource for Agent {
     fn online(&mut self, context: &Context, reporter: &Reporter) -> Result<Started, ResourceError> {
         let calls = Calls::new(&self.kind, &context.resource, |text| context.fill(text));
         let calls = calls.map_err(|error| ResourceError::Failed(error.to_string()))?;
-        let started = Arc::new(Run { calls: calls.clone() });
+        let family = context.families.family(&context.resource);
+        let started = Arc::new(Run { calls, family });
         let entered = context.gate.enter(context.generation, |register| {
             let ticket = register.add(started.clone());
-            let reporter = reporter.clone();
+            let (reporter, begun) = (reporter.clone(), started.clone());
             let start = move || {
-                let report = match calls.order("start") {
+                let report = match begun.calls.start(&begun.family) {
                     Ok(()) => Report::Online(None),
                     Err(error) => Report::Failed { why: error.to_string(), gone: false },
                 };

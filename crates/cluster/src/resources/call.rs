@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::family::Family;
+
 /// So much of what an agent says is kept.
 const SAID_BYTES_MAX: u64 = 1 << 20;
 
@@ -62,8 +64,29 @@ pub(super) fn call(command: &mut Command, timeout_ms: u64) -> io::Result<Answer>
 
 /// As [`call`], with what it reads from standard input; short enough for a pipe to hold.
 pub(crate) fn call_with(command: &mut Command, input: &str, timeout_ms: u64) -> io::Result<Answer> {
+    call_begun(command, input, timeout_ms, |_| {})
+}
+
+/// As [`call`], and what it starts is of `family`.
+pub(super) fn call_in(
+    family: &Family,
+    command: &mut Command,
+    timeout_ms: u64,
+) -> io::Result<Answer> {
+    family.mark(command);
+    call_begun(command, "", timeout_ms, |pid| family.take_in(pid))
+}
+
+/// `begun` is called as soon as it runs.
+fn call_begun(
+    command: &mut Command,
+    input: &str,
+    timeout_ms: u64,
+    begun: impl FnOnce(Pid),
+) -> io::Result<Answer> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
+    begun(Pid::from_child(&child));
     if let Some(mut stdin) = child.stdin.take() {
         // One that does not read has ended, or does not care.
         drop(stdin.write_all(input.as_bytes()));

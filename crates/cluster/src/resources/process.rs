@@ -20,11 +20,12 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, kill_process_group, pidfd
 use serde_json::Value;
 
 use super::call::wait_for_end;
+use super::family::Family;
 use super::{Context, Reporter, Resource, ResourceError, Started};
 use crate::lease::{Ends, Gate};
 use crate::policy::Report;
 
-/// How long a process is given between TERM and KILL, and after KILL.
+/// How long a process is given between TERM and KILL, after KILL, and after the kill of its cgroup.
 const SIGNAL_WAIT_MS: u64 = 2_000;
 
 pub(super) struct Process {
@@ -45,13 +46,23 @@ struct Running {
     /// Stands for this process alone, whatever becomes of its number.
     held: OwnedFd,
     stdin: Mutex<Option<ChildStdin>>,
-    exit: Mutex<Option<String>>,
+    exit: Mutex<Option<Exit>>,
     exited: Condvar,
+    /// What it started, whatever became of that.
+    family: Family,
     after_end: Option<AfterEnd>,
 }
 
+/// How a child ended.
+#[derive(Debug)]
+struct Exit {
+    how: String,
+    /// Whether what it had started was ended as well; none while that is under way.
+    swept: Option<Result<(), String>>,
+}
+
 impl Running {
-    fn exit(&self) -> MutexGuard<'_, Option<String>> {
+    fn exit(&self) -> MutexGuard<'_, Option<Exit>> {
         self.exit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,6 +82,21 @@ impl Running {
         waited.unwrap_or_else(PoisonError::into_inner).0.is_some()
     }
 
+    /// After its end, whether what it had started has ended as well; `Err` says what is left.
+    fn swept(&self) -> Result<(), String> {
+        let under_way = |exit: &mut Option<Exit>| exit.as_ref().is_some_and(|e| e.swept.is_none());
+        let wait = Duration::from_millis(2 * SIGNAL_WAIT_MS);
+        let waited = self.exited.wait_timeout_while(self.exit(), wait, under_way);
+        let exit = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let swept = exit.as_ref().and_then(|exit| exit.swept.clone());
+        drop(exit);
+        match swept {
+            Some(Ok(())) => Ok(()),
+            // What did not end then may have since.
+            _ => self.family.end(SIGNAL_WAIT_MS),
+        }
+    }
+
     /// Writes a line if the child reads; one that does not misses it.
     fn say(&self, line: &str) {
         let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,6 +113,7 @@ impl Running {
 impl Ends for Running {
     fn end(&self) {
         self.signal(Signal::KILL);
+        self.family.kill();
         if let Some(after_end) = &self.after_end {
             after_end();
         }
@@ -96,6 +123,21 @@ impl Ends for Running {
         self.say(&crate::lease::line(left_ms));
     }
 }
+
+/// A step of a stop; the next is taken if it does not end the process.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// It is asked to end.
+    Ask,
+    /// Its process group gets a signal.
+    Signal(Signal),
+    /// Everything in its cgroup is killed.
+    KillFamily,
+}
+
+/// The last steps, which leave it no choice.
+const FORCE: [(Step, u64); 2] =
+    [(Step::Signal(Signal::KILL), SIGNAL_WAIT_MS), (Step::KillFamily, SIGNAL_WAIT_MS)];
 
 impl Process {
     pub(super) fn new(
@@ -129,38 +171,46 @@ impl Process {
         Ok(command)
     }
 
-    fn stop(&mut self, steps: &[(Option<Signal>, u64)]) -> Result<(), ResourceError> {
+    /// One step after the other until the process has ended; then what it had started must have.
+    fn stop(&mut self, steps: &[(Step, u64)]) -> Result<(), ResourceError> {
         let Some(running) = self.running.clone() else { return Ok(()) };
-        for &(signal, wait_ms) in steps {
-            match signal {
-                Some(signal) => running.signal(signal),
-                None => {
+        let ended = steps.iter().any(|&(step, wait_ms)| {
+            match step {
+                Step::Ask => {
                     running.say("quit\n");
                     running.close_stdin();
                 }
+                Step::Signal(signal) => running.signal(signal),
+                Step::KillFamily => running.family.kill(),
             }
-            if running.wait(wait_ms) {
-                if let Some((gate, ticket)) = self.gate.take() {
-                    gate.forget(ticket);
-                }
-                self.running = None;
-                return Ok(());
-            }
+            running.wait(wait_ms)
+        });
+        let left = match ended {
+            true => running.swept(),
+            false => Err(format!("process {} does not end", running.pid.as_raw_nonzero())),
+        };
+        if let Err(left) = left {
+            return Err(ResourceError::Failed(format!(
+                "{left}, not even by KILL: it may hang in the kernel. Its group stays here; fence \
+                 this node (switch its power off) to have the group served elsewhere"
+            )));
         }
-        Err(ResourceError::Failed(format!(
-            "process {} does not end, not even by KILL: it may hang in the kernel. Its group stays \
-             here; fence this node (switch its power off) to have the group served elsewhere",
-            running.pid.as_raw_nonzero()
-        )))
+        if let Some((gate, ticket)) = self.gate.take() {
+            gate.forget(ticket);
+        }
+        self.running = None;
+        Ok(())
     }
 }
 
 impl Resource for Process {
     fn online(&mut self, context: &Context, reporter: &Reporter) -> Result<Started, ResourceError> {
         let mut command = self.command(context)?;
+        let family = context.families.family(&context.resource);
+        family.mark(&mut command);
         let started = context.gate.enter(context.generation, |register| {
             let mut child = command.spawn()?;
-            let running = Arc::new(adopt(&mut child, self.after_end.clone())?);
+            let running = Arc::new(adopt(&mut child, self.after_end.clone(), family)?);
             let ticket = register.add(running.clone());
             io::Result::Ok((child, running, ticket))
         });
@@ -188,17 +238,18 @@ impl Resource for Process {
     }
 
     fn offline(&mut self, grace_ms: u64) -> Result<(), ResourceError> {
-        let term = (Some(Signal::TERM), SIGNAL_WAIT_MS);
-        self.stop(&[(None, grace_ms), term, (Some(Signal::KILL), SIGNAL_WAIT_MS)])
+        let [kill, kill_family] = FORCE;
+        let term = (Step::Signal(Signal::TERM), SIGNAL_WAIT_MS);
+        self.stop(&[(Step::Ask, grace_ms), term, kill, kill_family])
     }
 
     fn terminate(&mut self) -> Result<(), ResourceError> {
-        self.stop(&[(Some(Signal::KILL), SIGNAL_WAIT_MS)])
+        self.stop(&FORCE)
     }
 
     fn looks_alive(&mut self) -> Result<(), ResourceError> {
         let dead = match &self.running {
-            Some(running) => running.exit().clone(),
+            Some(running) => running.exit().as_ref().map(|exit| exit.how.clone()),
             None => Some("it was not started".to_owned()),
         };
         dead.map_or(Ok(()), |how| Err(ResourceError::Failed(how)))
@@ -206,18 +257,19 @@ impl Resource for Process {
 }
 
 /// Takes what supervision needs of a child that was just spawned.
-fn adopt(child: &mut Child, after_end: Option<AfterEnd>) -> io::Result<Running> {
+fn adopt(child: &mut Child, after_end: Option<AfterEnd>, family: Family) -> io::Result<Running> {
+    let pid = Pid::from_child(child);
+    family.take_in(pid);
     let stdin = child.stdin.take();
     if let Some(stdin) = &stdin {
         // A child that does not read must not hold up the thread that renews the lease.
         let flags = rustix::fs::fcntl_getfl(stdin)? | rustix::fs::OFlags::NONBLOCK;
         rustix::fs::fcntl_setfl(stdin, flags)?;
     }
-    let pid = Pid::from_child(child);
     // The child is not reaped before its thread does so: the number is still its own.
     let held = pidfd_open(pid, PidfdFlags::empty())?;
     let (stdin, exit, exited) = (Mutex::new(stdin), Mutex::new(None), Condvar::new());
-    Ok(Running { pid, held, stdin, exit, exited, after_end })
+    Ok(Running { pid, held, stdin, exit, exited, family, after_end })
 }
 
 fn stderr_file(state_dir: &Path, resource: &str) -> io::Result<fs::File> {
@@ -239,7 +291,7 @@ fn read_lines(stdout: ChildStdout, reporter: &Reporter) {
     }
 }
 
-/// Waits for the end of the leader, ends the rest of its group, and reports.
+/// Waits for the end of the leader, ends the rest of its group and of its family, and reports.
 ///
 /// The leader is looked at before it is reaped: until then its number cannot be given to another
 /// process, so the group can still be signalled.
@@ -252,9 +304,18 @@ fn reap(mut child: Child, running: &Running, reporter: &Reporter) {
             Ok(status) => format!("its process ended: {status}"),
             Err(error) => format!("its process ended: {error}"),
         };
-        *exit = Some(how.clone());
+        *exit = Some(Exit { how: how.clone(), swept: None });
         how
     };
     running.exited.notify_all();
-    reporter(Report::Failed { why: how, gone: true });
+    let swept = running.family.end(SIGNAL_WAIT_MS);
+    let (why, gone) = match &swept {
+        Ok(()) => (how, true),
+        Err(left) => (format!("{how}; {left}"), false),
+    };
+    if let Some(exit) = running.exit().as_mut() {
+        exit.swept = Some(swept);
+    }
+    running.exited.notify_all();
+    reporter(Report::Failed { why, gone });
 }

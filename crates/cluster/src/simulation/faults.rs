@@ -52,6 +52,8 @@ pub(super) struct Faults {
     pub(super) twice: u64,
     /// Hosts freeze, clocks and all.
     pub(super) clocks_stop: bool,
+    /// A heartbeat that another one followed does not come back, as in etcd.
+    pub(super) ordered: bool,
     /// One change in so many is told to a machine that watches: streams die without a word.
     pub(super) told: u64,
 }
@@ -68,7 +70,8 @@ impl Faults {
         }
         let rarity = 30 + random.below(120);
         let (twice, told) = (10 + random.below(60), 1 + random.below(4));
-        Self { kinds, rarity, twice, clocks_stop, told }
+        let ordered = random.below(2) == 0;
+        Self { kinds, rarity, twice, clocks_stop, ordered, told }
     }
 
     /// The fault of this step: the machine, what, and for how long.

@@ -254,7 +254,8 @@ impl Machine {
             if world_ms < self.starts_ms {
                 return;
             }
-            self.boot(world_ms);
+            let ordered = shared.faults.ordered || shared.without == Some(Layer::Anew);
+            self.boot(world_ms, ordered);
         }
         self.guard(world_ms, shared);
         self.finish_beat(world_ms);
@@ -322,10 +323,10 @@ impl Machine {
         Owner { node, incarnation: self.life.to_string() }
     }
 
-    fn boot(&mut self, world_ms: u64) {
+    fn boot(&mut self, world_ms: u64, ordered: bool) {
         self.life += 1;
         self.program = Some(Program {
-            policy: Policy::new(self.owner()),
+            policy: Policy::new(self.owner()).with_ordered_heartbeats(ordered),
             term: Term::default(),
             told_ms: 0,
             loss_told: false,

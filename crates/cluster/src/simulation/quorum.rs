@@ -1,4 +1,5 @@
-//! The quorum folder, as a model: what was written may be seen late, and twice.
+//! The quorum folder, as a model: what was written may be seen late, and twice. Or etcd, where a
+//! heartbeat that comes late is refused.
 
 use rehome_log::SplitMix64;
 
@@ -9,12 +10,18 @@ use crate::coordinator::{Claim, ClaimOutcome, Heartbeat, Ownership, Release};
 pub(super) struct Quorum {
     /// By the machine's number.
     heartbeats: [Option<Heartbeat>; 3],
+    /// The highest counter of each machine, if one that is lower is refused.
+    ordered: Option<[u64; 3]>,
     /// Heartbeats on their way: when they arrive, whose, and what they say.
     on_the_way: Vec<(u64, usize, Heartbeat)>,
     claims: Vec<(Claim, Option<Release>)>,
 }
 
 impl Quorum {
+    pub(super) fn new(ordered: bool) -> Self {
+        Self { ordered: ordered.then_some([0; 3]), ..Self::default() }
+    }
+
     /// What has arrived by now is seen, in the order of arrival.
     pub(super) fn step(&mut self, now_ms: u64) {
         if self.on_the_way.iter().all(|&(at_ms, ..)| at_ms > now_ms) {
@@ -23,6 +30,12 @@ impl Quorum {
         self.on_the_way.sort_by_key(|&(at_ms, ..)| at_ms);
         let arrived = self.on_the_way.partition_point(|&(at_ms, ..)| at_ms <= now_ms);
         for (_, machine, heartbeat) in self.on_the_way.drain(..arrived) {
+            if let Some(highest) = &mut self.ordered {
+                if heartbeat.counter <= highest[machine] {
+                    continue;
+                }
+                highest[machine] = heartbeat.counter;
+            }
             self.heartbeats[machine] = Some(heartbeat);
         }
     }

@@ -52,7 +52,7 @@ impl World {
         let faults = Faults::new(&mut random);
         let machines =
             (0..3).map(|number| Machine::new(number, config.clone(), &mut random)).collect();
-        let (quorum, disk) = (Quorum::default(), Disk::new(without));
+        let (quorum, disk) = (Quorum::new(faults.ordered), Disk::new(without));
         let (last_process, leaderless_ms) = (0, 0);
         let shared = Shared { random, quorum, disk, faults, without, last_process, leaderless_ms };
         Self { shared, machines, now_ms: 0, told: 0 }

@@ -4,5 +4,6 @@
 
 mod claims;
 mod nodes;
+mod program;
 mod rig;
 mod secure;

@@ -99,15 +99,22 @@ impl Drop for Server {
     }
 }
 
-/// Tries until etcd answers.
-pub(crate) fn patiently<T>(mut attempt: impl FnMut() -> Result<T, CoordinatorError>) -> T {
+/// Tries until etcd answers, and well.
+pub(crate) fn patiently<T>(attempt: impl FnMut() -> Result<T, CoordinatorError>) -> T {
+    once_there(attempt).unwrap()
+}
+
+/// Tries until etcd answers, whatever it says.
+pub(crate) fn once_there<T>(
+    mut attempt: impl FnMut() -> Result<T, CoordinatorError>,
+) -> Result<T, CoordinatorError> {
     let started = Instant::now();
     loop {
         match attempt() {
             Err(CoordinatorError::Unreachable { .. }) if started.elapsed() < PATIENCE => {
                 thread::sleep(Duration::from_millis(20));
             }
-            done => return done.unwrap(),
+            done => return done,
         }
     }
 }

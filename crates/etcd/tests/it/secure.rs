@@ -10,7 +10,7 @@ use rcgen::{
 use rehome_cluster::{Coordinator as _, CoordinatorError};
 use rehome_etcd::{Etcd, EtcdPlace};
 
-use crate::rig::{Server, configuration, patiently, place};
+use crate::rig::{Server, configuration, once_there, patiently, place};
 
 /// Who signs.
 struct Authority {
@@ -45,14 +45,14 @@ impl Authority {
 }
 
 /// A member that talks to those alone whom an authority knows.
-struct Secure {
+pub(crate) struct Secure {
     folder: tempfile::TempDir,
     authority: Authority,
     server: Server,
 }
 
 impl Secure {
-    fn start(server_until: i32) -> Self {
+    pub(crate) fn start(server_until: i32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         let ca = folder.path().join("ca.pem");
@@ -65,21 +65,26 @@ impl Secure {
     }
 
     fn place(&self, client: Option<(PathBuf, PathBuf)>) -> EtcdPlace {
+        place(&self.place_of(client))
+    }
+
+    pub(crate) fn place_of(&self, client: Option<(PathBuf, PathBuf)>) -> String {
         let ca = self.folder.path().join("ca.pem");
         let mut text = format!("etcds://127.0.0.1:{}/office?ca={}", self.server.port, ca.display());
         if let Some((cert, key)) = client {
             text += &format!("&cert={}&key={}", cert.display(), key.display());
         }
-        place(&text)
+        text
     }
 
-    fn client(&self, until: i32) -> Option<(PathBuf, PathBuf)> {
+    pub(crate) fn client(&self, until: i32) -> Option<(PathBuf, PathBuf)> {
         Some(self.authority.sign(self.folder.path(), &format!("client-{until}"), until))
     }
 
     #[track_caller]
     fn check_refused(&self, client: Option<(PathBuf, PathBuf)>, part: &str) {
-        match Etcd::create(&self.place(client), &configuration()) {
+        let place = self.place(client);
+        match once_there(|| Etcd::create(&place, &configuration())) {
             Err(error @ CoordinatorError::Refused { .. }) => {
                 assert!(error.to_string().contains(part), "{error}");
             }

@@ -1,7 +1,7 @@
 //! Resource kinds as they are written on a command line: a word, and what is set of it.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU64};
 use std::path::PathBuf;
 
 use rehome_cluster::{FloatingAddress, ResourceKind};
@@ -12,7 +12,7 @@ use crate::error::Error;
 const KINDS: &str = "folder (path), address (address, port), ip (address, \
                      device), name (name, dir), process \
                      (program, arg.1, arg.2, \u{2026}, env.NAME), script (program, arg.1, \
-                     \u{2026}), ocf:PROVIDER:AGENT (the agent's parameters)";
+                     \u{2026}, timeout_ms), ocf:PROVIDER:AGENT (the agent's parameters)";
 
 /// Reads a kind and takes what it needs out of `set`; what is left over is refused.
 pub(super) fn parse(kind: &str, mut set: BTreeMap<String, String>) -> Result<ResourceKind, Error> {
@@ -49,7 +49,8 @@ pub(super) fn parse(kind: &str, mut set: BTreeMap<String, String>) -> Result<Res
         "script" => {
             let program = take(&mut set, kind, "program")?;
             let args = args(&mut set);
-            ResourceKind::script(program, &args.iter().map(String::as_str).collect::<Vec<_>>())
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            with_timeout(ResourceKind::script(program, &args), set.remove("timeout_ms"))?
         }
         _ => return Err(bad(format!("kind {kind:?} is not known; there are {KINDS}"))),
     };
@@ -59,6 +60,16 @@ pub(super) fn parse(kind: &str, mut set: BTreeMap<String, String>) -> Result<Res
             "kind {kind} has no {key:?}, so it would be without effect; there are {KINDS}"
         ))),
     }
+}
+
+/// The same, with another time that an action may take than the usual one.
+fn with_timeout(mut kind: ResourceKind, given: Option<String>) -> Result<ResourceKind, Error> {
+    if let (ResourceKind::Script { timeout_ms, .. }, Some(given)) = (&mut kind, given) {
+        let parsed = given.parse::<NonZeroU64>();
+        *timeout_ms =
+            parsed.map_err(|_| bad(format!("timeout_ms {given:?} is no number above 0")))?.get();
+    }
+    Ok(kind)
 }
 
 fn bad(message: String) -> Error {
@@ -104,6 +115,12 @@ mod tests {
         check("ip", &[("address", "::1"), ("device", "eth0")], Err("write it as 192.0.2.7/24"));
         let script = ResourceKind::script("/s", &["a", "b"]);
         check("script", &[("program", "/s"), ("arg.2", "b"), ("arg.1", "a")], Ok(script));
+        let mut patient = ResourceKind::script("/s", &[]);
+        if let ResourceKind::Script { timeout_ms, .. } = &mut patient {
+            *timeout_ms = 90_000;
+        }
+        check("script", &[("program", "/s"), ("timeout_ms", "90000")], Ok(patient));
+        check("script", &[("program", "/s"), ("timeout_ms", "0")], Err("no number above 0"));
         check("ocf:heartbeat", &[], Err("names no agent"));
         check("ocf:a:b", &[], Ok(ResourceKind::ocf("a", "b", BTreeMap::new())));
         check("disk", &[], Err("there are folder"));

@@ -1,6 +1,7 @@
 //! Agents made up for the occasion, in Debian's layout.
 
 use super::*;
+use crate::resources::Families;
 
 /// An agent below `root`, made of its `case` branches.
 fn agent(root: &Path, branches: &str) -> ResourceConfig {
@@ -80,7 +81,8 @@ fn stop(branches: &str) -> Result<(), ResourceError> {
     let timing = crate::configuration::Timing { lease_ms: 1_000, heartbeat_ms: 100, margin_ms: 50 };
     let gate = Arc::new(Gate::new(Arc::new(crate::lease::Lease::new(clock, timing))));
     let mut agent = Agent::new(config.kind);
-    agent.running = Some((Arc::new(Run { calls }), gate, 1));
+    let family = Families::new("agent-test").family(&config.name);
+    agent.running = Some((Arc::new(Run { calls, family }), gate, 1));
     agent.stop()
 }
 
