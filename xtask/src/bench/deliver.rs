@@ -80,8 +80,9 @@ pub(crate) fn run(args: &DeliverArgs) -> Result<(), String> {
         let mut cells = Cell::all(&peers);
         setting.shuffle(&mut cells);
         for cell in cells {
-            std::thread::sleep(Duration::from_millis(args.rest_ms));
             let folder = setting.folder(&format!("{round}-{}", cell.folder()))?;
+            disk::sync_folder(&folder)?;
+            std::thread::sleep(Duration::from_millis(args.rest_ms));
             let taken = cell.run(&peers, &folder, args.cell_time())?;
             say(&format!("  {:<56} {:>8}/s", cell.name(), shown(taken.per_second)));
             measured.taken.push(taken);

@@ -33,8 +33,8 @@ pub(super) fn page(args: &DeliverArgs, measured: &Measured) -> Page {
 }
 
 const METHOD: [&str; 8] = [
-    "A cell begins with an empty store, database or user; all cells of a round are shuffled; \
-     nothing is deleted before the end.",
+    "A cell begins with an empty store, database or user, after a syncfs and a rest; all cells of \
+     a round are shuffled; nothing is deleted before the end.",
     "Writers are threads of this process on the same cores as the store. Their own work between \
      two deliveries (making a message) is in the rates and not in the times.",
     "Two fdatasyncs at once: 4 KiB are written to each of two files; the time is from the first \
