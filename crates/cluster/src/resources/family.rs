@@ -68,8 +68,8 @@ impl Families {
 impl Drop for Families {
     fn drop(&mut self) {
         if let Ok(folder) = &self.folder {
-            // One with something in it stays; the next node that starts here looks again.
-            let _stays = fs::remove_dir(folder);
+            // What stays is looked at again by the next node that starts here.
+            remove(folder);
         }
     }
 }
@@ -102,7 +102,9 @@ impl Family {
         let Some(cgroup) = &self.cgroup else { return };
         // A kernel before 5.14 has no such file: then one process after the other.
         if fs::write(cgroup.join("cgroup.kill"), "1").is_err() {
-            members(cgroup).into_iter().for_each(|pid| kill_if(pid, || true));
+            for pid in members(cgroup) {
+                kill_if(pid, || members(cgroup).contains(&pid));
+            }
         }
     }
 
@@ -111,25 +113,23 @@ impl Family {
         let begun = Instant::now();
         loop {
             self.kill();
-            let marked = self.marked();
-            for &pid in &marked {
+            // What was killed before may have started something just before that: it is looked
+            // for anew each time.
+            let mut left = self.marked();
+            for &pid in &left {
                 kill_if(pid, || self.has_mark(pid));
             }
-            let mut left = self.cgroup.as_deref().map(members).unwrap_or_default();
-            left.extend(marked.into_iter().filter(|pid| self.has_mark(*pid)));
-            match left.first() {
-                None => return Ok(()),
-                Some(first) if begun.elapsed() >= Duration::from_millis(wait_ms) => {
-                    let name = fs::read_to_string(format!("/proc/{first}/comm"));
-                    let name = name.unwrap_or_default();
-                    return Err(format!("process {first} ({}) of it does not end", name.trim()));
-                }
-                Some(_) => thread::sleep(Duration::from_millis(LOOK_MS)),
+            left.extend(self.cgroup.as_deref().map(members).unwrap_or_default());
+            let Some(first) = left.first() else { return Ok(()) };
+            if begun.elapsed() >= Duration::from_millis(wait_ms) {
+                let name = fs::read_to_string(format!("/proc/{first}/comm")).unwrap_or_default();
+                return Err(format!("process {first} ({}) of it does not end", name.trim()));
             }
+            thread::sleep(Duration::from_millis(LOOK_MS));
         }
     }
 
-    /// Processes with the mark, this one left out.
+    /// Processes with the mark.
     fn marked(&self) -> Vec<i32> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -147,8 +147,7 @@ impl Family {
 impl Drop for Family {
     fn drop(&mut self) {
         if let Some(cgroup) = &self.cgroup {
-            // One with something in it stays.
-            let _stays = fs::remove_dir(cgroup);
+            remove(cgroup);
         }
     }
 }
@@ -163,9 +162,17 @@ fn kill_if(pid: i32, is_it: impl FnOnce() -> bool) {
     }
 }
 
+/// Processes in a cgroup and in those that they made below it, as another node does.
 fn members(cgroup: &Path) -> Vec<i32> {
     let text = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
-    text.lines().filter_map(|line| line.parse().ok()).collect()
+    let own = text.lines().filter_map(|line| line.parse().ok());
+    own.chain(folders(cgroup).iter().flat_map(|below| members(below))).collect()
+}
+
+/// Removes a cgroup and those below it. One with something in it stays.
+fn remove(cgroup: &Path) {
+    folders(cgroup).iter().for_each(|below| remove(below));
+    let _stays = fs::remove_dir(cgroup);
 }
 
 /// The folder of the cgroup (version 2) that this process is in.
@@ -200,12 +207,7 @@ fn clear_leftovers(own: &Path) {
         name.split('-').next()?.parse::<u32>().ok()
     };
     let gone = |pid: u32| !fs::exists(format!("/proc/{pid}")).unwrap_or(true);
-    for left in folders(own).into_iter().filter(|path| maker(path).is_some_and(gone)) {
-        for cgroup in folders(&left).into_iter().chain([left]) {
-            // One with something in it stays.
-            let _stays = fs::remove_dir(cgroup);
-        }
-    }
+    folders(own).iter().filter(|path| maker(path).is_some_and(gone)).for_each(|left| remove(left));
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {

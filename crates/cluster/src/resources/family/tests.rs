@@ -24,6 +24,7 @@ fn started(families: &Families, how: &str, place: &Path) -> (Family, Child, i32)
         if let Ok(text) = fs::read_to_string(place) {
             break text.trim().parse().unwrap();
         }
+        assert_eq!(child.try_wait().unwrap(), None, "it stays");
         thread::yield_now();
     };
     (family, child, pid)
@@ -57,20 +58,27 @@ fn check(families: &Families, how: &str, expected: bool) {
     assert_eq!(there, expected, "with {how:?}, {families:?}");
 }
 
+/// A run of its own: tests of this and of other processes run at once, and marks are looked for on
+/// the whole machine.
+fn run() -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    format!("test-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed))
+}
+
 fn without_cgroups() -> Families {
-    Families::within(Err("there are to be none".to_owned()), "test-without")
+    Families::within(Err("there are to be none".to_owned()), &run())
 }
 
 #[test]
 fn a_daemon_that_left_its_session_is_ended_with_what_started_it() {
-    check(&Families::new("test-session"), "", false);
+    check(&Families::new(&run()), "", false);
     check(&without_cgroups(), "", false);
 }
 
 /// It takes a cgroup to find that one; where there can be none, that is said.
 #[test]
 fn a_daemon_that_threw_its_environment_away_as_well_is_found_by_its_cgroup() {
-    let families = Families::new("test-environment");
+    let families = Families::new(&run());
     let clean = "env -i PATH=\"$PATH\"";
     match families.no_cgroups_because() {
         None => check(&families, clean, false),
@@ -82,10 +90,56 @@ fn a_daemon_that_threw_its_environment_away_as_well_is_found_by_its_cgroup() {
     check(&without_cgroups(), clean, true);
 }
 
+/// As another node does that is a resource.
+#[test]
+fn what_makes_cgroups_of_its_own_is_found_in_them_and_none_of_them_is_left() {
+    let families = Families::new(&run());
+    let Ok(folder) = families.folder.clone() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let clean = "env -i PATH=\"$PATH\"";
+    let (family, mut child, daemon) = started(&families, clean, &place.path().join("pid"));
+    let cgroup = family.cgroup.clone().unwrap();
+    let below = cgroup.join("below");
+    fs::create_dir(&below).unwrap();
+    fs::write(below.join("cgroup.procs"), daemon.to_string()).unwrap();
+    let first = i32::try_from(child.id()).unwrap();
+    let mut found = members(&cgroup);
+    found.sort_unstable();
+    let mut expected = [first, daemon];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    family.end(20_000).unwrap();
+    child.wait().unwrap();
+    while runs(daemon) {
+        thread::yield_now();
+    }
+    drop((family, families));
+    assert!(!cgroup.exists() && !folder.exists());
+}
+
+#[test]
+fn what_is_started_while_the_rest_is_ended_is_ended_too() {
+    let family = without_cgroups().family(&ResourceName::new("busy").unwrap());
+    let script = "n=0; while [ $n -lt 1000 ]; do sleep 600 & n=$((n + 1)); \
+                  [ $n -ne 20 ] || echo; done; wait";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).stdout(Stdio::piped());
+    family.mark(&mut command);
+    let mut child = command.spawn().unwrap();
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    family.end(20_000).unwrap();
+    let left = family.marked();
+    for &pid in &left {
+        kill_if(pid, || family.has_mark(pid));
+    }
+    child.wait().unwrap();
+    assert_eq!(left, [0; 0]);
+}
+
 #[test]
 fn nothing_of_another_start_is_touched() {
     let folder = tempfile::tempdir().unwrap();
-    for families in [Families::new("test-other"), without_cgroups()] {
+    for families in [Families::new(&run()), without_cgroups()] {
         let place = |name: &str| folder.path().join(name);
         let (first, mut one, first_daemon) = started(&families, "", &place("first"));
         let (second, mut other, second_daemon) = started(&families, "", &place("second"));
