@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::MailboxEnd;
 use super::error::TransferError;
+use crate::model::incoming::FOLDER_STEP;
 use crate::{FolderName, IncomingMailbox, MailboxName, Message, Modseq, Uid, UidValidity};
 
 /// How the two copies of a moved mailbox differ.
 ///
-/// What users did at the target after the move is no difference: such changes have a modseq above
-/// the source's last one.
+/// What users did at the target after the move is no difference: such changes, those of folders'
+/// names too, have a modseq above the source's last one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Messages at the source.
@@ -24,9 +25,10 @@ pub struct Comparison {
     pub altered: u64,
     /// Messages at the target that are no newer than the move and that the source does not have.
     pub duplicated: u64,
-    /// Messages that came to the target after the move.
+    /// Messages that came to the target after the move, or to another folder's name with it.
     pub newer: u64,
-    /// Messages that were expunged at the target after the move.
+    /// Messages that were expunged at the target after the move, or are no longer under the name
+    /// that their folder had.
     pub expunged_since: u64,
 }
 
@@ -66,26 +68,31 @@ pub fn compare_mailbox(
         target: target.messages.len() as u64,
         ..Comparison::default()
     };
+    let since = source.highest;
+    // The folder has gone since, or another one has its name.
+    let gone = |folder: &FolderName| {
+        target.folders.get(folder) != source.folders.get(folder) && target.stepped(folder, since)
+    };
     for (key, message) in &source.messages {
-        match target.messages.get(key) {
-            Some(copy) if differs(message, copy, source.highest) => found.altered += 1,
+        let gone = gone(&key.0);
+        match target.messages.get(key).filter(|_| !gone) {
+            Some(copy) if differs(message, copy, since) => found.altered += 1,
             Some(_) => {}
-            None if target.expunged.get(key).is_some_and(|at| *at > source.highest) => {
-                found.expunged_since += 1;
-            }
+            None if gone || target.expunged_after(key, since) => found.expunged_since += 1,
             None => found.lost += 1,
         }
     }
     for (key, message) in &target.messages {
-        match source.messages.contains_key(key) {
+        match source.messages.contains_key(key) && !gone(&key.0) {
             true => {}
-            false if message.modseq > source.highest => found.newer += 1,
+            // What lies in a folder that was given another name has kept its numbers.
+            false if message.modseq > since || target.stepped(&key.0, since) => found.newer += 1,
             false => found.duplicated += 1,
         }
     }
     let folders = source.folders.iter();
     found.altered += folders
-        .filter(|(name, validity)| target.folders.get(*name) != Some(validity))
+        .filter(|(name, validity)| target.folders.get(*name) != Some(validity) && !gone(name))
         .count() as u64;
     Ok(found)
 }
@@ -111,6 +118,15 @@ impl Rows {
                 return Ok(rows);
             }
         }
+    }
+
+    fn expunged_after(&self, at: &(FolderName, Uid), since: Modseq) -> bool {
+        self.expunged.get(at).is_some_and(|modseq| *modseq > since)
+    }
+
+    /// Whether a folder got or lost this name after `since`: the list of expunges says so.
+    fn stepped(&self, folder: &FolderName, since: Modseq) -> bool {
+        self.expunged_after(&(folder.clone(), FOLDER_STEP), since)
     }
 
     fn add(&mut self, batch: IncomingMailbox) {

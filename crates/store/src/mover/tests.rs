@@ -580,6 +580,43 @@ fn a_comparison_finds_what_is_lost_altered_and_doubled() {
     assert!(!compared.is_equal());
 }
 
+#[test]
+fn folders_that_users_rename_or_delete_after_the_move_are_no_difference() {
+    let world = World::new(2, 9);
+    world.move_all();
+    let compare = |mailbox: &MailboxName| {
+        let mut source = LocalSource::new(world.source.clone());
+        let mut target = LocalTarget::new(world.target.clone());
+        compare_mailbox(&mut source, &mut target, mailbox).unwrap()
+    };
+    let of = |mailbox: &MailboxName| {
+        let id = world.target.mailbox(mailbox).unwrap().unwrap().id;
+        let mut folders = world.target.folders(id).unwrap();
+        folders.sort_by_key(|folder| !folder.name.is_inbox());
+        (id, folders)
+    };
+    let [one, other] = &world.mailboxes[..] else { panic!("two mailboxes") };
+    let (id, folders) = of(one);
+    assert!(folders.len() > 1 && folders.iter().all(|folder| folder.messages > 0));
+    let sum: u64 = folders.iter().map(|folder| folder.messages).sum();
+    for (number, folder) in folders.iter().enumerate() {
+        let name = folder_name(&format!("kept-{number}"));
+        world.target.rename_folder(id, folder.id, &name).unwrap();
+    }
+    let compared = compare(one);
+    assert!(compared.is_equal(), "{compared:?}");
+    assert_eq!((compared.expunged_since, compared.newer), (sum, sum), "{compared:?}");
+    let (id, folders) = of(other);
+    world.target.delete_folder(id, folders[1].id).unwrap();
+    // Another one of the same name has UIDs of its own.
+    let again = world.target.create_folder(id, &folders[1].name, crate::NewFolder::default());
+    let new = crate::Append { body: b"new".to_vec(), ..crate::Append::default() };
+    world.target.append_batch(vec![(id, again.unwrap().id, new)]).unwrap();
+    let compared = compare(other);
+    assert!(compared.is_equal(), "{compared:?}");
+    assert_eq!((compared.expunged_since, compared.newer), (folders[1].messages, 1));
+}
+
 /// Does something to the folders of a mailbox, if it takes writes and the folders are there.
 fn stir(store: &crate::Store, mailbox: &MailboxName, random: &mut SplitMix64) {
     let id = store.mailbox(mailbox).unwrap().unwrap().id;
