@@ -12,6 +12,9 @@ use crate::status::{NodeStatus, ResourceState};
 /// How long somebody who asks may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Time between two attempts to accept a connection, where one failed.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+
 /// The longest request that is read.
 const REQUEST_BYTES_MAX: usize = 16 << 10;
 
@@ -42,7 +45,13 @@ impl Metrics {
         let at = listener.local_addr()?;
         let metrics = self.clone();
         thread::Builder::new().name("metrics".to_owned()).spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in listener.incoming() {
+                // Without file handles to spare every accept fails; it is tried again a little
+                // later.
+                let Ok(stream) = stream else {
+                    thread::park_timeout(ACCEPT_AGAIN);
+                    continue;
+                };
                 // Who does not listen misses it.
                 let _gone = metrics.answer(stream);
             }

@@ -20,6 +20,8 @@ use crate::error::Error;
 const LINE_SIZE_MAX: u64 = 4096;
 /// Who says nothing for so long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Time between two attempts to accept a connection, where one failed.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 
 /// What a migration is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,8 +76,13 @@ impl Listening {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
+                // Without file handles to spare every accept fails; it is tried again a little later.
+                let Ok(stream) = stream else {
+                    std::thread::park_timeout(ACCEPT_AGAIN);
+                    continue;
+                };
                 // Who cannot be answered has gone; the work goes on without them.
-                let _answered = stream.and_then(|stream| answer(&stream, &control));
+                let _answered = answer(&stream, &control);
             }
         });
         Ok(Listening { path, end, thread: Some(thread) })
