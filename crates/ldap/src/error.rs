@@ -61,6 +61,18 @@ pub enum LdapError {
         /// What is wrong with it.
         cause: String,
     },
+    /// A name without a password: a server takes that for nobody's logon (RFC 4513, 5.1.2) and
+    /// shows what anybody may see, which is a shorter directory.
+    #[error(
+        "{place}: there is no password for \"{name}\", and the server would take them for nobody; \
+         nothing was read; give the password, or no name"
+    )]
+    NoPassword {
+        /// The server.
+        place: String,
+        /// The name that was given.
+        name: String,
+    },
     /// The server does not take the name or the password.
     #[error(
         "{place}: \"{name}\" may not log on: {source}; nothing was read; give a name that the \

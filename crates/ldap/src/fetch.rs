@@ -32,8 +32,8 @@ const SECRETS: [&str; 8] = [
 pub struct Credentials {
     /// The distinguished name, or what else the server takes.
     pub name: String,
-    /// The password; without TLS it travels as it is, and the way to the server has to be one's
-    /// own.
+    /// The password, which has to have a letter at least; without TLS it travels as it is, and the
+    /// way to the server has to be one's own.
     pub password: String,
 }
 
@@ -106,6 +106,11 @@ fn search_error(place: &LdapPlace, entries: u64, source: ldap3::LdapError) -> Ld
 }
 
 fn connect(place: &LdapPlace, options: &FetchOptions) -> Result<LdapConn, LdapError> {
+    if let Some(Credentials { name, password }) = &options.credentials
+        && password.is_empty()
+    {
+        return Err(LdapError::NoPassword { place: place.server.clone(), name: name.clone() });
+    }
     let settings = LdapConnSettings::new().set_conn_timeout(CONNECT_MAX);
     let mut settings = settings.set_starttls(options.tls.starttls);
     if let Some(config) = tls::config(place, &options.tls)? {

@@ -65,12 +65,16 @@ fn refused(file: &Path, cause: impl std::fmt::Display) -> LdapError {
     LdapError::CaFile { file: file.to_owned(), cause: cause.to_string() }
 }
 
-/// What a failed connection is: something about certificates or TLS, or that nobody answers.
+/// What a failed connection is: something about the place, certificates or TLS, or that nobody
+/// answers.
 pub(crate) fn failed(
     place: &LdapPlace,
     options: &TlsOptions,
     source: ldap3::LdapError,
 ) -> LdapError {
+    if let ldap3::LdapError::UrlParsing { source } = source {
+        return LdapError::Place { place: place.to_string(), cause: source.to_string() };
+    }
     let server = place.server.clone();
     match cause(place, options, &source) {
         Some(Ok((cause, remedy))) => LdapError::Certificate { place: server, cause, remedy },

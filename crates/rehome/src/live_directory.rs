@@ -139,11 +139,15 @@ mod tests {
     /// Fetches and expects this exit code; what was there before stays.
     #[track_caller]
     fn check(place: &str, code: u8) {
+        check_as(&DirectoryAccess::default(), place, code);
+    }
+
+    #[track_caller]
+    fn check_as(access: &DirectoryAccess, place: &str, code: u8) {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let file = scratch.path().join("export.ldif");
         std::fs::write(&file, "before").expect("writable");
-        let access = DirectoryAccess::default();
-        let error = fetch_directory(place, &access, &file, &mut |_| crate::event::Flow::Continue)
+        let error = fetch_directory(place, access, &file, &mut |_| crate::event::Flow::Continue)
             .expect_err("no directory");
         assert_eq!(error.exit_code(), code, "{error}");
         assert_eq!(std::fs::read(&file).expect("readable"), b"before");
@@ -153,5 +157,14 @@ mod tests {
     fn a_server_that_does_not_answer_is_no_wrong_input() {
         check("ldap://127.0.0.1:1/o=Example", 3);
         check("ldap://127.0.0.1:1", 65);
+        check("ldap://127.0.0.1:99999/o=Example", 65);
+        check("ldaps://[::1/o=Example", 65);
+    }
+
+    #[test]
+    fn a_name_without_a_password_is_not_taken_for_nobody() {
+        let credentials = Some(("cn=reader".to_owned(), String::new()));
+        let access = DirectoryAccess { credentials, ..DirectoryAccess::default() };
+        check_as(&access, "ldap://127.0.0.1:1/o=Example", 65);
     }
 }
