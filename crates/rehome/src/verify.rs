@@ -129,7 +129,7 @@ pub(crate) fn compare(
     let mut differing: Vec<&SourceMessage> =
         expected.messages.iter().filter(|one| !search.take(one, true)).collect();
     if let Some(baseline) = &mut baseline {
-        differing.retain(|one| !search.take_changed(one, baseline, (&folders, &expunged)));
+        differing.retain(|one| !search.take_changed(one, baseline, &folders, &expunged));
     }
     for source in differing {
         if !search.take(source, false) {
@@ -139,7 +139,7 @@ pub(crate) fn compare(
     for content in &expected.delivered {
         search.take_delivered(*content);
     }
-    let since = baseline.map(|baseline| baseline.highest);
+    let since = baseline.map(|baseline| (baseline.highest, &expunged));
     count_doubles(name, &held, &places, since, &mut findings);
     if let Some(intact) = intact {
         let unread = held.iter().filter(|one| !intact.contains(&one.message.content));
@@ -185,13 +185,12 @@ impl Search<'_> {
         &mut self,
         source: &SourceMessage,
         baseline: &mut Baseline,
-        (folders, expunged): (&BTreeMap<FolderName, String>, &Expunged),
+        folders: &BTreeMap<FolderName, String>,
+        expunged: &Expunged,
     ) -> bool {
         let highest = baseline.highest;
         let removed = |folder: &FolderName, uid: Uid| {
-            let at = |uid| expunged.get(&(folder.clone(), uid)).is_some_and(|at| *at > highest);
-            // A folder that was removed or renamed has an entry of its own.
-            at(uid) || at(Uid(0))
+            expunged.after(folder, uid, highest) || expunged.stepped(folder, highest)
         };
         let there = |folder: &FolderName, uid: Uid| {
             let place = |held: &Held| held.folder == *folder && held.message.uid == uid;
@@ -244,16 +243,18 @@ impl Search<'_> {
 
 /// Messages that nobody sent a second time, and that are there a second time. Mail that nobody
 /// told us of is not counted: users may have received it meanwhile; nor is what lies in another
-/// folder and came there after `since`: users sort their mail.
+/// folder and came there since then, by itself or with its folder's new name: users sort their mail.
 fn count_doubles(
     name: &MailboxName,
     held: &[Held],
     places: &HashMap<ContentId, Vec<usize>>,
-    since: Option<Modseq>,
+    since: Option<(Modseq, &Expunged)>,
     findings: &mut Findings,
 ) {
     for one in held.iter().filter(|one| !one.counted) {
-        let is_late = since.is_some_and(|since| one.message.modseq > since);
+        let is_late = since.is_some_and(|(since, expunged)| {
+            one.message.modseq > since || expunged.stepped(&one.folder, since)
+        });
         let is_twin = |twin: &Held| twin.counted && !(is_late && twin.folder != one.folder);
         if places[&one.message.content].iter().any(|index| is_twin(&held[*index])) {
             findings.counts.duplicated += 1;
@@ -297,8 +298,20 @@ fn letters(flags: Flags) -> String {
     table.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, letter)| letter).collect()
 }
 
-/// When messages, and folders under UID 0, were removed from where they were.
-type Expunged = HashMap<(FolderName, Uid), Modseq>;
+/// When messages were removed from where they were, and, under UID 0, when a folder got or lost its
+/// name.
+#[derive(Default)]
+struct Expunged(HashMap<(FolderName, Uid), Modseq>);
+
+impl Expunged {
+    fn after(&self, folder: &FolderName, uid: Uid, since: Modseq) -> bool {
+        self.0.get(&(folder.clone(), uid)).is_some_and(|at| *at > since)
+    }
+
+    fn stepped(&self, folder: &FolderName, since: Modseq) -> bool {
+        self.after(folder, Uid(0), since)
+    }
+}
 
 /// A mailbox at the target.
 struct Target {
@@ -313,7 +326,7 @@ fn rows(name: &MailboxName, target: &mut dyn MailboxEnd) -> Result<Target, Trans
     let mut folders: BTreeMap<FolderName, String> = BTreeMap::new();
     // A message that changes while we read comes twice; the later one counts.
     let mut held = BTreeMap::new();
-    let mut expunged = Expunged::new();
+    let mut expunged = Expunged::default();
     let mut after = Modseq(0);
     loop {
         let batch = target.rows(name, after)?;
@@ -331,7 +344,7 @@ fn rows(name: &MailboxName, target: &mut dyn MailboxEnd) -> Result<Target, Trans
         }
         for (folder, uid, modseq) in expunges {
             held.remove(&(folder.clone(), uid));
-            expunged.insert((folder, uid), modseq);
+            expunged.0.insert((folder, uid), modseq);
         }
         if cursor <= after {
             return Ok(Target { held: held.into_values().collect(), folders, expunged });

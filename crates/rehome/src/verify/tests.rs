@@ -1,15 +1,15 @@
 //! The comparison finds each kind of difference, and finds none where there is none.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rehome_store::{
-    ContentId, FlagChange, Flags, Flow, FolderName, ImportOptions, LocalSource, MailboxId,
-    OpenOptions, Store, Uid, import_source,
+    ContentId, FlagChange, Flags, Flow, FolderId, FolderName, ImportOptions, LocalSource,
+    MailboxId, OpenOptions, Store, Uid, import_source,
 };
 
 use super::{Baseline, Expected, Findings, compare};
-use crate::testing::{append, letter, mailbox, put, write_tree};
+use crate::testing::{append, folder, letter, mailbox, put, write_tree};
 
 /// A tree on disk and the store that it was taken into.
 struct Bench {
@@ -20,9 +20,15 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// The same with more in the tree.
+    fn with(more: impl FnOnce(&Path)) -> Self {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let tree = scratch.path().join("alice");
         write_tree(&tree);
+        more(&tree);
         let store = Store::create_at(&scratch.path().join("store"), OpenOptions::default());
         let store = store.expect("an empty folder");
         let (name, options) = (mailbox("alice"), ImportOptions::default());
@@ -248,6 +254,11 @@ const FLAGGED: fn() -> FlagChange = || FlagChange { add: Flags::FLAGGED, ..FlagC
 fn what_a_user_has_changed_since_is_no_difference() {
     check_since(|_, _| (), &[], 0, (0, 0, 0));
     check_since(|bench, _| bench.expunge("1001.a.host"), &[], 1, (0, 0, 0));
+    let others = |bench: &Bench, _: &mut Baseline| {
+        // One with several flags and a keyword, and one that nobody has looked for.
+        ["1002.a.host", "1003.a.host"].iter().for_each(|base| bench.expunge(base));
+    };
+    check_since(others, &[], 2, (0, 0, 0));
     check_since(|bench, _| bench.change("1001.a.host", FLAGGED()), &[], 1, (0, 0, 0));
     let sorted = |bench: &Bench, _: &mut Baseline| {
         append(&bench.store, (bench.id, "Sorted"), &letter("one"), Flags::SEEN);
@@ -258,6 +269,28 @@ fn what_a_user_has_changed_since_is_no_difference() {
         append(&bench.store, (bench.id, "Sorted"), &letter("one"), Flags::SEEN);
     };
     check_since(copied, &[], 0, (0, 0, 0));
+}
+
+#[test]
+fn a_folder_that_a_user_renames_or_deletes_is_no_difference() {
+    let change = |change: fn(&Bench, FolderId)| {
+        // A message of the inbox is in the other folder too.
+        let twin = |tree: &Path| {
+            put(&tree.join(".Sent/cur/1005.a.host:2,S"), &letter("one"), 1_600_000_005);
+        };
+        let bench = Bench::with(twin);
+        let baseline = bench.baseline();
+        let sent = bench.store.folder(bench.id, &folder("Sent")).expect("readable");
+        change(&bench, sent.expect("imported").id);
+        let found = bench.compare_since(&[], None, Some(baseline));
+        let counts = found.counts;
+        assert_eq!((counts.lost, counts.altered, counts.duplicated), (0, 0, 0), "{found:?}");
+        assert_eq!(found.changed, 2, "{found:?}");
+    };
+    change(|bench, sent| {
+        bench.store.rename_folder(bench.id, sent, &folder("Kept")).expect("a free name");
+    });
+    change(|bench, sent| bench.store.delete_folder(bench.id, sent).expect("deletable"));
 }
 
 #[test]
