@@ -21,25 +21,16 @@ fn check(route: &str, test: u8, seed: u64) {
         own.into_iter().chain(fixed.map(ToOwned::to_owned)).collect::<Vec<_>>()
     };
     let started = Instant::now();
-    whole(&run(REHOME, &args(&work("undisturbed"))));
+    run(REHOME, &args(&work("undisturbed"))).expect_whole();
     let undisturbed = started.elapsed();
     for kill in 0..3_u64 {
         let share =
             (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(kill as u32 * 9) % 100) as f64;
         let args = args(&work(&format!("killed-{kill}")));
         kill_after(&args, undisturbed.mul_f64(share / 100.0));
-        whole(&run(REHOME, &args));
+        run(REHOME, &args).expect_whole();
     }
     assert!(Path::new(&site).join("site.toml").exists());
-}
-
-#[track_caller]
-fn whole(run: &rehome_tests::Run) {
-    assert_eq!(run.code, Some(0), "{run:?}");
-    let summary = run.json();
-    for count in ["lost", "altered", "duplicated"] {
-        assert_eq!(summary["messages"][count], 0, "{summary}");
-    }
 }
 
 /// Starts the program and kills it when the time is up, or lets it end before.
@@ -76,7 +67,7 @@ fn a_killed_owner_of_the_group_loses_no_acknowledged_delivery() {
     let work = scratch.path().join("work");
     let shown = work.display().to_string();
     let args = ["migrate", &site, "--work", &shown, "--confirm", "all", "--json"];
-    whole(&run(REHOME, &args));
+    run(REHOME, &args).expect_whole();
     let before = Duration::from_millis(300);
     let drill = rehome::drill::kill_owner(&work, Path::new(REHOME), before).expect("a drill");
     assert_eq!((drill.missing, drill.doubled), (0, 0), "{drill}");
@@ -107,5 +98,5 @@ fn an_interrupted_run_says_so_and_goes_on() {
         line.expect("the pipe is read to its end");
     }
     assert_eq!(child.wait().expect("a child").code(), Some(5));
-    whole(&run(REHOME, &args));
+    run(REHOME, &args).expect_whole();
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rehome::parts::store::FolderName;
-use rehome_tests::cluster::user;
+use rehome_tests::cluster::{Nodes, user};
 use rehome_tests::{Run, run};
 use serde_json::Value;
 
@@ -94,15 +94,6 @@ fn count(site: &Site, mailbox: &str, body: &str) -> usize {
     bodies.filter(|bytes| bytes == body.as_bytes()).count()
 }
 
-#[track_caller]
-fn whole(run: &Run) {
-    assert_eq!(run.code, Some(0), "{run:?}");
-    let summary = run.json();
-    for count in ["lost", "altered", "duplicated"] {
-        assert_eq!(summary["messages"][count], 0, "{summary}");
-    }
-}
-
 #[test]
 fn users_go_on_working_while_a_migration_waits_for_them_and_at_a_gate() {
     let site = Site::new(81, 3, false);
@@ -127,7 +118,7 @@ fn users_go_on_working_while_a_migration_waits_for_them_and_at_a_gate() {
     for mailbox in &mailboxes {
         work_in(&site, mailbox, "EXCL1", &format!("Subject: at the gate\r\n\r\n{mailbox}"));
     }
-    whole(&site.migrate(&["--confirm", "all"]));
+    site.migrate(&["--confirm", "all"]).expect_whole();
     assert_eq!(site.staying(), second, "users live there now");
     for mailbox in &mailboxes {
         for what in ["no migration runs", "at the gate"] {
@@ -184,8 +175,31 @@ fn a_killed_migration_leaves_its_services_and_the_next_one_takes_them_over() {
         work_in(&site, &mailbox, "EXCL1", &format!("Subject: one node less\r\n\r\n{mailbox}"));
     }
     // Nobody is there in this site, so without the option its services end with the run.
-    whole(&site.migrate(&["--confirm", "all"]));
+    site.migrate(&["--confirm", "all"]).expect_whole();
     assert_eq!(site.processes(), Vec::<String>::new());
+}
+
+#[test]
+fn services_are_not_ended_under_a_migration_that_is_still_starting_them() {
+    let site = Site::new(84, 2, true);
+    let gate = site.migrate(&[]);
+    assert_eq!(gate.code, Some(4), "{gate:?}");
+    // It finds the nodes' locks taken, as those of a killed run, and waits for them.
+    let nodes = Nodes::start(REHOME, &site.work, &["N1", "N2"]);
+    let args = ["migrate", &site.folder, "--work", &site.shown(), "--route", "move-users"];
+    let mut child = Command::new(REHOME)
+        .args(args)
+        .args(["--confirm", "all"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    while site.services("stop").code != Some(3) {
+        assert!(child.try_wait().expect("a child").is_none(), "it did not wait for the nodes");
+    }
+    drop(nodes);
+    assert_eq!(child.wait().expect("a child").code(), Some(0));
 }
 
 #[test]
@@ -209,7 +223,7 @@ fn a_service_that_is_not_meant_to_run_any_more_is_ended_by_the_next_run() {
         assert!(old.try_wait().expect("a child").is_none(), "it ended by itself");
         std::thread::park_timeout(Duration::from_millis(5));
     }
-    whole(&site.migrate(&["--services", "stay", "--confirm", "all"]));
+    site.migrate(&["--services", "stay", "--confirm", "all"]).expect_whole();
     assert_eq!(old.wait().expect("a child").code(), Some(0), "in order");
     assert_eq!(site.staying().keys().map(String::as_str).collect::<Vec<_>>(), ["N1", "N2"]);
 }

@@ -32,6 +32,31 @@ impl Run {
         let last = self.stdout.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+
+    /// The summary of a migration or of a way back that has come to its end.
+    ///
+    /// # Panics
+    ///
+    /// If it has not, or if anything is lost, altered or duplicated.
+    #[track_caller]
+    pub fn expect_whole(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        let summary = self.json();
+        expect_nothing_missing(&summary);
+        summary
+    }
+}
+
+/// Expects that by its summary nothing is lost, altered or duplicated.
+///
+/// # Panics
+///
+/// If anything is.
+#[track_caller]
+pub fn expect_nothing_missing(summary: &Value) {
+    for count in ["lost", "altered", "duplicated"] {
+        assert_eq!(summary["messages"][count], 0, "{summary}");
+    }
 }
 
 /// Runs a program with these arguments and waits for its end.

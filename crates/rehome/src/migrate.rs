@@ -91,8 +91,8 @@ fn back_out(
     observe: Observe<'_>,
 ) -> Result<Summary, Error> {
     let mut executor = open_executor(session, work, plan)?;
-    let mut world = World::new(session, site, work, plan, gates)?;
     let _listening = listen(session, work, &executor)?;
+    let mut world = World::new(session, site, work, plan, gates)?;
     let run = executor.back_out(&mut world, &mut |notice| hear(session, notice, observe));
     let run = run.map_err(executor_error)?;
     write_outcome(work, plan, &run.outcome)?;
@@ -166,11 +166,11 @@ fn carry_out(
     for text in gates::without_effect(&site.site.gates, &plan) {
         observe(Event::Note { text });
     }
+    let _listening = listen(session, work, &executor)?;
     let mut world = World::new(session, site, work, &plan, gates)?;
     if traffic {
         world.begin_traffic()?;
     }
-    let _listening = listen(session, work, &executor)?;
     let run = executor.run(&mut world, &mut |notice| hear(session, notice, observe));
     let run = run.map_err(executor_error)?;
     write_outcome(work, &plan, &run.outcome)?;
@@ -192,7 +192,8 @@ pub(crate) fn tell_services(work: &Work, plan: &Plan, observe: Observe<'_>) {
     }
 }
 
-/// Listens for wishes while the work goes on.
+/// Listens for wishes while the work goes on. It begins before services are started or taken over
+/// and is held until they have been let go, so that nobody starts or ends them meanwhile.
 pub(crate) fn listen(
     session: &Session,
     work: &Work,
@@ -336,8 +337,9 @@ impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} of {} steps done, {}", self.route, self.done, self.steps, self.end)?;
         self.next.as_ref().map_or(Ok(()), |next| write!(f, "\nnext: {next}"))?;
-        for one in self.services.services.iter().filter(|one| one.pid.is_some()) {
-            write!(f, "\n{} serves as process {}", one.name, one.pid.unwrap_or_default())?;
+        for one in &self.services.services {
+            let Some(pid) = one.pid else { continue };
+            write!(f, "\n{} serves as process {pid}", one.name)?;
         }
         let Some(left) = &self.left else { return Ok(()) };
         let Percentiles { p50, p80, p95 } = left.seconds;

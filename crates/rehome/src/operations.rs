@@ -28,8 +28,7 @@ use crate::memory::Memory;
 use crate::names;
 use crate::process::{Process, Start};
 use crate::services;
-use crate::session::ServicesAfter;
-use crate::session::Session;
+use crate::session::{ServicesAfter, Session};
 use crate::site_file::SiteFile;
 use crate::summary::{LockTimes, Summary, TrafficCounts};
 use crate::traffic::Traffic;
@@ -87,13 +86,17 @@ impl<'a> World<'a> {
         let old = self.plan.inventory.old_server.clone();
         match self.memory.facts().nodes_run {
             true => self.ensure_nodes()?,
-            false => services::end(self.work, &self.plan.inventory.cluster.nodes),
+            false => self.end_services(&self.plan.inventory.cluster.nodes)?,
         }
         match self.memory.facts().old_server_runs {
             true => self.ensure_old_server()?,
-            false => services::end(self.work, &[old]),
+            false => self.end_services(&[old])?,
         }
         Ok(())
+    }
+
+    fn end_services(&self, names: &[String]) -> Result<(), OperationError> {
+        services::end(self.work, names).map_err(from_error)
     }
 
     /// Whether the services stay when this run has ended.

@@ -128,7 +128,11 @@ impl Process {
             Some(Some(record)) => {
                 Holder::Standing { record, child: Some(child), ends: false, asked: false }
             }
-            Some(None) => return Err(ended(what, &mut child, log)),
+            Some(None) => {
+                // It has ended since; one that serves without a record would never be found again.
+                let _gone = child.kill();
+                return Err(ended(what, &mut child, log));
+            }
         };
         Ok(Process { holder })
     }
@@ -171,10 +175,10 @@ impl Process {
                 child.kill()?;
                 child.wait().map(drop)
             }
-            Holder::Standing { record, .. } => {
-                record.wait(Duration::ZERO);
-                Ok(())
-            }
+            Holder::Standing { record, .. } => match record.wait(Duration::ZERO) {
+                true => Ok(()),
+                false => Err(std::io::ErrorKind::PermissionDenied.into()),
+            },
         }
     }
 

@@ -141,12 +141,12 @@ pub fn reverse(
     }
     let begun_ms = session.clock.monotonic_ms();
     let gates = Gates::default();
+    let _listening = listen(session, work, &executor)?;
     let mut world = World::new(session, &site, work, &plan, &gates)?;
     let before = delivered_by(&work.traffic())?;
     if options.traffic {
         world.begin_traffic()?;
     }
-    let _listening = listen(session, work, &executor)?;
     let mut hear = |notice: &Notice<'_>| hear(session, notice, observe);
     let run = executor.reverse(&wave.steps, &mut world, &mut hear);
     let run = run.map_err(executor_error)?;

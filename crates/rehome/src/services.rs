@@ -85,11 +85,11 @@ pub fn services_start(session: &Session, work: &Work) -> Result<ServicesNow, Err
 /// # Errors
 ///
 /// [`Error::PreconditionOpen`] while a migration runs there; [`Error::BadInput`] if there is no
-/// plan.
+/// plan; [`Error::NeedsHuman`] if one runs even after it was killed.
 pub fn services_stop(work: &Work) -> Result<ServicesNow, Error> {
     let plan = planning::read(&work.plan())?;
     expect_no_migration(work)?;
-    end(work, &names(&plan));
+    end(work, &names(&plan))?;
     now(work, &plan)
 }
 
@@ -131,11 +131,23 @@ pub(crate) fn now(work: &Work, plan: &Plan) -> Result<ServicesNow, Error> {
 
 /// Ends those of these services that stay: all are asked before any is waited for, so that nothing
 /// fails over.
-pub(crate) fn end(work: &Work, names: &[String]) {
+pub(crate) fn end(work: &Work, names: &[String]) -> Result<(), Error> {
     let living = names.iter().filter_map(|name| Record::living(&work.service(name)));
     let living: Vec<Record> = living.collect();
     living.iter().for_each(Record::ask_to_end);
-    living.iter().for_each(|record| record.wait(END_MAX));
+    let left: Vec<String> = living
+        .iter()
+        .filter(|record| !record.wait(END_MAX))
+        .map(|record| format!("process {}", record.pid))
+        .collect();
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(Error::needs_human(format!(
+            "{}: {} cannot be ended and goes on; do this again as the user who started it",
+            work.root().display(),
+            left.join(", ")
+        ))),
+    }
 }
 
 /// What a person should know when a run has ended and services go on; none if none does.

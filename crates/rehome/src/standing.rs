@@ -20,6 +20,10 @@ use crate::memory::write_durably;
 
 /// How often it is looked whether a process has ended.
 const LOOK: Duration = Duration::from_millis(5);
+/// Time that a server has to answer when it is asked to end.
+const ASK_MAX: Duration = Duration::from_secs(5);
+/// Time that a killed process has to be gone.
+const KILL_MAX: Duration = Duration::from_secs(10);
 
 /// A service that serves, as it wrote about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,10 +58,15 @@ impl Record {
 
     /// Asks the process to end in order, in the way that its kind understands; does not wait.
     pub(crate) fn ask_to_end(&self) {
+        if !self.lives() {
+            // Its address may be another one's by now.
+            return;
+        }
         match self.ready["address"].as_str() {
             // A server alone ends at the word of a client.
             Some(address) if self.ready["role"] == "standalone" => {
-                let mut client = rehome_server::AttendantClient::new(address);
+                let client = rehome_server::AttendantClient::new(address);
+                let mut client = client.with_timeout(ASK_MAX);
                 // One that does not answer is killed when the time is over.
                 let _told = client.shutdown();
             }
@@ -65,20 +74,29 @@ impl Record {
         }
     }
 
-    /// Waits until it has ended; kills it when that takes longer than `most`.
-    pub(crate) fn wait(&self, most: Duration) {
+    /// Waits until it has ended; kills it when that takes longer than `most`. False if it is there
+    /// even so: another user's, or one that the kernel does not let go.
+    #[must_use]
+    pub(crate) fn wait(&self, most: Duration) -> bool {
+        if self.is_gone_within(most) {
+            return true;
+        }
+        self.signal(Signal::KILL);
+        self.is_gone_within(KILL_MAX)
+    }
+
+    fn is_gone_within(&self, most: Duration) -> bool {
         let started = Instant::now();
-        let mut killed = false;
         while self.lives() {
-            if !killed && started.elapsed() > most {
-                self.signal(Signal::KILL);
-                killed = true;
+            if started.elapsed() >= most {
+                return false;
             }
             std::thread::park_timeout(LOOK);
         }
+        true
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         if let (true, Some(pid)) = (self.lives(), pid) {
             // It may have ended by itself since.
@@ -145,6 +163,11 @@ impl Announced {
         write_durably(file, &serde_json::to_vec_pretty(&record).map_err(Error::needs_human)?)
     }
 
+    /// Who has a record serves though nobody hears it: who has started it may have been killed.
+    fn unless_it_stays(&self, heard: std::io::Result<()>) -> std::io::Result<()> {
+        if self.to.record.is_some() { Ok(()) } else { heard }
+    }
+
     fn held(&self) -> MutexGuard<'_, Option<NameClaim>> {
         self.claim.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,17 +175,18 @@ impl Announced {
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        let claim = self.held().take();
-        if let Some(claim) = claim {
-            // The record of the name goes with the server; one that stays is replaced.
-            let _told = rehome_cluster::unregister(claim);
-        }
+        // First, while the name is still held: nobody who would write another record serves yet.
         let own = self.to.record.as_ref().filter(|file| {
             Record::living(file).is_some_and(|record| record.pid == std::process::id())
         });
         if let Some(file) = own {
             // One that stays does not count: its process is gone.
             let _gone = std::fs::remove_file(file);
+        }
+        let claim = self.held().take();
+        if let Some(claim) = claim {
+            // The record of the name goes with the server; one that stays is replaced.
+            let _told = rehome_cluster::unregister(claim);
         }
     }
 }
@@ -186,12 +210,13 @@ impl<W: Write> Write for Announcer<W> {
                 self.line.push(*byte);
             }
         }
-        self.out.write_all(bytes)?;
-        Ok(bytes.len())
+        let heard = self.out.write_all(bytes);
+        self.announced.unless_it_stays(heard).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
+        let heard = self.out.flush();
+        self.announced.unless_it_stays(heard)
     }
 }
 
@@ -218,5 +243,51 @@ mod tests {
         assert!(!other.lives(), "the computer was started again");
         drop((out, announced));
         assert!(!file.exists());
+    }
+
+    /// The other end of a pipe to somebody who was killed.
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _bytes: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn who_stays_serves_though_who_started_it_was_killed() {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let file = scratch.path().join("EX1.json");
+        let to = Announcements { record: Some(file.clone()), names: None };
+        let announced = Announced::new(&to, "EX1");
+        let mut out = announced.through(Broken);
+        writeln!(out, "ready {{}}").and_then(|()| out.flush()).expect("nobody needs to hear it");
+        assert!(Record::living(&file).is_some());
+        let ends_with_us = Announced::new(&Announcements::default(), "EX1");
+        writeln!(ends_with_us.through(Broken), "ready {{}}").expect_err("nobody hears it");
+    }
+
+    #[test]
+    fn a_process_that_does_not_end_in_order_is_killed() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "trap '' TERM; echo deaf; exec sleep 600"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut deaf = [0; 4];
+        let out = child.stdout.as_mut().expect("a pipe");
+        std::io::Read::read_exact(out, &mut deaf).expect("it says so");
+        let pid = child.id();
+        let began_ticks = began_ticks(pid).expect("it lives");
+        let record = Record { pid, began_ticks, boot: boot(), ready: Value::Null };
+        record.ask_to_end();
+        assert!(record.lives());
+        assert!(record.wait(Duration::ZERO), "it is gone, but for its exit status");
+        let status = child.wait().expect("a child");
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
     }
 }
