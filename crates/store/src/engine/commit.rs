@@ -9,14 +9,12 @@ mod finish;
 mod gather;
 mod write;
 
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex};
-
-use rehome_log::Lsn;
 
 use self::gather::Returning;
 use self::write::Writer;
 use super::Shared;
+use super::answer::{Gate, Promise};
 use super::plan::Planner;
 use super::request::{Pending, Reply};
 use super::sync::Syncer;
@@ -28,10 +26,15 @@ const GROUP_BYTES_MAX: u64 = 8 << 20;
 /// Requests in a group, at most.
 const GROUP_REQUESTS_MAX: usize = 4_096;
 
-/// Where the answer to a request goes.
-type To = SyncSender<Result<(Reply, Lsn), StoreError>>;
 /// Where the answer to a request goes, and the answer if all goes well.
-type Answer = (To, Reply);
+type Ready = (Promise, Reply);
+
+/// Requests that are taken at once.
+struct Taken {
+    requests: Vec<Pending>,
+    /// Where their callers wait.
+    gate: Gate,
+}
 
 /// What the committers share.
 struct Desk<'s> {
@@ -52,7 +55,7 @@ impl Drop for Closing<'_> {
             let cause = "a thread of the store panicked".to_owned();
             self.0.fail(&StoreError::Poisoned { cause });
         }
-        self.0.requests.abandon();
+        self.0.abandon_requests();
     }
 }
 
@@ -71,15 +74,10 @@ pub(super) fn run(shared: &Arc<Shared>, planner: Planner) {
     lock(&desk.writer).stop();
 }
 
-/// Answers; whoever has stopped waiting does not need it.
-fn answer(to: &To, answer: Result<(Reply, Lsn), StoreError>) {
-    drop(to.send(answer));
-}
-
 /// Tells everybody the same error.
-fn refuse<T>(answers: Vec<(To, T)>, error: impl Fn() -> StoreError) {
+fn refuse(answers: Vec<Ready>, error: impl Fn() -> StoreError) {
     for (to, _) in answers {
-        answer(&to, Err(error()));
+        to.keep(Err(error()));
     }
 }
 
@@ -99,16 +97,19 @@ impl Desk<'_> {
     }
 
     /// Waits for requests and takes a group of them.
-    fn take(&self) -> Option<Vec<Pending>> {
+    fn take(&self) -> Option<Taken> {
         self.gather();
         let log_bytes_max = self.shared.log.payload_bytes_max();
         let (mut bytes, mut log_bytes, mut requests) = (0, 0, 0);
-        self.shared.requests.pop_group(|pending| {
+        let requests = self.shared.requests.pop_group(|pending| {
             bytes += pending.request.weight();
             log_bytes += pending.request.log_bytes();
             requests += 1;
             bytes <= GROUP_BYTES_MAX && log_bytes <= log_bytes_max && requests <= GROUP_REQUESTS_MAX
-        })
+        })?;
+        // Only now: whoever comes between the two is let in too early and waits on alone. Had the
+        // new gate been there before, one of these might wait at it for the next group.
+        Some(Taken { requests, gate: self.shared.next_gate() })
     }
 }
 

@@ -1,11 +1,10 @@
 //! What callers ask the committer for.
 
-use std::sync::mpsc::SyncSender;
-
 use rehome_log::Lsn;
 
+use super::answer::Promise;
 use crate::content_run::ContentRun;
-use crate::error::StoreError;
+
 use crate::model::incoming::FOLDER_STEP;
 use crate::model::{
     ContentId, Extent, FlagChange, Flags, FolderId, FolderName, IncomingMailbox, MailboxId,
@@ -128,7 +127,7 @@ pub(crate) enum Reply {
 /// A request whose caller waits.
 pub(super) struct Pending {
     pub(super) request: Request,
-    pub(super) answer: SyncSender<Result<(Reply, Lsn), StoreError>>,
+    pub(super) answer: Promise,
 }
 
 fn texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> u64 {

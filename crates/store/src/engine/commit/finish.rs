@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use rehome_log::Lsn;
 
-use super::{Answer, Desk, answer, refuse};
+use super::{Desk, Ready, refuse};
+use crate::engine::answer::Gate;
 use crate::engine::apply::{GATHERED_BYTES, Work};
 use crate::error::StoreError;
 use crate::lock::lock;
@@ -19,7 +20,9 @@ use crate::segment::OpenFile;
 pub(super) struct Written {
     /// Its place in the order.
     pub(super) turn: u64,
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<Ready>,
+    /// Where those who are answered wait.
+    pub(super) gate: Gate,
     pub(super) group: Option<WrittenGroup>,
 }
 
@@ -36,7 +39,7 @@ pub(super) struct WrittenGroup {
 impl Desk<'_> {
     /// Makes what was written durable, when all before it is, and answers.
     pub(super) fn finish(&self, written: Written) {
-        let Written { turn, answers, group } = written;
+        let Written { turn, answers, gate, group } = written;
         let _turn = self.turns.wait_for(turn);
         if let Err(error) = self.shared.check_poison() {
             return refuse(answers, || error.latch());
@@ -56,6 +59,7 @@ impl Desk<'_> {
         };
         self.expect_back(begun, answers.len());
         self.answer_all(lsn, answers);
+        drop(gate);
         let weight = work.weight();
         // If the catalog has failed, the group is durable nevertheless, and replayed at the next
         // opening.
@@ -86,13 +90,13 @@ impl Desk<'_> {
         lock(&self.returning).answered(now, now - begun, answers as u64, added);
     }
 
-    fn answer_all(&self, lsn: Lsn, answers: Vec<Answer>) {
+    fn answer_all(&self, lsn: Lsn, answers: Vec<Ready>) {
         let late = self.shared.options.lease.as_ref().and_then(|lease| lease.late_ms());
         if let Some(late_ms) = late {
             return refuse(answers, || StoreError::LeaseExpired { late_ms });
         }
         for (to, reply) in answers {
-            answer(&to, Ok((reply, lsn)));
+            to.keep(Ok((reply, lsn)));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rehome_log::{LogError, Lsn};
 
 use super::finish::{Written, WrittenGroup, failed};
-use super::{Answer, Turns, answer, refuse};
+use super::{Ready, Taken, Turns, refuse};
 use crate::engine::Shared;
 use crate::engine::ahead::Ahead;
 use crate::engine::plan::{Chunk, Draft, Planner};
@@ -57,11 +57,12 @@ impl<'s> Writer<'s> {
         Writer { shared, planner, segment: None, ahead: Ahead::start(shared) }
     }
 
-    /// Writes the requests as one group; those that are refused are answered at once.
-    pub(super) fn commit(&mut self, requests: Vec<Pending>, turns: &Turns) -> Option<Written> {
+    /// Writes the requests as one group; those that are refused have their answers then.
+    pub(super) fn commit(&mut self, taken: Taken, turns: &Turns) -> Option<Written> {
+        let Taken { requests, gate } = taken;
         if let Err(error) = self.shared.check_poison() {
             for pending in requests {
-                answer(&pending.answer, Err(error.latch()));
+                pending.answer.keep(Err(error.latch()));
             }
             return None;
         }
@@ -77,10 +78,10 @@ impl<'s> Writer<'s> {
             if answers.is_empty() {
                 return None;
             }
-            return Some(Written { turn: turns.give(), answers, group: None });
+            return Some(Written { turn: turns.give(), answers, gate, group: None });
         }
         match self.write(draft, turns) {
-            Ok(group) => Some(Written { turn: turns.give(), answers, group: Some(group) }),
+            Ok(group) => Some(Written { turn: turns.give(), answers, gate, group: Some(group) }),
             Err(Failure::Undone(undone)) => {
                 refuse(answers, || undone.error());
                 None
@@ -107,19 +108,19 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// Numbers the requests; those that are refused are answered at once.
-    fn plan(&mut self, requests: Vec<Pending>, draft: &mut Draft) -> Vec<Answer> {
+    /// Numbers the requests; those that are refused have their answers then.
+    fn plan(&mut self, requests: Vec<Pending>, draft: &mut Draft) -> Vec<Ready> {
         self.planner.begin(self.shared.progress.applied());
         let pressure = self.shared.keeping.pressure(&self.shared.log, &self.shared.options);
         let mut answers = Vec::with_capacity(requests.len());
         for Pending { request, answer: to } in requests {
             if let Some(error) = pressure.refuses(request.brings_mail()) {
-                answer(&to, Err(error));
+                to.keep(Err(error));
                 continue;
             }
             match self.planner.plan(self.shared, request, draft) {
                 Ok(reply) => answers.push((to, reply)),
-                Err(error) => answer(&to, Err(error)),
+                Err(error) => to.keep(Err(error)),
             }
         }
         answers
@@ -149,7 +150,7 @@ impl<'s> Writer<'s> {
                 StoreError::DiskFull { place } => StoreError::DiskFull { place: place.clone() },
                 other => other.latch(),
             };
-            answer(&pending.answer, rolled.as_ref().map(|()| (Reply::Done, last)).map_err(again));
+            pending.answer.keep(rolled.as_ref().map(|()| (Reply::Done, last)).map_err(again));
         }
     }
 
