@@ -9,6 +9,7 @@ mod catalog;
 mod check;
 mod compact;
 mod content_run;
+mod courtesy;
 mod dovecot;
 mod eml;
 mod engine;

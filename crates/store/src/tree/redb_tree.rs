@@ -17,6 +17,7 @@ use self::growth::{Growth, Seen};
 use super::backend::DiskBackend;
 use super::young::KEY_SIZE;
 use super::{Change, Commit, Rows, Scan, Table, Tree, TreeRead, VisitRow};
+use crate::courtesy::Courtesy;
 use crate::error::{CATALOG_REMEDY, StoreError, doing};
 
 type Row = &'static [u8];
@@ -299,7 +300,9 @@ fn change_table<'r, K: redb::Key + 'static>(
     mut changes: Peekable<impl Iterator<Item = Change<'r>>>,
     sized: impl Fn(&'r [u8]) -> K::SelfType<'r>,
 ) -> Result<(), StoreError> {
+    let mut courtesy = Courtesy::default();
     while let Some((key, value)) = changes.next() {
+        courtesy.step();
         let Some(value) = value else {
             table.remove(sized(key)).map_err(at(WRITING))?;
             continue;
@@ -321,7 +324,9 @@ fn insert_run<'r, K: redb::Key + 'static>(
 ) -> Result<(), StoreError> {
     let cursor = table.upper_bound_mut(Bound::Included(sized(before)));
     let mut cursor = cursor.map_err(at(WRITING))?;
+    let mut courtesy = Courtesy::default();
     while let Some((key, Some(value))) = changes.peek() {
+        courtesy.step();
         match cursor.insert_before(sized(key), *value) {
             Ok(()) => drop(changes.next()),
             Err(CursorError::Storage(error)) => return Err(at(WRITING)(error)),
