@@ -5,6 +5,7 @@
 //! date behind. A reader waits in [`progress`] until the catalog holds what was acknowledged.
 
 mod ahead;
+mod answer;
 mod apply;
 mod commit;
 mod plan;
@@ -21,6 +22,7 @@ use std::thread::JoinHandle;
 
 use rehome_log::{Clock, Disk, Log, Lsn, Ownership};
 
+use self::answer::{Gate, promise};
 use self::apply::Work;
 use self::plan::Planner;
 use self::progress::Progress;
@@ -62,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
     requests: Queue<Pending>,
+    /// Where those wait whose requests are taken next.
+    gate: Mutex<Gate>,
     applies: Queue<Work>,
     /// The first failure after which nothing more is written.
     poison: OnceLock<StoreError>,
@@ -105,11 +109,24 @@ impl Shared {
         if size_bytes > max_bytes {
             return Err(StoreError::TooLarge { size_bytes, max_bytes });
         }
-        let (answer, answered) = sync_channel(1);
+        let (answer, answered) = promise();
         let weight = request.weight();
         let pending = Pending { request, answer };
+        let gate = lock(&self.gate).waiter();
         self.requests.push(pending, weight).map_err(|_| self.stopped())?;
-        answered.recv().map_err(|_| self.stopped())?
+        gate.wait();
+        answered.wait().unwrap_or_else(|| Err(self.stopped()))
+    }
+
+    /// A new gate for those who come from now on; returns the one before.
+    fn next_gate(&self) -> Gate {
+        std::mem::replace(&mut *lock(&self.gate), Gate::new())
+    }
+
+    /// Takes no more requests, and lets nobody wait for one that is not committed.
+    fn abandon_requests(&self) {
+        self.requests.abandon();
+        drop(self.next_gate());
     }
 
     /// Why a thread does not answer any more.
@@ -170,6 +187,7 @@ impl Engine {
             clock,
             disk,
             requests: Queue::new(WAITING_BYTES_MAX),
+            gate: Mutex::new(Gate::new()),
             applies: Queue::new(LAG_BYTES_MAX),
             poison: OnceLock::new(),
             ownership,

@@ -1,7 +1,7 @@
 //! The disk under the measurement: its latency, its caches, its room.
 
 use std::fs::{self, File};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
@@ -127,6 +127,35 @@ pub(crate) fn warm(path: &Path) -> Result<(), String> {
             .map_err(|error| format!("{}: {error}", file.display()))?;
     }
     Ok(())
+}
+
+/// Memory that stays free when the page cache is full, in bytes.
+const LEFT_FREE_BYTES: u64 = 512 << 20;
+
+/// Reads a file of holes in `folder` until there is little free memory: pages are then had back
+/// from what was read, as on a server that has run for a day. Free memory of a virtual machine may
+/// have to be had from its host first, page by page, which takes longer than a write.
+pub(crate) fn fill_page_cache(folder: &Path) -> Result<(), String> {
+    let Some(total_bytes) = memory_bytes("MemTotal:") else { return Ok(()) };
+    let holes = folder.join("holes");
+    let read = || -> io::Result<()> {
+        File::create(&holes)?.set_len(total_bytes)?;
+        let mut file = File::open(&holes)?;
+        while memory_bytes("MemFree:").is_some_and(|free_bytes| free_bytes > LEFT_FREE_BYTES) {
+            if io::copy(&mut (&mut file).take(64 << 20), &mut io::sink())? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    };
+    read().map_err(|error| format!("{}: {error}", holes.display()))
+}
+
+/// A line of `/proc/meminfo`, in bytes.
+pub(crate) fn memory_bytes(name: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 /// How the source is made cold.

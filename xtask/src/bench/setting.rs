@@ -118,15 +118,12 @@ fn load_average() -> String {
 fn machine(file_system: &str) -> Vec<(String, String)> {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let memory_kib: u64 =
-        memory.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default();
+    let memory_bytes = disk::memory_bytes("MemTotal:").unwrap_or_default();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     [
         ("cpu", format!("{cores} x {}", cpu.trim_start_matches([' ', '\t', ':']))),
-        ("memory", format!("{} MiB", memory_kib >> 10)),
+        ("memory", format!("{} MiB", memory_bytes >> 20)),
         ("kernel", kernel.trim().to_owned()),
         ("file system", file_system.to_owned()),
     ]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rehome::parts::log::{RealDisk, SplitMix64, SystemClock};
@@ -64,19 +64,31 @@ pub(crate) fn places_of(store: &Store) -> Result<Vec<Place>, String> {
     store.mailboxes().map_err(told)?.into_iter().map(place).collect()
 }
 
-/// A made-up message of so many bytes that no other number has.
+/// Text that no message is made without; as long as nothing repeats in a message of its size.
+static TEXT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut random = SplitMix64::new(0);
+    let mut text = Vec::with_capacity(TEXT_BYTES + 80);
+    while text.len() < TEXT_BYTES {
+        (0..4).for_each(|_| text.extend_from_slice(&hex(random.next_u64())));
+        text.extend_from_slice(b"\r\n");
+    }
+    text
+});
+const TEXT_BYTES: usize = 256 << 10;
+
+/// A made-up message of so many bytes that no other number has. Making it costs little beside
+/// delivering it.
 pub(crate) fn message(number: u64, size: usize) -> Append {
-    let mut random = SplitMix64::new(number);
     let mut body = format!(
         "Message-ID: <{number}@bench.example>\r\nFrom: a@bench.example\r\n\
          Subject: message {number}\r\n\r\n"
     )
     .into_bytes();
+    let mut from = usize::try_from(number.wrapping_mul(977) % TEXT.len() as u64).expect("an index");
     while body.len() < size {
-        body.extend_from_slice(&hex(random.next_u64()));
-        if body.len() % 78 > 60 {
-            body.extend_from_slice(b"\r\n");
-        }
+        let text = &TEXT[from..];
+        body.extend_from_slice(&text[..text.len().min(size - body.len())]);
+        from = 0;
     }
     body.truncate(size);
     Append { body, internal_date_seconds: 1_700_000_000, ..Append::default() }
