@@ -1,22 +1,69 @@
 //! Work in the background that lets others go first.
+//!
+//! A scheduler lets a thread run on for some milliseconds where it knows of nothing more urgent.
+//! Committers and callers would wait for a thread of the catalog that long, though nobody waits for
+//! the catalog. So such a thread yields every few rows, until somebody does.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Steps between two times that others may go first: some tens of microseconds of work.
 const STEPS: u32 = 32;
 
-/// Counts steps of work that nobody waits for. A scheduler lets a thread run for some milliseconds
-/// where nothing more urgent is known, and committers and callers would wait for it that long.
-#[derive(Debug, Default)]
+thread_local! {
+    static AWAITED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// From now on this thread lets others go first, but while `awaited` says that it is waited for.
+pub(crate) fn begin(awaited: Arc<AtomicBool>) {
+    AWAITED.set(Some(awaited));
+}
+
+/// Counts the steps of a piece of work.
 pub(crate) struct Courtesy {
+    awaited: Option<Arc<AtomicBool>>,
     steps: u32,
 }
 
 impl Courtesy {
+    /// That of this thread: none unless it has begun to be courteous.
+    pub(crate) fn of_this_thread() -> Courtesy {
+        Courtesy { awaited: AWAITED.with_borrow(Clone::clone), steps: 0 }
+    }
+
     /// A step was done.
     pub(crate) fn step(&mut self) {
-        self.steps += 1;
-        if self.steps >= STEPS {
-            self.steps = 0;
+        if self.is_due() {
             std::thread::yield_now();
         }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let Some(awaited) = &self.awaited else { return false };
+        self.steps = (self.steps + 1) % STEPS;
+        self.steps == 0 && !awaited.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often others may go first in so many steps.
+    #[track_caller]
+    fn check(steps: u32, expected: usize) {
+        let mut courtesy = Courtesy::of_this_thread();
+        assert_eq!((0..steps).filter(|_| courtesy.is_due()).count(), expected);
+    }
+
+    #[test]
+    fn others_go_first_unless_somebody_waits() {
+        check(1000, 0);
+        let awaited = Arc::new(AtomicBool::new(false));
+        begin(Arc::clone(&awaited));
+        check(STEPS * 3 + 1, 3);
+        awaited.store(true, Ordering::Relaxed);
+        check(1000, 0);
     }
 }

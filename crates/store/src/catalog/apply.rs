@@ -24,7 +24,7 @@ use crate::tree::{Batch, Table};
 /// Applies `groups`, each with its LSN; those at or below what the catalog holds are passed over.
 pub(super) fn apply_groups(tree: &mut Batch, groups: &[(Lsn, Group)]) -> Result<(), StoreError> {
     let mut applier = Applier::new(tree)?;
-    let mut courtesy = Courtesy::default();
+    let mut courtesy = Courtesy::of_this_thread();
     for (lsn, group) in groups {
         if *lsn > applier.meta.applied {
             for op in &group.ops {

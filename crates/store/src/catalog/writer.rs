@@ -2,6 +2,7 @@
 //! written.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
 use std::thread::Scope;
 
@@ -9,6 +10,7 @@ use rehome_log::Lsn;
 
 use super::apply_groups;
 use super::stage::Stage;
+use crate::courtesy;
 use crate::error::StoreError;
 use crate::op::Group;
 use crate::tree::{Batch, Commit, Rows, Tree};
@@ -33,18 +35,23 @@ pub(crate) struct Writer<'s> {
 }
 
 impl<'s> Writer<'s> {
-    /// Starts the threads, which tell `hear` up to which group the catalog is, or why they end.
+    /// Starts the threads, which tell `hear` up to which group the catalog is, or why they end. With
+    /// `awaited` they let others go first while nobody waits for them.
     pub(crate) fn start(
         scope: &'s Scope<'s, '_>,
         tree: &'s dyn Tree,
         hear: impl Fn(Result<Lsn, &StoreError>) + Send + Sync + 's,
+        awaited: Option<Arc<AtomicBool>>,
     ) -> Writer<'s> {
         let hear = Arc::new(hear);
         let heard = Arc::clone(&hear);
+        let (first, second) = (awaited.clone(), awaited);
         let written = Stage::start(scope, "store-catalog", move |transactions| {
+            second.map(courtesy::begin);
             write(tree, &transactions, &*heard)
         });
         let stage = Stage::start(scope, "store-rows", move |jobs| {
+            first.map(courtesy::begin);
             work_out(tree, &jobs, written).inspect_err(|error| hear(Err(error)))
         });
         Writer { stage }

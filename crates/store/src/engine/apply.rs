@@ -22,6 +22,9 @@ pub(super) const GATHERED_BYTES: u64 = 256 << 10;
 /// Or until one of them has waited for so long. Whoever wants to see them does not wait.
 const GATHER_TIME: Duration = Duration::from_millis(20);
 
+/// More than that lets nobody go first any more.
+const LAG_BYTES: u64 = 1 << 20;
+
 /// What the thread is to do.
 pub(super) enum Work {
     /// Apply a durable group.
@@ -55,7 +58,7 @@ pub(super) fn run(shared: &Shared) {
         Err(error) => shared.progress.fail(shared.fail(error)),
     };
     std::thread::scope(|scope| {
-        let mut writer = Writer::start(scope, &*shared.tree, hear);
+        let mut writer = Writer::start(scope, &*shared.tree, hear, Some(shared.progress.awaited()));
         let mut since = Since::default();
         let mut keeper = keeper(shared);
         while let Some(works) = next(shared) {
@@ -73,6 +76,7 @@ pub(super) fn run(shared: &Shared) {
 fn next(shared: &Shared) -> Option<Vec<Work>> {
     shared.applies.await_item();
     shared.progress.gather(GATHER_TIME, || shared.applies.has(GATHERED_BYTES));
+    shared.progress.lag(shared.applies.has(LAG_BYTES));
     let mut ops = 0;
     shared.applies.pop_group(|work| {
         if let Work::Group { ops: more, .. } = work {

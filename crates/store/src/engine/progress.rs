@@ -1,7 +1,8 @@
 //! What is acknowledged, and how much of it the catalog holds.
 
 use std::collections::HashMap;
-use std::sync::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rehome_log::Lsn;
@@ -14,6 +15,8 @@ use crate::model::MailboxId;
 pub(crate) struct Progress {
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether the catalog is waited for, or lags much: for its threads.
+    awaited: Arc<AtomicBool>,
 }
 
 struct State {
@@ -24,6 +27,8 @@ struct State {
     failed: Option<StoreError>,
     /// Callers that wait for the catalog.
     waiters: usize,
+    /// Much is to be applied.
+    lags: bool,
 }
 
 /// Somebody who waits for the catalog, until this is dropped: what is to be applied is not gathered
@@ -32,7 +37,7 @@ pub(super) struct Waiter<'p>(&'p Progress);
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        lock(&self.0.state).waiters -= 1;
+        self.0.change(|state| state.waiters -= 1);
     }
 }
 
@@ -40,8 +45,26 @@ impl Progress {
     /// Of a catalog that holds everything up to `applied`.
     pub(super) fn new(applied: Lsn) -> Progress {
         let mailboxes = HashMap::new();
-        let state = State { acknowledged: applied, applied, mailboxes, failed: None, waiters: 0 };
-        Progress { state: Mutex::new(state), changed: Condvar::new() }
+        let (failed, waiters, lags) = (None, 0, false);
+        let state = State { acknowledged: applied, applied, mailboxes, failed, waiters, lags };
+        let (changed, awaited) = (Condvar::new(), Arc::default());
+        Progress { state: Mutex::new(state), changed, awaited }
+    }
+
+    /// Whether somebody waits for the catalog, or it lags much; changes with time.
+    pub(super) fn awaited(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.awaited)
+    }
+
+    /// Says whether the catalog lags much.
+    pub(super) fn lag(&self, lags: bool) {
+        self.change(|state| state.lags = lags);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = lock(&self.state);
+        change(&mut state);
+        self.awaited.store(state.waiters > 0 || state.lags, Ordering::Relaxed);
     }
 
     /// Group `lsn`, which is about `mailboxes`, is durable.
@@ -88,7 +111,7 @@ impl Progress {
 
     /// Has everything applied at once as long as the answer lives.
     pub(super) fn hurry(&self) -> Waiter<'_> {
-        lock(&self.state).waiters += 1;
+        self.change(|state| state.waiters += 1);
         self.changed.notify_all();
         Waiter(self)
     }

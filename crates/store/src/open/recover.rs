@@ -58,7 +58,8 @@ impl Recovery<'_> {
     pub(super) fn run(&self) -> Result<Log, StoreError> {
         let applied = View::new(self.tree.read()?).meta()?.applied;
         let (log, applied) = std::thread::scope(|scope| {
-            let mut replay = Replay::new(self, applied, Writer::start(scope, self.tree, |_| ()))?;
+            let mut replay =
+                Replay::new(self, applied, Writer::start(scope, self.tree, |_| (), None))?;
             let log = self.open_log(applied, &mut |record| replay.visit(&record));
             let log = replay.outcome(log)?;
             Ok::<_, StoreError>((log, replay.finish()?))

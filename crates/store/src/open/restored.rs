@@ -76,7 +76,7 @@ impl LogDigest {
 /// Builds the catalog; one that was cut short goes on where its last checkpoint was.
 pub(super) fn build(recovery: &Recovery<'_>, marker: &RestoreMarker) -> Result<Log, StoreError> {
     let log = std::thread::scope(|scope| {
-        replay(recovery, marker, Writer::start(scope, recovery.tree, |_| ()))
+        replay(recovery, marker, Writer::start(scope, recovery.tree, |_| (), None))
     })?;
     let failed = || doing("ending the restore");
     remove_if_there(&**recovery.disk, &restore_name()).map_err(failed())?;

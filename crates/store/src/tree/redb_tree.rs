@@ -300,7 +300,7 @@ fn change_table<'r, K: redb::Key + 'static>(
     mut changes: Peekable<impl Iterator<Item = Change<'r>>>,
     sized: impl Fn(&'r [u8]) -> K::SelfType<'r>,
 ) -> Result<(), StoreError> {
-    let mut courtesy = Courtesy::default();
+    let mut courtesy = Courtesy::of_this_thread();
     while let Some((key, value)) = changes.next() {
         courtesy.step();
         let Some(value) = value else {
@@ -324,7 +324,7 @@ fn insert_run<'r, K: redb::Key + 'static>(
 ) -> Result<(), StoreError> {
     let cursor = table.upper_bound_mut(Bound::Included(sized(before)));
     let mut cursor = cursor.map_err(at(WRITING))?;
-    let mut courtesy = Courtesy::default();
+    let mut courtesy = Courtesy::of_this_thread();
     while let Some((key, Some(value))) = changes.peek() {
         courtesy.step();
         match cursor.insert_before(sized(key), *value) {
