@@ -243,7 +243,8 @@ impl Search<'_> {
 
 /// Messages that nobody sent a second time, and that are there a second time. Mail that nobody
 /// told us of is not counted: users may have received it meanwhile; nor is what lies in another
-/// folder and came there since then, by itself or with its folder's new name: users sort their mail.
+/// folder and came there since then, by itself or with its folder's new name: users sort their
+/// mail.
 fn count_doubles(
     name: &MailboxName,
     held: &[Held],

@@ -15,9 +15,10 @@ thread_local! {
     static AWAITED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread lets others go first, but while `awaited` says that it is waited for.
-pub(crate) fn begin(awaited: Arc<AtomicBool>) {
-    AWAITED.set(Some(awaited));
+/// From now on this thread lets others go first, but while `awaited` says that it is waited for;
+/// without it, never.
+pub(crate) fn begin(awaited: Option<Arc<AtomicBool>>) {
+    AWAITED.set(awaited);
 }
 
 /// Counts the steps of a piece of work.
@@ -61,7 +62,7 @@ mod tests {
     fn others_go_first_unless_somebody_waits() {
         check(1000, 0);
         let awaited = Arc::new(AtomicBool::new(false));
-        begin(Arc::clone(&awaited));
+        begin(Some(Arc::clone(&awaited)));
         check(STEPS * 3 + 1, 3);
         awaited.store(true, Ordering::Relaxed);
         check(1000, 0);

@@ -76,7 +76,8 @@ impl Listening {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
-                // Without file handles to spare every accept fails; it is tried again a little later.
+                // Without file handles to spare every accept fails; it is tried again a little
+                // later.
                 let Ok(stream) = stream else {
                     std::thread::park_timeout(ACCEPT_AGAIN);
                     continue;

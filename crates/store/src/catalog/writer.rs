@@ -35,8 +35,8 @@ pub(crate) struct Writer<'s> {
 }
 
 impl<'s> Writer<'s> {
-    /// Starts the threads, which tell `hear` up to which group the catalog is, or why they end. With
-    /// `awaited` they let others go first while nobody waits for them.
+    /// Starts the threads, which tell `hear` up to which group the catalog is, or why they end.
+    /// With `awaited` they let others go first while nobody waits for them.
     pub(crate) fn start(
         scope: &'s Scope<'s, '_>,
         tree: &'s dyn Tree,
@@ -47,11 +47,11 @@ impl<'s> Writer<'s> {
         let heard = Arc::clone(&hear);
         let (first, second) = (awaited.clone(), awaited);
         let written = Stage::start(scope, "store-catalog", move |transactions| {
-            second.map(courtesy::begin);
+            courtesy::begin(second);
             write(tree, &transactions, &*heard)
         });
         let stage = Stage::start(scope, "store-rows", move |jobs| {
-            first.map(courtesy::begin);
+            courtesy::begin(first);
             work_out(tree, &jobs, written).inspect_err(|error| hear(Err(error)))
         });
         Writer { stage }

@@ -149,3 +149,27 @@ impl Progress {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(progress: &Progress, awaited: bool) {
+        assert_eq!(progress.awaited().load(Ordering::Relaxed), awaited);
+    }
+
+    #[test]
+    fn the_catalog_is_awaited_while_somebody_waits_or_it_lags() {
+        let progress = Progress::new(Lsn::ZERO);
+        check(&progress, false);
+        let (first, second) = (progress.hurry(), progress.hurry());
+        drop(first);
+        check(&progress, true);
+        progress.lag(true);
+        drop(second);
+        check(&progress, true);
+        progress.lag(false);
+        check(&progress, false);
+    }
+}
