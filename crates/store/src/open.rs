@@ -191,13 +191,27 @@ fn open_tree(
 /// Makes the tree; it gets its name when it is whole.
 fn make_tree(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree, StoreError> {
     let failed = || doing("making the catalog's file");
-    let unnamed = name("mail.redb.new");
-    remove_if_there(&**disk, &unnamed).map_err(failed())?;
-    let file = disk.open(&unnamed, OpenMode::CreateNew).map_err(failed())?;
+    remove_if_there(&**disk, &unnamed_tree()).map_err(failed())?;
+    let file = disk.open(&unnamed_tree(), OpenMode::CreateNew).map_err(failed())?;
     let tree = RedbTree::open(Arc::clone(disk), file, options.cache_bytes)?;
-    disk.rename(&unnamed, &tree_name()).map_err(failed())?;
-    disk.sync_dir(&FileName::root()).map_err(failed())?;
+    name_tree(&**disk, &unnamed_tree())?;
     Ok(tree)
+}
+
+/// The tree's file until it is whole.
+fn unnamed_tree() -> FileName {
+    name("mail.redb.new")
+}
+
+/// Gives the tree's file its name, durably. If it has that already, it gets it once more: the sync
+/// that was to make the name durable may have failed, and then no later one need do it.
+fn name_tree(disk: &dyn Disk, from: &FileName) -> Result<(), StoreError> {
+    let failed = || doing("naming the catalog's file");
+    if *from == tree_name() {
+        disk.rename(from, &unnamed_tree()).map_err(failed())?;
+    }
+    disk.rename(&unnamed_tree(), &tree_name()).map_err(failed())?;
+    disk.sync_dir(&FileName::root()).map_err(failed())
 }
 
 /// Opens the store in the disk's root folder and brings its catalog up to date.
@@ -228,9 +242,12 @@ pub(crate) fn open(
     let marker = restore.map(|restore| restored::admit(&restore, &options)).transpose()?;
     identity.renew(&*disk)?;
     let presence = if marker.is_some() { Presence::Either } else { Presence::Old };
-    if marker.is_some() && !has(&list(&*disk)?, &tree_name()) {
-        // A restore to a moment has a base; the log goes on from there.
-        rebuild::build_from_base(&disk, &options, store_id)?;
+    if marker.is_some() {
+        match has(&list(&*disk)?, &tree_name()) {
+            true => name_tree(&*disk, &tree_name())?,
+            // A restore to a moment has a base; the log goes on from there.
+            false => rebuild::build_from_base(&disk, &options, store_id)?,
+        }
     }
     let tree: Box<dyn Tree> = Box::new(open_tree(&disk, &options, presence)?);
     let recovery =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rehome_log::{Clock, Disk, FileName, Lsn, OpenMode, Ownership};
 
 use super::recover::Recovery;
-use super::{log_folder, tree_name};
+use super::{log_folder, tree_name, unnamed_tree};
 use crate::base;
 use crate::catalog::View;
 use crate::engine::{Engine, Parts};
@@ -95,15 +95,10 @@ pub(super) fn build_from_base(
     put_in_place(&**disk).map(drop)
 }
 
-/// The new catalog's file, until it is in place.
-fn unnamed() -> FileName {
-    name("mail.redb.new")
-}
-
 fn make_unnamed(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree, StoreError> {
     let failed = || doing("making the catalog's file");
-    remove_if_there(&**disk, &unnamed()).map_err(failed())?;
-    let file = disk.open(&unnamed(), OpenMode::CreateNew).map_err(failed())?;
+    remove_if_there(&**disk, &unnamed_tree()).map_err(failed())?;
+    let file = disk.open(&unnamed_tree(), OpenMode::CreateNew).map_err(failed())?;
     RedbTree::open(Arc::clone(disk), file, options.cache_bytes)
 }
 
@@ -132,7 +127,7 @@ fn put_in_place(disk: &dyn Disk) -> Result<Option<String>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         renamed => renamed.map(|()| Some(aside.to_string())).map_err(failed())?,
     };
-    disk.rename(&unnamed(), &tree_name()).map_err(failed())?;
+    disk.rename(&unnamed_tree(), &tree_name()).map_err(failed())?;
     disk.sync_dir(&FileName::root()).map_err(failed())?;
     Ok(old)
 }

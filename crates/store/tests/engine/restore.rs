@@ -174,6 +174,28 @@ fn a_first_opening_that_is_cut_short_goes_on_with_the_same_marker() {
 }
 
 #[test]
+fn a_sync_that_failed_in_the_first_opening_is_not_relied_on_by_the_next() {
+    let mut failed = 0;
+    for call in 0..120 {
+        println!("call {call}");
+        let (disk, marker) = restored();
+        disk.fail_after(call, Fault::FsyncEio);
+        if open_with(&disk, &marker).is_ok() {
+            continue;
+        }
+        failed += 1;
+        // The program starts again, and the computer only after that.
+        let disk = Arc::new(disk.restart());
+        check_restored(&open_with(&disk, &marker).unwrap());
+        for seed in 0..4 {
+            let left = Arc::new(disk.crash(seed));
+            check_restored(&open_with(&left, &marker).unwrap());
+        }
+    }
+    assert!(failed > 0, "no sync failed");
+}
+
+#[test]
 fn a_restore_whose_log_was_changed_afterwards_does_not_open() {
     use rehome_log::FileName;
     let (disk, marker) = restored();
