@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 
 use rehome_log::{Clock, Disk, Log, Lsn, Ownership};
 
-use self::answer::{Gate, promise};
+use self::answer::{Latch, promise};
 use self::apply::Work;
 use self::plan::Planner;
 use self::progress::Progress;
@@ -64,8 +64,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
     requests: Queue<Pending>,
-    /// Where those wait whose requests are taken next.
-    gate: Mutex<Gate>,
+    /// What those wait for whose requests are taken next.
+    latch: Mutex<Latch>,
     applies: Queue<Work>,
     /// The first failure after which nothing more is written.
     poison: OnceLock<StoreError>,
@@ -112,21 +112,21 @@ impl Shared {
         let (answer, answered) = promise();
         let weight = request.weight();
         let pending = Pending { request, answer };
-        let gate = lock(&self.gate).waiter();
+        let latch = lock(&self.latch).waiter();
         self.requests.push(pending, weight).map_err(|_| self.stopped())?;
-        gate.wait();
+        latch.wait();
         answered.wait().unwrap_or_else(|| Err(self.stopped()))
     }
 
-    /// A new gate for those who come from now on; returns the one before.
-    fn next_gate(&self) -> Gate {
-        std::mem::replace(&mut *lock(&self.gate), Gate::new())
+    /// A new latch for those who come from now on; returns the one before.
+    fn next_latch(&self) -> Latch {
+        std::mem::replace(&mut *lock(&self.latch), Latch::new())
     }
 
     /// Takes no more requests, and lets nobody wait for one that is not committed.
     fn abandon_requests(&self) {
         self.requests.abandon();
-        drop(self.next_gate());
+        drop(self.next_latch());
     }
 
     /// Why a thread does not answer any more.
@@ -187,7 +187,7 @@ impl Engine {
             clock,
             disk,
             requests: Queue::new(WAITING_BYTES_MAX),
-            gate: Mutex::new(Gate::new()),
+            latch: Mutex::new(Latch::new()),
             applies: Queue::new(LAG_BYTES_MAX),
             poison: OnceLock::new(),
             ownership,

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod archived_log;
+mod background;
 mod base;
 mod bodies;
 mod buffered;
@@ -9,7 +10,6 @@ mod catalog;
 mod check;
 mod compact;
 mod content_run;
-mod courtesy;
 mod dovecot;
 mod eml;
 mod engine;

@@ -190,11 +190,8 @@ fn open_tree(
 
 /// Makes the tree; it gets its name when it is whole.
 fn make_tree(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree, StoreError> {
-    let failed = || doing("making the catalog's file");
-    remove_if_there(&**disk, &unnamed_tree()).map_err(failed())?;
-    let file = disk.open(&unnamed_tree(), OpenMode::CreateNew).map_err(failed())?;
-    let tree = RedbTree::open(Arc::clone(disk), file, options.cache_bytes)?;
-    name_tree(&**disk, &unnamed_tree())?;
+    let tree = make_unnamed_tree(disk, options)?;
+    name_tree(&**disk)?;
     Ok(tree)
 }
 
@@ -203,15 +200,26 @@ fn unnamed_tree() -> FileName {
     name("mail.redb.new")
 }
 
-/// Gives the tree's file its name, durably. If it has that already, it gets it once more: the sync
-/// that was to make the name durable may have failed, and then no later one need do it.
-fn name_tree(disk: &dyn Disk, from: &FileName) -> Result<(), StoreError> {
-    let failed = || doing("naming the catalog's file");
-    if *from == tree_name() {
-        disk.rename(from, &unnamed_tree()).map_err(failed())?;
-    }
+fn make_unnamed_tree(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree, StoreError> {
+    let failed = || doing("making the catalog's file");
+    remove_if_there(&**disk, &unnamed_tree()).map_err(failed())?;
+    let file = disk.open(&unnamed_tree(), OpenMode::CreateNew).map_err(failed())?;
+    RedbTree::open(Arc::clone(disk), file, options.cache_bytes)
+}
+
+/// Gives the tree's file its name, durably.
+fn name_tree(disk: &dyn Disk) -> Result<(), StoreError> {
+    let failed = || doing("putting the catalog in place");
     disk.rename(&unnamed_tree(), &tree_name()).map_err(failed())?;
     disk.sync_dir(&FileName::root()).map_err(failed())
+}
+
+/// Gives the tree's file the name that it has once more: the sync that was to make it durable may
+/// have failed, and then no later one need do that.
+fn name_tree_again(disk: &dyn Disk) -> Result<(), StoreError> {
+    let renamed = disk.rename(&tree_name(), &unnamed_tree());
+    renamed.map_err(doing("putting the catalog in place"))?;
+    name_tree(disk)
 }
 
 /// Opens the store in the disk's root folder and brings its catalog up to date.
@@ -244,7 +252,7 @@ pub(crate) fn open(
     let presence = if marker.is_some() { Presence::Either } else { Presence::Old };
     if marker.is_some() {
         match has(&list(&*disk)?, &tree_name()) {
-            true => name_tree(&*disk, &tree_name())?,
+            true => name_tree_again(&*disk)?,
             // A restore to a moment has a base; the log goes on from there.
             false => rebuild::build_from_base(&disk, &options, store_id)?,
         }

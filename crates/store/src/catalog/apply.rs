@@ -15,7 +15,7 @@ use super::rows::{
     ChangeRow, ContentRow, FolderRow, MailboxRow, MetaRow, RemovedFolderRow, SegmentRow, pack,
     unpack,
 };
-use crate::courtesy::Courtesy;
+use crate::background::Background;
 use crate::error::StoreError;
 use crate::model::{FolderId, MailboxId, MailboxName, MailboxState, Modseq, Uid};
 use crate::op::{Group, MadeFolder, Op};
@@ -24,12 +24,12 @@ use crate::tree::{Batch, Table};
 /// Applies `groups`, each with its LSN; those at or below what the catalog holds are passed over.
 pub(super) fn apply_groups(tree: &mut Batch, groups: &[(Lsn, Group)]) -> Result<(), StoreError> {
     let mut applier = Applier::new(tree)?;
-    let mut courtesy = Courtesy::of_this_thread();
+    let mut background = Background::of_this_thread();
     for (lsn, group) in groups {
         if *lsn > applier.meta.applied {
             for op in &group.ops {
                 applier.apply(*lsn, op)?;
-                courtesy.step();
+                background.step();
             }
             applier.meta.applied = *lsn;
         }

@@ -10,7 +10,7 @@ use rehome_log::Lsn;
 
 use super::apply_groups;
 use super::stage::Stage;
-use crate::courtesy;
+use crate::background;
 use crate::error::StoreError;
 use crate::op::Group;
 use crate::tree::{Batch, Commit, Rows, Tree};
@@ -36,7 +36,7 @@ pub(crate) struct Writer<'s> {
 
 impl<'s> Writer<'s> {
     /// Starts the threads, which tell `hear` up to which group the catalog is, or why they end.
-    /// With `awaited` they let others go first while nobody waits for them.
+    /// With `awaited` they yield to others while nobody waits for them.
     pub(crate) fn start(
         scope: &'s Scope<'s, '_>,
         tree: &'s dyn Tree,
@@ -47,11 +47,11 @@ impl<'s> Writer<'s> {
         let heard = Arc::clone(&hear);
         let (first, second) = (awaited.clone(), awaited);
         let written = Stage::start(scope, "store-catalog", move |transactions| {
-            courtesy::begin(second);
+            background::begin(second);
             write(tree, &transactions, &*heard)
         });
         let stage = Stage::start(scope, "store-rows", move |jobs| {
-            courtesy::begin(first);
+            background::begin(first);
             work_out(tree, &jobs, written).inspect_err(|error| hear(Err(error)))
         });
         Writer { stage }

@@ -1,7 +1,7 @@
 //! Answers to requests.
 //!
-//! Callers whose requests are taken together are mostly answered together. They wait at one
-//! [`Gate`], which opens when all of them have their answers: that is one call of the system. One
+//! Callers whose requests are taken together are mostly answered together. They wait for one
+//! [`Latch`], which opens when all of them have their answers: that is one call of the system. One
 //! for each of them would take a quarter of the time of a group of small deliveries.
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -15,8 +15,8 @@ use crate::lock::lock;
 /// What a request gives back, and the group that holds it.
 pub(super) type Answer = Result<(Reply, Lsn), StoreError>;
 
-/// Where those wait whose requests are taken at once; open for good when it is dropped.
-pub(super) struct Gate(Arc<OnceLock<()>>);
+/// What those wait for whose requests are taken at once; open for good when it is dropped.
+pub(super) struct Latch(Arc<OnceLock<()>>);
 
 /// Where one answer goes. If it is dropped without one, its caller is told that there is none.
 pub(super) struct Promise(Arc<Slot>);
@@ -37,18 +37,18 @@ pub(super) fn promise() -> (Promise, Promised) {
     (Promise(Arc::clone(&slot)), Promised(slot))
 }
 
-impl Gate {
-    pub(super) fn new() -> Gate {
-        Gate(Arc::new(OnceLock::new()))
+impl Latch {
+    pub(super) fn new() -> Latch {
+        Latch(Arc::new(OnceLock::new()))
     }
 
-    /// Another one who waits here.
+    /// For one who waits.
     pub(super) fn waiter(&self) -> Arc<OnceLock<()>> {
         Arc::clone(&self.0)
     }
 }
 
-impl Drop for Gate {
+impl Drop for Latch {
     fn drop(&mut self) {
         // Nobody else opens it.
         let _first = self.0.set(());
@@ -84,17 +84,17 @@ mod tests {
 
     const ANSWER: Answer = Ok((Reply::Done, Lsn::ZERO));
 
-    /// Has two callers wait at a gate while `answer` is done with their promises.
+    /// Has two callers wait for a latch while `answer` is done with their promises.
     #[track_caller]
     fn check(answer: impl FnOnce([Promise; 2]), expected: [bool; 2]) {
-        let gate = Gate::new();
+        let latch = Latch::new();
         let (promises, waiting): (Vec<_>, Vec<_>) = [promise(), promise()].into_iter().unzip();
         let Ok(promises) = promises.try_into() else { unreachable!("there are two") };
         thread::scope(|scope| {
             let answers: Vec<_> = waiting
                 .into_iter()
                 .map(|promised| {
-                    let waiter = gate.waiter();
+                    let waiter = latch.waiter();
                     scope.spawn(move || {
                         waiter.wait();
                         promised.wait().is_some()
@@ -102,14 +102,14 @@ mod tests {
                 })
                 .collect();
             answer(promises);
-            drop(gate);
+            drop(latch);
             let answered = answers.into_iter().map(|caller| caller.join().unwrap());
             assert_eq!(answered.collect::<Vec<_>>(), expected);
         });
     }
 
     #[test]
-    fn all_at_a_gate_have_their_own_answers() {
+    fn all_who_wait_for_a_latch_have_their_own_answers() {
         check(|promises| promises.into_iter().for_each(|one| one.keep(ANSWER)), [true, true]);
         check(|[one, _other]| one.keep(ANSWER), [true, false]);
         check(drop, [false, false]);
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn who_was_let_in_too_early_waits_on_alone() {
         let (promise, promised) = promise();
-        drop(Gate::new());
+        drop(Latch::new());
         thread::scope(|scope| {
             let caller = scope.spawn(|| promised.wait().is_some());
             promise.keep(ANSWER);

@@ -22,7 +22,7 @@ pub(super) const GATHERED_BYTES: u64 = 256 << 10;
 /// Or until one of them has waited for so long. Whoever wants to see them does not wait.
 const GATHER_TIME: Duration = Duration::from_millis(20);
 
-/// More than that lets nobody go first any more.
+/// With so much to apply the catalog's threads yield to nobody.
 const LAG_BYTES: u64 = 1 << 20;
 
 /// What the thread is to do.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use self::gather::Returning;
 use self::write::Writer;
 use super::Shared;
-use super::answer::{Gate, Promise};
+use super::answer::{Latch, Promise};
 use super::plan::Planner;
 use super::request::{Pending, Reply};
 use super::sync::Syncer;
@@ -32,8 +32,8 @@ type Ready = (Promise, Reply);
 /// Requests that are taken at once.
 struct Taken {
     requests: Vec<Pending>,
-    /// Where their callers wait.
-    gate: Gate,
+    /// What their callers wait for.
+    latch: Latch,
 }
 
 /// What the committers share.
@@ -107,9 +107,9 @@ impl Desk<'_> {
             requests += 1;
             bytes <= GROUP_BYTES_MAX && log_bytes <= log_bytes_max && requests <= GROUP_REQUESTS_MAX
         })?;
-        // Only now: whoever comes between the two is let in too early and waits on alone. Had the
-        // new gate been there before, one of these might wait at it for the next group.
-        Some(Taken { requests, gate: self.shared.next_gate() })
+        // Only now: whoever comes between the two is woken too early and waits on alone. Had the
+        // new latch been there before, one of these might wait for the next group with it.
+        Some(Taken { requests, latch: self.shared.next_latch() })
     }
 }
 

@@ -4,7 +4,6 @@ use rehome_log::Lsn;
 
 use super::answer::Promise;
 use crate::content_run::ContentRun;
-
 use crate::model::incoming::FOLDER_STEP;
 use crate::model::{
     ContentId, Extent, FlagChange, Flags, FolderId, FolderName, IncomingMailbox, MailboxId,

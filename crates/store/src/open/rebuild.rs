@@ -3,15 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
-use rehome_log::{Clock, Disk, FileName, Lsn, OpenMode, Ownership};
+use rehome_log::{Clock, Disk, FileName, Lsn, Ownership};
 
 use super::recover::Recovery;
-use super::{log_folder, tree_name, unnamed_tree};
+use super::{log_folder, make_unnamed_tree, name_tree, tree_name};
 use crate::base;
 use crate::catalog::View;
 use crate::engine::{Engine, Parts};
 use crate::error::{StoreError, doing};
-use crate::identity::{Identity, identity_name, name, read_json, remove_if_there, restore_name};
+use crate::identity::{Identity, identity_name, name, read_json, restore_name};
 use crate::keeping;
 use crate::options::OpenOptions;
 use crate::segment::{self, Shape};
@@ -71,7 +71,7 @@ fn build(
     damaged: &mut Vec<String>,
 ) -> Result<(RedbTree, Option<Lsn>), StoreError> {
     for lsn in base::list(&**disk)? {
-        let tree = make_unnamed(disk, options)?;
+        let tree = make_unnamed_tree(disk, options)?;
         match base::load(disk, store_id, lsn, &tree) {
             Ok(()) => return Ok((tree, Some(lsn))),
             Err(error @ StoreError::Damaged { .. }) => damaged.push(error.to_string()),
@@ -79,7 +79,7 @@ fn build(
         }
     }
     require_whole_log(&**disk)?;
-    Ok((make_unnamed(disk, options)?, None))
+    Ok((make_unnamed_tree(disk, options)?, None))
 }
 
 /// Makes the catalog of a store that has none from its base, if it has one.
@@ -89,17 +89,10 @@ pub(super) fn build_from_base(
     store_id: [u8; 16],
 ) -> Result<(), StoreError> {
     let Some(lsn) = base::list(&**disk)?.first().copied() else { return Ok(()) };
-    let tree = make_unnamed(disk, options)?;
+    let tree = make_unnamed_tree(disk, options)?;
     base::load(disk, store_id, lsn, &tree)?;
     drop(tree);
     put_in_place(&**disk).map(drop)
-}
-
-fn make_unnamed(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree, StoreError> {
-    let failed = || doing("making the catalog's file");
-    remove_if_there(&**disk, &unnamed_tree()).map_err(failed())?;
-    let file = disk.open(&unnamed_tree(), OpenMode::CreateNew).map_err(failed())?;
-    RedbTree::open(Arc::clone(disk), file, options.cache_bytes)
 }
 
 /// Without a base the log has to begin with the store's first generation.
@@ -127,7 +120,6 @@ fn put_in_place(disk: &dyn Disk) -> Result<Option<String>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         renamed => renamed.map(|()| Some(aside.to_string())).map_err(failed())?,
     };
-    disk.rename(&unnamed_tree(), &tree_name()).map_err(failed())?;
-    disk.sync_dir(&FileName::root()).map_err(failed())?;
+    name_tree(disk)?;
     Ok(old)
 }

@@ -106,7 +106,7 @@ impl PlacedBodies {
         }
         let Some(open) = &mut self.open else { return Ok(()) };
         let from = open.end;
-        open.write(&*self.disk, from, &[part.to_vec()])
+        open.write(&*self.disk, from, &[part])
             .map_err(filling("writing", segment::file_name(open.id)))?;
         for (offset, head) in record::walk(part).filter_map(Result::ok) {
             open.crc.add(head.crc);

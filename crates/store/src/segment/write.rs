@@ -53,16 +53,23 @@ pub(crate) fn create(
 
 impl OpenSegment {
     /// Writes `pieces` from byte `from` on, one after the other.
-    pub(crate) fn write(&self, disk: &dyn Disk, from: u64, pieces: &[Vec<u8>]) -> io::Result<()> {
-        if pieces.iter().map(Vec::len).sum::<usize>() >= DIRECT_BYTES_MIN {
+    pub(crate) fn write(
+        &self,
+        disk: &dyn Disk,
+        from: u64,
+        pieces: &[impl AsRef<[u8]>],
+    ) -> io::Result<()> {
+        let len = pieces.iter().map(|piece| piece.as_ref().len()).sum::<usize>();
+        if len >= DIRECT_BYTES_MIN {
             let (file, buf) = (self.file.id, self.pool.take(DIRECT_BYTES));
-            let mut spool = Spool { disk, file, at: from, buf, len: 0 };
-            pieces.iter().try_for_each(|piece| spool.add(piece))?;
-            return spool.end();
+            let mut writer = DirectWriter { disk, file, at: from, buf, len: 0 };
+            pieces.iter().try_for_each(|piece| writer.add(piece.as_ref()))?;
+            return writer.end();
         }
-        let gathered = pieces.concat();
+        let mut gathered = Vec::with_capacity(len);
+        pieces.iter().for_each(|piece| gathered.extend_from_slice(piece.as_ref()));
         disk.write_at(self.file.id, from, &gathered)?;
-        disk.write_behind(self.file.id, from, gathered.len() as u64);
+        disk.write_behind(self.file.id, from, len as u64);
         Ok(())
     }
 
@@ -77,7 +84,7 @@ impl OpenSegment {
 
 /// Bytes on their way past the page cache. What of them fills no whole unit at the beginning and at
 /// the end goes through it.
-struct Spool<'d> {
+struct DirectWriter<'d> {
     disk: &'d dyn Disk,
     file: FileId,
     /// Where the buffer begins in the file.
@@ -87,7 +94,7 @@ struct Spool<'d> {
     len: usize,
 }
 
-impl Spool<'_> {
+impl DirectWriter<'_> {
     fn add(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let over = (self.at % DIRECT_ALIGNMENT as u64) as usize;

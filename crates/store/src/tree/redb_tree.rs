@@ -17,7 +17,7 @@ use self::growth::{Growth, Seen};
 use super::backend::DiskBackend;
 use super::young::KEY_SIZE;
 use super::{Change, Commit, Rows, Scan, Table, Tree, TreeRead, VisitRow};
-use crate::courtesy::Courtesy;
+use crate::background::Background;
 use crate::error::{CATALOG_REMEDY, StoreError, doing};
 
 type Row = &'static [u8];
@@ -300,9 +300,9 @@ fn change_table<'r, K: redb::Key + 'static>(
     mut changes: Peekable<impl Iterator<Item = Change<'r>>>,
     sized: impl Fn(&'r [u8]) -> K::SelfType<'r>,
 ) -> Result<(), StoreError> {
-    let mut courtesy = Courtesy::of_this_thread();
+    let mut background = Background::of_this_thread();
     while let Some((key, value)) = changes.next() {
-        courtesy.step();
+        background.step();
         let Some(value) = value else {
             table.remove(sized(key)).map_err(at(WRITING))?;
             continue;
@@ -324,9 +324,9 @@ fn insert_run<'r, K: redb::Key + 'static>(
 ) -> Result<(), StoreError> {
     let cursor = table.upper_bound_mut(Bound::Included(sized(before)));
     let mut cursor = cursor.map_err(at(WRITING))?;
-    let mut courtesy = Courtesy::of_this_thread();
+    let mut background = Background::of_this_thread();
     while let Some((key, Some(value))) = changes.peek() {
-        courtesy.step();
+        background.step();
         match cursor.insert_before(sized(key), *value) {
             Ok(()) => drop(changes.next()),
             Err(CursorError::Storage(error)) => return Err(at(WRITING)(error)),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rehome_log::Lsn;
 
 use super::{Desk, Ready, refuse};
-use crate::engine::answer::Gate;
+use crate::engine::answer::Latch;
 use crate::engine::apply::{GATHERED_BYTES, Work};
 use crate::error::StoreError;
 use crate::lock::lock;
@@ -21,8 +21,8 @@ pub(super) struct Written {
     /// Its place in the order.
     pub(super) turn: u64,
     pub(super) answers: Vec<Ready>,
-    /// Where those who are answered wait.
-    pub(super) gate: Gate,
+    /// What those who are answered wait for.
+    pub(super) latch: Latch,
     pub(super) group: Option<WrittenGroup>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct WrittenGroup {
 impl Desk<'_> {
     /// Makes what was written durable, when all before it is, and answers.
     pub(super) fn finish(&self, written: Written) {
-        let Written { turn, answers, gate, group } = written;
+        let Written { turn, answers, latch, group } = written;
         let _turn = self.turns.wait_for(turn);
         if let Err(error) = self.shared.check_poison() {
             return refuse(answers, || error.latch());
@@ -59,7 +59,7 @@ impl Desk<'_> {
         };
         self.expect_back(begun, answers.len());
         self.answer_all(lsn, answers);
-        drop(gate);
+        drop(latch);
         let weight = work.weight();
         // If the catalog has failed, the group is durable nevertheless, and replayed at the next
         // opening.

@@ -59,7 +59,7 @@ impl<'s> Writer<'s> {
 
     /// Writes the requests as one group; those that are refused have their answers then.
     pub(super) fn commit(&mut self, taken: Taken, turns: &Turns) -> Option<Written> {
-        let Taken { requests, gate } = taken;
+        let Taken { requests, latch } = taken;
         if let Err(error) = self.shared.check_poison() {
             for pending in requests {
                 pending.answer.keep(Err(error.latch()));
@@ -78,10 +78,10 @@ impl<'s> Writer<'s> {
             if answers.is_empty() {
                 return None;
             }
-            return Some(Written { turn: turns.give(), answers, gate, group: None });
+            return Some(Written { turn: turns.give(), answers, latch, group: None });
         }
         match self.write(draft, turns) {
-            Ok(group) => Some(Written { turn: turns.give(), answers, gate, group: Some(group) }),
+            Ok(group) => Some(Written { turn: turns.give(), answers, latch, group: Some(group) }),
             Err(Failure::Undone(undone)) => {
                 refuse(answers, || undone.error());
                 None

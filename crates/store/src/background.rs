@@ -1,36 +1,36 @@
-//! Work in the background that lets others go first.
+//! Threads in the background, which yield to others.
 //!
 //! A scheduler lets a thread run on for some milliseconds where it knows of nothing more urgent.
 //! Committers and callers would wait for a thread of the catalog that long, though nobody waits for
-//! the catalog. So such a thread yields every few rows, until somebody does.
+//! the catalog. So such a thread yields every few rows, unless somebody does.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Steps between two times that others may go first: some tens of microseconds of work.
+/// Steps between two yields: some tens of microseconds of work.
 const STEPS: u32 = 32;
 
 thread_local! {
     static AWAITED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread lets others go first, but while `awaited` says that it is waited for;
-/// without it, never.
+/// From now on this thread yields to others, but while `awaited` says that it is waited for; without
+/// it, never.
 pub(crate) fn begin(awaited: Option<Arc<AtomicBool>>) {
     AWAITED.set(awaited);
 }
 
 /// Counts the steps of a piece of work.
-pub(crate) struct Courtesy {
+pub(crate) struct Background {
     awaited: Option<Arc<AtomicBool>>,
     steps: u32,
 }
 
-impl Courtesy {
-    /// That of this thread: none unless it has begun to be courteous.
-    pub(crate) fn of_this_thread() -> Courtesy {
-        Courtesy { awaited: AWAITED.with_borrow(Clone::clone), steps: 0 }
+impl Background {
+    /// That of this thread, which yields only once it has begun to.
+    pub(crate) fn of_this_thread() -> Background {
+        Background { awaited: AWAITED.with_borrow(Clone::clone), steps: 0 }
     }
 
     /// A step was done.
@@ -51,15 +51,15 @@ impl Courtesy {
 mod tests {
     use super::*;
 
-    /// How often others may go first in so many steps.
+    /// How often it yields in so many steps.
     #[track_caller]
     fn check(steps: u32, expected: usize) {
-        let mut courtesy = Courtesy::of_this_thread();
-        assert_eq!((0..steps).filter(|_| courtesy.is_due()).count(), expected);
+        let mut background = Background::of_this_thread();
+        assert_eq!((0..steps).filter(|_| background.is_due()).count(), expected);
     }
 
     #[test]
-    fn others_go_first_unless_somebody_waits() {
+    fn it_yields_unless_somebody_waits() {
         check(1000, 0);
         let awaited = Arc::new(AtomicBool::new(false));
         begin(Some(Arc::clone(&awaited)));
