@@ -32,7 +32,7 @@ pub struct OpenOptions {
     /// Log generations prepared ahead: one, so that the log goes on without a pause, and a reserve
     /// for a disk that has become full.
     pub log_generations_ahead: usize,
-    /// How transfers and compaction write the segments of their own.
+    /// How transfers, compaction, and groups of 256 KiB and more write their segments.
     pub copy_method: CopyMethod,
     /// Contents longer than this are packed with zstd as they are stored, where that saves at least
     /// a sixteenth; transfers and compaction carry them as they are. `None` packs nothing.

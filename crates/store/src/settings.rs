@@ -20,7 +20,7 @@ const VERSION: u32 = 1;
 /// A longer file is none of ours, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// How transfers and compaction write the segments of their own.
+/// How transfers, compaction, and groups of 256 KiB and more write their segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CopyMethod {
