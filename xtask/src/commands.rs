@@ -76,6 +76,9 @@ pub(crate) fn tell(line: &str) {
 
 pub(crate) fn check() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
+    // The rules of form are seconds here and would else be told at the end of the tests.
+    let rules = ["--quiet", "--bin", "xtask", "tidy::"];
+    cargo(&[&["test"][..], &MOST, &rules].concat(), &[])?;
     // The fuzzer is a workspace of its own, which nothing else here builds.
     cargo(&["update", "--workspace", "--locked", "--manifest-path", "fuzz/Cargo.toml"], &[])?;
     let lint = ["--all-targets", "--quiet", "--", "--deny", "warnings"];

@@ -27,7 +27,7 @@ struct Cli {
 enum Command {
     /// Every test that needs nothing but Rust and a C compiler.
     Test,
-    /// Form, lints and documentation; writes nothing.
+    /// Form, layers, sizes, lints and documentation; writes nothing.
     Check,
     /// Mend form and what lints can mend.
     Fix,

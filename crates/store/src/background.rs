@@ -15,8 +15,8 @@ thread_local! {
     static AWAITED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread yields to others, but while `awaited` says that it is waited for; without
-/// it, never.
+/// From now on this thread yields to others, but while `awaited` says that it is waited for;
+/// without it, never.
 pub(crate) fn begin(awaited: Option<Arc<AtomicBool>>) {
     AWAITED.set(awaited);
 }
