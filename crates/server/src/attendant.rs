@@ -51,11 +51,12 @@ impl Session for AttendantSession {
     fn answer(&mut self, request: Value, _body: Vec<u8>) -> Answer<Reply> {
         match parse(request)? {
             AttendantRequest::Who => Reply::of(&self.0.who()?),
-            AttendantRequest::Shutdown => {
-                self.0.shutdown.raise();
-                Reply::of(&Value::Null)
-            }
+            AttendantRequest::Shutdown => Ok(Reply::ending()),
         }
+    }
+
+    fn end(&self) {
+        self.0.shutdown.raise();
     }
 }
 

@@ -72,10 +72,7 @@ impl DirectoryService {
                 replicated: directory.directory().replicated_with(&partner),
             }),
             R::Checkpoint => Reply::of(&directory.checkpoint()?),
-            R::Shutdown => {
-                self.shutdown.raise();
-                Reply::of(&Value::Null)
-            }
+            R::Shutdown => Ok(Reply::ending()),
         }
     }
 }
@@ -113,6 +110,10 @@ impl Session for DirectorySession {
             return Reply::of(&self.0.locked().change(op)?);
         }
         self.0.ask(parse(request)?)
+    }
+
+    fn end(&self) {
+        self.0.shutdown.raise();
     }
 }
 

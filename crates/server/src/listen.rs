@@ -30,6 +30,9 @@ pub(crate) trait Session {
     /// Answers a request whose body has been read.
     fn answer(&mut self, request: Value, body: Vec<u8>) -> Answer<Reply>;
 
+    /// Has the process end: somebody asked for it, and was answered if that was possible.
+    fn end(&self) {}
+
     /// Tells whether the request of that name is followed or answered by a transfer stream.
     fn streams(&self, op: &str) -> bool {
         let _ = op;
@@ -246,7 +249,12 @@ fn one_request(
         return session.stream(Value::Object(line), body, connection);
     }
     let answer = session.answer(Value::Object(line), body);
-    connection.answer(answer)
+    let ends = answer.as_ref().is_ok_and(|reply| reply.ends);
+    let answered = connection.answer(answer);
+    if ends {
+        session.end();
+    }
+    answered
 }
 
 /// Lets a service say that somebody asked the process to end.

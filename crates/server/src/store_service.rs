@@ -130,10 +130,7 @@ impl StoreSession {
             R::ArchivedUntil { lsn, store_id, epoch } => {
                 service.archived_until(lsn, &store_id, epoch)
             }
-            R::Shutdown => {
-                service.shutdown.raise();
-                Reply::of(&Value::Null)
-            }
+            R::Shutdown => Ok(Reply::ending()),
             moving => self.moving(moving, &body),
         }
     }
@@ -145,6 +142,10 @@ impl Session for StoreSession {
         let service = Arc::clone(&self.service);
         let _writing = if writes(&request) { Some(service.fence.enter()?) } else { None };
         self.dispatch(request, body)
+    }
+
+    fn end(&self) {
+        self.service.shutdown.raise();
     }
 
     fn streams(&self, op: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use rehome_log::{ManualClock, SimDisk, SplitMix64};
@@ -15,6 +15,11 @@ use crate::wire::{ErrorCode, LINE_SIZE_MAX};
 
 /// A directory on a disk in memory, which answers at an address.
 fn start(connections_max: usize) -> (Listening, String) {
+    start_with(connections_max, Signal::new(|| {}))
+}
+
+/// The same; `shutdown` is raised when somebody asks for the end.
+fn start_with(connections_max: usize, shutdown: Signal) -> (Listening, String) {
     let directory = Directory::new(
         ServerName::new("EX1").unwrap(),
         1,
@@ -23,11 +28,26 @@ fn start(connections_max: usize) -> (Listening, String) {
     );
     let (disk, clock) = (Arc::new(SimDisk::new()), Arc::new(ManualClock::new(0)));
     let durable = DurableDirectory::create(disk, clock, "test", 0, directory).unwrap();
-    let service = Arc::new(DirectoryService::new(durable, Signal::new(|| {})));
+    let service = Arc::new(DirectoryService::new(durable, shutdown));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let listening = serve(listener, connections_max, service).unwrap();
     let address = listening.address().to_string();
     (listening, address)
+}
+
+#[test]
+fn who_asks_for_the_end_has_the_answer_before_it_begins() {
+    let (answered, was_answered) = mpsc::channel();
+    let (told, end) = (Mutex::new(was_answered), Duration::from_secs(10));
+    let (raised, was_raised) = mpsc::channel();
+    let shutdown = Signal::new(move || {
+        let in_time = told.lock().unwrap().recv_timeout(end).is_ok();
+        raised.send(in_time).unwrap();
+    });
+    let (_listening, address) = start_with(8, shutdown);
+    DirectoryClient::new(&address).shutdown().unwrap();
+    answered.send(()).unwrap();
+    assert!(was_raised.recv().unwrap(), "the end began while the answer was waited for");
 }
 
 /// Sends bytes, ends the sending, and reads all that comes.

@@ -46,14 +46,21 @@ pub(crate) struct Reply {
     pub(crate) value: Value,
     /// Bytes behind it.
     pub(crate) body: Vec<u8>,
+    /// Whether the process ends, once whoever asked for that has this answer.
+    pub(crate) ends: bool,
 }
 
 impl Reply {
+    /// The answer to whoever asks the process to end.
+    pub(crate) fn ending() -> Self {
+        Self { ends: true, ..Self::default() }
+    }
+
     /// A result without bytes behind it.
     pub(crate) fn of(value: &impl serde::Serialize) -> Answer<Self> {
         let value = serde_json::to_value(value);
         let value = value.map_err(|error| Refusal::unavailable(error.to_string()))?;
-        Ok(Self { value, body: Vec::new() })
+        Ok(Self { value, ..Self::default() })
     }
 
     /// The same with bytes behind it.
@@ -197,10 +204,10 @@ impl Connection {
         if line.contains_key("long") {
             let value = serde_json::from_slice(&body);
             let value = value.map_err(|error| self.garbage(error.to_string()))?;
-            return Ok(Ok(Reply { value, body: Vec::new() }));
+            return Ok(Ok(Reply { value, ..Reply::default() }));
         }
         match line.remove("ok") {
-            Some(value) => Ok(Ok(Reply { value, body })),
+            Some(value) => Ok(Ok(Reply { value, body, ..Reply::default() })),
             None => Err(self.garbage("neither \"ok\" nor \"error\"")),
         }
     }
