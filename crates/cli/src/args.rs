@@ -474,6 +474,13 @@ pub(crate) enum StoreCommand {
     Recover {
         /// The store.
         store: PathBuf,
+        /// Open the store without its log, which cannot be read: what catalog and log have together
+        /// is kept, the rest is told and given up.
+        #[arg(long)]
+        give_up_log: bool,
+        /// Say what would be kept and given up, and change nothing.
+        #[arg(long, requires = "give_up_log")]
+        dry_run: bool,
     },
     /// Say or change how the log is given up.
     Log {

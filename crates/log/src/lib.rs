@@ -20,7 +20,7 @@ pub use error::LogError;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use log::fuzzing;
-pub use log::{ClosedGeneration, Log, LogOptions, Pin, Record, Recovered, Visit};
+pub use log::{ClosedGeneration, Log, LogOptions, Pin, Record, Recovered, Salvage, Visit};
 pub use lsn::{Lsn, LsnParseError};
 pub use ownership::{Ownership, OwnershipError};
 pub use rng::SplitMix64;

@@ -11,6 +11,7 @@ mod read;
 mod record;
 mod recover;
 mod release;
+mod salvage;
 mod scan;
 mod writer;
 
@@ -18,6 +19,7 @@ pub use archive::ClosedGeneration;
 pub use read::{Record, Visit};
 pub use recover::Recovered;
 pub use release::Pin;
+pub use salvage::Salvage;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -90,7 +90,7 @@ pub(crate) fn refused(
 }
 
 /// A moment for people, in universal time.
-fn moment(us: i64) -> String {
+pub(crate) fn moment(us: i64) -> String {
     DateTime::from_timestamp_micros(us).map_or_else(
         || format!("{us} µs"),
         |moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true),

@@ -8,6 +8,7 @@ mod log;
 mod mail;
 mod pipe;
 mod place;
+mod recover;
 mod restore;
 mod scrub;
 mod store;
@@ -22,9 +23,10 @@ pub use log::{LogChange, ServedLog, archive_log, archive_served_log, follow_log,
 pub use mail::{ExportFormat, export, import};
 pub use pipe::{archive_check_pipe, archive_unpack, backup_to_pipe, restore_from_pipe};
 pub use place::{PlaceRequest, store_place};
+pub use recover::{store_give_up_log, store_recover};
 pub use restore::{RestoreRequest, RestoreTo, archive_extract, restore};
 pub use scrub::{ScrubRequest, store_scrub};
-pub use store::{MovePace, move_mailboxes, store_check, store_compact, store_info, store_recover};
+pub use store::{MovePace, move_mailboxes, store_check, store_compact, store_info};
 pub use tune::{TuneRequest, store_tune};
 
 use std::path::Path;

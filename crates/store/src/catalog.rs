@@ -11,4 +11,4 @@ pub(crate) use rows::{ContentRow, MetaRow, RetiredRow, SegmentRow, pack, unpack}
 pub(crate) use view::View;
 pub(crate) use writer::Writer;
 
-use apply::apply_groups;
+pub(crate) use apply::apply_groups;

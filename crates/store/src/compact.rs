@@ -48,6 +48,15 @@ pub struct CompactReport {
     pub damaged_segments: Vec<u32>,
 }
 
+/// Removes files without use. The catalog on the disk may name them still, and only the log says
+/// what has moved; should that be damaged, the catalog is all there is: it goes first.
+fn remove_files(shared: &Shared, report: &mut CompactReport) -> Result<(), StoreError> {
+    if shared.compactor.waiting() > 0 {
+        shared.checkpoint()?;
+    }
+    shared.compactor.remove_files(shared, report)
+}
+
 /// Compacts within `budget`; one at a time.
 pub(crate) fn compact(shared: &Shared, budget: CompactBudget) -> Result<CompactReport, StoreError> {
     let _alone = shared.compactor.alone();
@@ -65,9 +74,9 @@ pub(crate) fn compact(shared: &Shared, budget: CompactBudget) -> Result<CompactR
         passed_over.extend(survey.chosen.keys());
         passed_over.extend(rewrite::rewrite(shared, &survey, &mut report)?);
         left = left.saturating_sub(report.bytes_rewritten - before);
-        shared.compactor.remove_files(shared, &mut report)?;
+        remove_files(shared, &mut report)?;
     }
-    shared.compactor.remove_files(shared, &mut report)?;
+    remove_files(shared, &mut report)?;
     report.waiting_segments = shared.compactor.waiting();
     Ok(report)
 }

@@ -28,6 +28,7 @@ use self::plan::Planner;
 use self::progress::Progress;
 use self::queue::Queue;
 use self::request::Pending;
+use crate::base;
 use crate::catalog::{MetaRow, View};
 use crate::compact::Compactor;
 use crate::error::StoreError;
@@ -166,9 +167,10 @@ impl Engine {
     pub(crate) fn start(parts: Parts, meta: &MetaRow, next_segment: u32) -> Engine {
         let Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership } = parts;
         let settled = log.closed_generations().last().map_or(Lsn::ZERO, |closed| closed.last);
-        let keeping_disk = Arc::clone(&disk);
-        let keeping =
-            LogKeeping::new(keeping_disk, shape.store_id, log_policy, meta.applied, settled);
+        // If bases cannot be listed, the log is kept.
+        let base = base::floor(&*disk, options.catalog_base_bytes).unwrap_or(Lsn::ZERO);
+        let (keeping_disk, store_id, until) = (Arc::clone(&disk), shape.store_id, meta.applied);
+        let keeping = LogKeeping::new(keeping_disk, store_id, log_policy, until, base, settled);
         let segment_numbers = Arc::new(SegmentNumbers::from(next_segment));
         let planner = Planner::new(meta, Arc::clone(&segment_numbers), options.segment_bytes);
         let shared = Arc::new(Shared {

@@ -11,6 +11,11 @@ pub(crate) const CATALOG_REMEDY: &str = "segments and log are as they were: buil
                                          anew with `rehome store recover`, or restore the store \
                                          from a backup";
 
+/// What to do about a log that cannot be read.
+const LOG_REMEDY: &str = "nothing was changed; put the log's files back from a copy, or see with \
+                          `rehome store recover --give-up-log --dry-run` what can be kept without \
+                          them, or restore the store from a backup";
+
 /// What went wrong in a [`Store`](crate::Store).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -251,6 +256,12 @@ pub enum StoreError {
         /// Bytes there may be.
         max_bytes: u64,
     },
+    /// Nothing of this log is to be given up.
+    #[error(
+        "the log is whole: nothing of it has to be given up; open the store, or build a damaged \
+             catalog anew with `rehome store recover`"
+    )]
+    LogIsWhole,
     /// Nobody archives this log.
     #[error("the log is circular: nothing of it is kept for an archive; switch it to archived")]
     LogIsCircular,
@@ -368,6 +379,20 @@ impl From<OwnershipError> for StoreError {
     }
 }
 
+impl StoreError {
+    /// Why the log cannot be opened: one that does not reach as far as the catalog is damaged.
+    pub(crate) fn of_opening(error: LogError) -> StoreError {
+        match error {
+            LogError::Gap { from, cause } => StoreError::Damaged {
+                place: "the log".to_owned(),
+                cause: format!("it cannot be read from {from}: {cause}"),
+                remedy: LOG_REMEDY,
+            },
+            other => other.into(),
+        }
+    }
+}
+
 impl From<LogError> for StoreError {
     fn from(error: LogError) -> StoreError {
         match error {
@@ -375,14 +400,12 @@ impl From<LogError> for StoreError {
             LogError::Damaged { generation, offset, name, cause } => StoreError::Damaged {
                 place: format!("generation {generation:#x} of the log ({name}) at byte {offset}"),
                 cause,
-                remedy: "nothing was changed; restore this file from an archived copy, or restore \
-                         the store from a backup",
+                remedy: LOG_REMEDY,
             },
             LogError::Absent { dir } => StoreError::Damaged {
                 place: dir.to_string(),
                 cause: "no file of the log is whole there, and the store has had one".to_owned(),
-                remedy: "put the log's files back, or restore the store from a backup; nothing \
-                         was changed",
+                remedy: LOG_REMEDY,
             },
             other => StoreError::Log { source: Box::new(other) },
         }

@@ -5,7 +5,7 @@ mod file;
 mod status;
 
 pub use self::file::LogPolicy;
-pub(crate) use self::file::{lost, read};
+pub(crate) use self::file::{forget_archive, lost, read};
 pub use self::status::{LogHold, LogStatus};
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,13 +52,14 @@ pub(crate) enum Pressure {
 }
 
 impl LogKeeping {
-    /// Of a store whose catalog is durable up to `checkpoint` and whose closed generations end at
-    /// `settled`.
+    /// Of a store whose catalog is durable up to `checkpoint` and has a base as of `base`, and whose
+    /// closed generations end at `settled`.
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         store_id: [u8; 16],
         policy: LogPolicy,
         checkpoint: Lsn,
+        base: Lsn,
         settled: Lsn,
     ) -> LogKeeping {
         LogKeeping {
@@ -67,7 +68,7 @@ impl LogKeeping {
             policy: Mutex::new(policy),
             archived: policy.archived().to_u64().into(),
             checkpoint: checkpoint.to_u64().into(),
-            base: 0.into(),
+            base: base.to_u64().into(),
             settled: settled.to_u64().into(),
         }
     }
@@ -136,10 +137,6 @@ impl LogKeeping {
         drop(log.release_below(own.min(policy.release_limit())));
     }
 
-    pub(crate) fn note_base(&self, base: Lsn) {
-        self.base.store(base.to_u64(), Ordering::SeqCst);
-    }
-
     /// A generation ended with the mark `lsn`, and all in it is acknowledged.
     pub(crate) fn settle(&self, lsn: Lsn) {
         self.settled.fetch_max(lsn.to_u64(), Ordering::SeqCst);
@@ -183,7 +180,8 @@ impl LogKeeping {
         Lsn::from_u64(self.checkpoint.load(Ordering::SeqCst))
     }
 
-    fn base(&self) -> Lsn {
+    /// The newest base of the catalog.
+    pub(crate) fn base(&self) -> Lsn {
         Lsn::from_u64(self.base.load(Ordering::SeqCst))
     }
 }

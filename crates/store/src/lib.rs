@@ -81,7 +81,7 @@ pub use mover::{
     MailboxMoved, MoveError, MoveEvent, MoveJob, MoveReport, MoveSource, MoveTarget, Offer, Pause,
     PauseWhen, TransferError, bulk_move, compare_mailbox,
 };
-pub use open::{RebuildReport, RestoreStage, restore_stage};
+pub use open::{GivenUp, RebuildReport, RestoreStage, SalvageReport, restore_stage};
 pub use options::{Lease, OpenOptions, Profile, ProgressFn, RecoveryProgress, RestoreMarker};
 pub use place::{PlaceProgress, StorePart, place_part, placed_disk};
 pub use restore::{PointRestore, Replayed, RestorePoint, RestoreWriter, RestoredTo};

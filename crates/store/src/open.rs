@@ -5,6 +5,7 @@ mod again;
 mod rebuild;
 mod recover;
 mod restored;
+mod salvage;
 
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub use self::again::{RestoreStage, restore_stage};
 pub use self::rebuild::RebuildReport;
 pub(crate) use self::rebuild::rebuild;
 pub(crate) use self::restored::LogDigest;
+pub use self::salvage::{GivenUp, SalvageReport};
+pub(crate) use self::salvage::{preview, salvage};
 
 use self::recover::Recovery;
 use crate::catalog::View;
@@ -205,6 +208,19 @@ fn make_unnamed_tree(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<Redb
     remove_if_there(&**disk, &unnamed_tree()).map_err(failed())?;
     let file = disk.open(&unnamed_tree(), OpenMode::CreateNew).map_err(failed())?;
     RedbTree::open(Arc::clone(disk), file, options.cache_bytes)
+}
+
+/// Opens the tree that has no name yet, and lies there whole.
+fn open_unnamed_tree(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree, StoreError> {
+    let file = disk.open(&unnamed_tree(), OpenMode::ReadWrite);
+    let file = file.map_err(doing("opening the copy of the catalog"))?;
+    RedbTree::open(Arc::clone(disk), file, options.cache_bytes)
+}
+
+/// Removes the file of a tree that will not be whole; one that stays is removed by the next to make
+/// one.
+fn discard_unnamed_tree(disk: &dyn Disk) {
+    drop(remove_if_there(disk, &unnamed_tree()));
 }
 
 /// Gives the tree's file its name, durably.

@@ -18,7 +18,7 @@ use crate::error::StoreError;
 use crate::flow::Flow;
 use crate::identity::{Identity, identity_name};
 use crate::model::Statistics;
-use crate::open::{self, RebuildReport};
+use crate::open::{self, RebuildReport, SalvageReport};
 use crate::options::OpenOptions;
 use crate::place::placed_disk;
 use crate::snapshot::Snapshot;
@@ -89,6 +89,39 @@ impl Store {
     ) -> Result<(Store, RebuildReport), StoreError> {
         let (engine, report) = open::rebuild(disk, clock, options)?;
         Ok((Store::of(engine)?, report))
+    }
+
+    /// Opens the store in the disk's root folder without its log, which cannot be read: with what
+    /// the catalog, or a base of it, and the records that follow hold. What lies behind the damage
+    /// is given up; the report says what is known of it. UIDs and modseqs go on higher, so that no
+    /// client takes new mail for what was given up. Catalog and log are kept under other names.
+    /// A new log begins, which is circular.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LogIsWhole`] if it can be read; [`StoreError::Damaged`] if neither the catalog
+    /// nor a base is whole; and as [`Store::open`]. Called again, it goes on where it was cut
+    /// short.
+    pub fn salvage(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: OpenOptions,
+    ) -> Result<(Store, SalvageReport), StoreError> {
+        let (engine, report) = open::salvage(disk, clock, options)?;
+        Ok((Store::of(engine)?, report))
+    }
+
+    /// Says what [`Store::salvage`] would keep and give up, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::salvage`].
+    pub fn preview_salvage(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: OpenOptions,
+    ) -> Result<SalvageReport, StoreError> {
+        open::preview(disk, clock, options)
     }
 
     /// Creates an empty store in folder `path`, made if need be.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rehome_log::{LogError, Lsn, Pin, Record, Visit};
 
-use self::event::events;
+pub(crate) use self::event::events;
 use crate::engine::{Engine, Shared};
 use crate::error::StoreError;
 use crate::op::Group;

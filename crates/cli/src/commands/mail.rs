@@ -229,7 +229,10 @@ pub(crate) fn store(command: &StoreCommand, view: &mut View, json: bool) -> Resu
     let report = match command {
         StoreCommand::Info { store } => jobs::store_info(store)?,
         StoreCommand::Check { store } => jobs::store_check(store, observe)?,
-        StoreCommand::Recover { store } => jobs::store_recover(store, observe)?,
+        StoreCommand::Recover { store, give_up_log: true, dry_run } => {
+            jobs::store_give_up_log(store, *dry_run, observe)?
+        }
+        StoreCommand::Recover { store, .. } => jobs::store_recover(store, observe)?,
         StoreCommand::Log { store, archive, circular } => {
             let change = match (archive, circular) {
                 (true, _) => Some(jobs::LogChange::Archive),

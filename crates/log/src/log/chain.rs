@@ -53,14 +53,21 @@ pub(crate) struct Found {
     pub(crate) end_cause: Option<LogError>,
 }
 
+/// The names in folder `dir`; none if it is not there.
+pub(crate) fn names(disk: &dyn Disk, dir: &FileName) -> Result<Vec<String>, LogError> {
+    match disk.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(|source| LogError::Io {
+            name: dir.clone(),
+            action: "list the folder",
+            source,
+        }),
+    }
+}
+
 /// The generations that folder `dir` names.
 pub(crate) fn list(disk: &dyn Disk, dir: &FileName) -> Result<Vec<GenerationId>, LogError> {
-    let on = |source| LogError::Io { name: dir.clone(), action: "list the folder", source };
-    match disk.list(dir) {
-        Ok(names) => Ok(names.iter().filter_map(|name| GenerationId::parse(name)).collect()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(on(source)),
-    }
+    Ok(names(disk, dir)?.iter().filter_map(|name| GenerationId::parse(name)).collect())
 }
 
 /// The path of generation `id` in folder `dir`.
@@ -73,13 +80,40 @@ pub(crate) fn path(dir: &FileName, id: GenerationId) -> FileName {
 /// A generation whose header was never finished does not count: nothing is written to it before
 /// the header is durable. What an earlier owner wrote outside this chain does not count either.
 pub(crate) fn find(disk: &dyn Disk, dir: &FileName, identity: [u8; 16]) -> Result<Found, LogError> {
+    find_passing(disk, dir, identity, |_| false)
+}
+
+/// The chain that is left when generations with damaged headers are passed over, oldest first.
+pub(crate) fn find_readable(
+    disk: &dyn Disk,
+    dir: &FileName,
+    identity: [u8; 16],
+) -> Result<Vec<Generation>, LogError> {
+    let is_damage = |error: &LogError| matches!(error, LogError::Damaged { .. });
+    Ok(find_passing(disk, dir, identity, is_damage)?.chain)
+}
+
+/// Finds the chain, passing over newest generations that cannot be read for a reason that `passes`.
+fn find_passing(
+    disk: &dyn Disk,
+    dir: &FileName,
+    identity: [u8; 16],
+    passes: impl Fn(&LogError) -> bool,
+) -> Result<Found, LogError> {
     let all = list(disk, dir)?;
     let mut newest_first = all.clone();
     newest_first.sort_unstable_by_key(|id| std::cmp::Reverse((id.epoch, id.number)));
     for id in newest_first {
-        if let Some(head) = read_header(disk, dir, id, identity)? {
-            let (chain, end_cause) = walk_back(disk, dir, identity, head, &all)?;
-            return Ok(Found { all, chain, end_cause });
+        let head = match read_header(disk, dir, id, identity) {
+            Ok(Some(head)) => head,
+            Ok(None) => continue,
+            Err(error) if passes(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        match walk_back(disk, dir, identity, head, &all) {
+            Ok((chain, end_cause)) => return Ok(Found { all, chain, end_cause }),
+            Err(error) if passes(&error) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(Found { all, chain: Vec::new(), end_cause: None })

@@ -93,7 +93,7 @@ pub(crate) fn visit_generation(
         if !is_visited(generation, &record, range)? {
             continue;
         }
-        match visit(shown(&record, cursor.place(), range.acknowledged)) {
+        match visit(shown(&record, cursor.place().offset, range.acknowledged)) {
             Visit::Accept => {}
             Visit::CutHere => return Ok(End::Cut(place)),
             Visit::Stop(reason) => return Err(LogError::Stopped { lsn, reason }),
@@ -121,12 +121,13 @@ fn is_visited(generation: &Generation, record: &Decoded, range: Range) -> Result
     Ok(kind && lsn >= from)
 }
 
-fn shown<'a>(record: &Decoded<'a>, next: Place, acknowledged: Lsn) -> Record<'a> {
+/// The record, whose file goes on at `end`.
+pub(crate) fn shown<'a>(record: &Decoded<'a>, end: usize, acknowledged: Lsn) -> Record<'a> {
     let fields = &record.fields;
     Record {
         lsn: fields.lsn,
         prev_lsn: fields.prev_lsn,
-        end: lsn_at(fields.lsn.generation(), next.offset.min(GENERATION_SIZE_MAX - ALIGNMENT)),
+        end: lsn_at(fields.lsn.generation(), end.min(GENERATION_SIZE_MAX - ALIGNMENT)),
         wall_us: fields.wall_us,
         payload: record.payload,
         is_mark: fields.kind == RecordKind::Close,

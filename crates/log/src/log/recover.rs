@@ -44,6 +44,31 @@ struct Replayed {
     torn_bytes: u64,
 }
 
+/// A log as it was read.
+pub(crate) struct Reading {
+    found: Found,
+    head: Head,
+    replayed: Replayed,
+}
+
+/// Reads the log in folder `dir`, which must be whole; shows `visit` the records from `from` on.
+pub(crate) fn read_all(
+    disk: &dyn Disk,
+    dir: &FileName,
+    identity: [u8; 16],
+    from: Lsn,
+    visit: Visitor<'_>,
+) -> Result<Reading, LogError> {
+    let mut found = chain::find(disk, dir, identity)?;
+    if found.chain.is_empty() {
+        return Err(LogError::Absent { dir: dir.clone() });
+    }
+    check_covered(&mut found, from)?;
+    let head = read_head(disk, &found.chain, from)?;
+    let replayed = replay(disk, &found.chain, &head, from, visit)?;
+    Ok(Reading { found, head, replayed })
+}
+
 impl Log {
     /// Opens the log in folder `dir` of the store `identity` and shows `visit` the records from
     /// `from` on, oldest first; [`Lsn::ZERO`] stands for the first record ever written.
@@ -75,15 +100,10 @@ impl Log {
         visit: &mut dyn FnMut(Record<'_>) -> Visit,
     ) -> Result<(Log, Recovered), LogError> {
         options.check()?;
-        let mut found = chain::find(&*disk, &dir, identity)?;
-        if found.chain.is_empty() {
-            return Err(LogError::Absent { dir });
-        }
         let shape = Shape { disk, dir, identity, epoch };
-        shape.check_epoch(&found.all)?;
-        check_covered(&mut found, from)?;
-        let head = read_head(&*shape.disk, &found.chain, from)?;
-        let replayed = replay(&*shape.disk, &found.chain, &head, from, visit)?;
+        shape.check_epoch(&chain::list(&*shape.disk, &shape.dir)?)?;
+        let Reading { found, head, replayed } =
+            read_all(&*shape.disk, &shape.dir, identity, from, visit)?;
         make_durable(&*shape.disk, &found.chain, &head, &replayed)?;
         let mut chain = found.chain;
         chain.truncate(replayed.index + 1);

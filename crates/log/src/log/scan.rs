@@ -121,20 +121,32 @@ pub(crate) fn find_tail(start: Cursor<'_>, durable_lsn: Lsn) -> Tail {
 
 /// The highest acknowledged LSN that a whole record anywhere after the cursor states.
 fn acknowledged_after(cursor: &Cursor<'_>) -> Lsn {
-    let mut acknowledged = Lsn::ZERO;
-    let mut offset = cursor.place.offset + ALIGNMENT;
-    while let Some(bytes) = cursor.bytes.get(offset..).filter(|bytes| !bytes.is_empty()) {
-        let lsn = lsn_at(cursor.generation, offset);
-        if record::claims_place(bytes, lsn)
-            && let Ok(record) = record::decode(bytes, cursor.seed, lsn)
-        {
-            acknowledged = acknowledged.max(record.fields.durable_lsn);
-            offset += record.size;
-        } else {
+    let offset = cursor.place.offset + ALIGNMENT;
+    let records = whole_records(cursor.bytes, cursor.generation, cursor.seed, offset);
+    records.map(|record| record.fields.durable_lsn).max().unwrap_or(Lsn::ZERO)
+}
+
+/// The whole records of a generation from `offset` on, wherever they begin in `bytes`.
+pub(crate) fn whole_records(
+    bytes: &[u8],
+    generation: u64,
+    seed: u32,
+    mut offset: usize,
+) -> impl Iterator<Item = Decoded<'_>> {
+    let bytes = &bytes[..bytes.len().min(GENERATION_SIZE_MAX)];
+    std::iter::from_fn(move || {
+        while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
+            let lsn = lsn_at(generation, offset);
+            if record::claims_place(rest, lsn)
+                && let Ok(record) = record::decode(rest, seed, lsn)
+            {
+                offset += record.size;
+                return Some(record);
+            }
             offset += ALIGNMENT;
         }
-    }
-    acknowledged
+        None
+    })
 }
 
 fn uncertain_offset(mut cursor: Cursor<'_>, acknowledged: Lsn) -> usize {

@@ -11,5 +11,6 @@ mod late_writer;
 mod ownership;
 mod reading;
 mod real_disk;
+mod salvage;
 mod support;
 mod threads;

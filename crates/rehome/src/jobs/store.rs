@@ -8,12 +8,12 @@ use std::sync::Arc;
 use rehome_log::SystemClock;
 use rehome_store::{
     CheckReport, CompactBudget, HomeDirectory, LocalSource, LocalTarget, MailboxEnd as _,
-    MailboxName, MailboxState, MoveError, MoveEvent, MoveJob, MoveReport, OpenOptions, Store,
-    TransferError, bulk_move, compare_mailbox, placed_disk,
+    MailboxName, MailboxState, MoveError, MoveEvent, MoveJob, MoveReport, Store, TransferError,
+    bulk_move, compare_mailbox,
 };
 
 use super::log::log_lines;
-use super::{flow, named, noted, open, open_or_create, require, store_error};
+use super::{flow, named, noted, open, open_or_create};
 use crate::error::Error;
 use crate::event::{Event, Observe};
 use crate::pause::{PauseCondition, pause_when};
@@ -108,38 +108,8 @@ pub fn store_check(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error
     Ok(JobReport::good(&report, text)?.with_problem(problem))
 }
 
-/// Builds the catalog of a store anew, from its base and its log, and checks everything. The old
-/// catalog is kept under another name.
-///
-/// # Errors
-///
-/// [`Error::BadInput`] if there is no store; the store's error if base and log do not reach.
-pub fn store_recover(path: &Path, observe: Observe<'_>) -> Result<JobReport, Error> {
-    require(path)?;
-    let disk = Arc::new(placed_disk(path).map_err(|error| store_error(path, error))?);
-    let rebuilt = Store::rebuild(disk, Arc::new(SystemClock), OpenOptions::default());
-    let (store, rebuilt) = rebuilt.map_err(|error| store_error(path, error))?;
-    let (report, found) = check(store, observe)?;
-    let from = match rebuilt.base {
-        Some(base) => format!("the base at {base} and the log"),
-        None => "the whole log".to_owned(),
-    };
-    let mut text = format!("catalog built from {from}, up to {}\n", rebuilt.until);
-    for one in &rebuilt.damaged_bases {
-        writeln!(text, "  not used: {one}").expect("a String");
-    }
-    if let Some(old) = &rebuilt.old_catalog {
-        writeln!(text, "the old catalog is {old}; remove it when you are content")
-            .expect("a String");
-    }
-    text.push_str(&found);
-    let problem = damage(path, &report);
-    let document = serde_json::json!({ "rebuilt": rebuilt, "check": report });
-    Ok(JobReport::good(&document, text)?.with_problem(problem))
-}
-
 /// What is wrong, what follows, and what to do; nothing if all is well.
-fn damage(path: &Path, report: &CheckReport) -> Option<String> {
+pub(super) fn damage(path: &Path, report: &CheckReport) -> Option<String> {
     let mut found = Vec::new();
     let (messages, unused) = (report.damaged.len(), report.damaged_unused);
     if messages > 0 || unused > 0 {
@@ -161,7 +131,7 @@ fn damage(path: &Path, report: &CheckReport) -> Option<String> {
 }
 
 /// Reads everything in a store and closes it.
-fn check(store: Store, observe: Observe<'_>) -> Result<(CheckReport, String), Error> {
+pub(super) fn check(store: Store, observe: Observe<'_>) -> Result<(CheckReport, String), Error> {
     let report = store
         .check(&mut |progress| {
             // A check changes nothing: it is not stopped half way.

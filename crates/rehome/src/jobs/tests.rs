@@ -8,8 +8,8 @@ use rehome_store::{FolderName, Store};
 
 use super::{
     ExportFormat, LogChange, MovePace, RestoreRequest, RestoreTo, archive_check, archive_extract,
-    archive_list, backup, export, import, move_mailboxes, open, restore, store_check, store_info,
-    store_log, store_recover,
+    archive_list, backup, export, import, move_mailboxes, open, restore, store_check,
+    store_give_up_log, store_info, store_log, store_recover,
 };
 use crate::error::Error;
 use crate::report::JobReport;
@@ -173,6 +173,36 @@ fn a_lost_catalog_is_built_anew_with_everything_in_it() {
     report.verdict().expect("undamaged");
     assert!(report.to_string().contains("the whole log"), "{report}");
     assert_eq!(images(&path), before);
+}
+
+#[test]
+fn a_store_with_a_damaged_log_is_opened_without_it() {
+    let scratch = backed_up();
+    let path = scratch.path().join("store");
+    let before = images(&path);
+    let refused = store_give_up_log(&path, true, &mut quiet).expect_err("the log is whole");
+    assert!(refused.to_string().contains("the log is whole"), "{refused}");
+    for file in std::fs::read_dir(path.join("log")).expect("readable") {
+        let file = file.expect("readable").path();
+        let mut bytes = std::fs::read(&file).expect("readable");
+        bytes[4096 + 50] ^= 1;
+        std::fs::write(&file, bytes).expect("writable");
+    }
+    let refused = store_info(&path).expect_err("the log is damaged").to_string();
+    assert!(refused.contains("--give-up-log --dry-run"), "{refused}");
+    let told = store_give_up_log(&path, true, &mut quiet).expect("the catalog is whole");
+    assert!(told.to_string().contains("nothing was changed"), "{told}");
+    store_info(&path).expect_err("nothing was changed");
+    let report = store_give_up_log(&path, false, &mut quiet).expect("the catalog is whole");
+    report.verdict().expect("nothing is lost");
+    assert!(report.to_string().contains("lost: nothing"), "{report}");
+    assert!(report.to_string().contains("full backup"), "{report}");
+    assert!(report.to_string().contains("mail.redb.lost-1"), "{report}");
+    // The numbers that come next are higher; the messages are the same.
+    let messages = |images: Vec<Vec<String>>| -> Vec<String> {
+        images.into_iter().flatten().filter(|line| line.starts_with("Message ")).collect()
+    };
+    assert_eq!(messages(images(&path)), messages(before));
 }
 
 fn entries(folder: &Path) -> Vec<String> {

@@ -22,7 +22,7 @@ use crate::op::{Group, MadeFolder, Op};
 use crate::tree::{Batch, Table};
 
 /// Applies `groups`, each with its LSN; those at or below what the catalog holds are passed over.
-pub(super) fn apply_groups(tree: &mut Batch, groups: &[(Lsn, Group)]) -> Result<(), StoreError> {
+pub(crate) fn apply_groups(tree: &mut Batch, groups: &[(Lsn, Group)]) -> Result<(), StoreError> {
     let mut applier = Applier::new(tree)?;
     let mut background = Background::of_this_thread();
     for (lsn, group) in groups {

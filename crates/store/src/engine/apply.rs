@@ -7,7 +7,7 @@ use std::time::Duration;
 use rehome_log::Lsn;
 
 use super::Shared;
-use crate::base::{self, Keeper};
+use crate::base::Keeper;
 use crate::catalog::Writer;
 use crate::error::StoreError;
 use crate::op::Group;
@@ -124,12 +124,10 @@ fn work(
     Ok(())
 }
 
-/// The keeper of bases. If these cannot be listed, the log is kept.
+/// The keeper of bases.
 fn keeper(shared: &Shared) -> Keeper {
-    let bytes_min = shared.options.catalog_base_bytes;
-    let floor = base::floor(&*shared.disk, bytes_min).unwrap_or(Lsn::ZERO);
-    shared.keeping.note_base(floor);
-    Keeper::new(Arc::clone(&shared.disk), shared.shape.store_id, bytes_min, floor)
+    let (disk, bytes_min) = (Arc::clone(&shared.disk), shared.options.catalog_base_bytes);
+    Keeper::new(disk, shared.shape.store_id, bytes_min, shared.keeping.base())
 }
 
 /// Makes the catalog durable as it is and gives up the log below.

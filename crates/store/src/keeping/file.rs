@@ -123,6 +123,16 @@ pub(super) fn write(
     write_json(disk, &file_name(), &file)
 }
 
+/// Lets the log of a store be given up as it needs itself, when the log that was archived is not
+/// there any more.
+pub(crate) fn forget_archive(
+    disk: &dyn Disk,
+    store_id: [u8; 16],
+    identity: &Identity,
+) -> Result<(), StoreError> {
+    if identity.knows_policies() { write(disk, store_id, &LogPolicy::Circular) } else { Ok(()) }
+}
+
 /// Makes the store one that programs do not open which know nothing of policies.
 pub(super) fn prepare(disk: &dyn Disk, store_id: [u8; 16]) -> Result<(), StoreError> {
     let known = Identity::read(disk)?.is_some_and(|identity| identity.knows_policies());

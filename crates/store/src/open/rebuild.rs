@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use rehome_log::{Clock, Disk, FileName, Lsn, Ownership};
 
-use super::recover::Recovery;
-use super::{log_folder, make_unnamed_tree, name_tree, tree_name};
+use super::recover::{Recovery, release};
+use super::{discard_unnamed_tree, log_folder, make_unnamed_tree, name_tree, tree_name};
 use crate::base;
 use crate::catalog::View;
 use crate::engine::{Engine, Parts};
 use crate::error::{StoreError, doing};
 use crate::identity::{Identity, identity_name, name, read_json, restore_name};
-use crate::keeping;
+use crate::keeping::{self, LogPolicy};
 use crate::options::OpenOptions;
 use crate::segment::{self, Shape};
 use crate::settings::{Settled, settle};
@@ -31,12 +31,22 @@ pub struct RebuildReport {
     pub old_catalog: Option<String>,
 }
 
-/// Builds the catalog of the store in the disk's root folder and opens it.
-pub(crate) fn rebuild(
+/// A store that is taken to be mended, and is not open yet.
+pub(super) struct Repair {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) options: OpenOptions,
+    pub(super) notes: Vec<String>,
+    pub(super) identity: Identity,
+    pub(super) shape: Shape,
+    pub(super) log_policy: LogPolicy,
+    pub(super) ownership: Ownership,
+}
+
+/// Takes the store in the disk's root folder, for which neither catalog nor log is read.
+pub(super) fn begin_repair(
     disk: Arc<dyn Disk>,
-    clock: Arc<dyn Clock>,
     options: OpenOptions,
-) -> Result<(Engine, RebuildReport), StoreError> {
+) -> Result<Repair, StoreError> {
     let missing = || StoreError::NoStore { place: identity_name().to_string() };
     let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
     let store_id = identity.id()?;
@@ -48,16 +58,34 @@ pub(crate) fn rebuild(
     }
     let log_policy = keeping::read(&*disk, &identity)?;
     let shape = Shape { store_id, epoch: ownership.epoch() };
-    let mut damaged_bases = Vec::new();
-    let (tree, base) = build(&disk, &options, store_id, &mut damaged_bases)?;
+    Ok(Repair { disk, options, notes, identity, shape, log_policy, ownership })
+}
+
+/// Builds the catalog of the store in the disk's root folder and opens it.
+pub(crate) fn rebuild(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    options: OpenOptions,
+) -> Result<(Engine, RebuildReport), StoreError> {
+    let repair = begin_repair(disk, options)?;
+    let Repair { disk, options, notes, identity, shape, log_policy, ownership } = repair;
     identity.renew(&*disk)?;
+    let mut damaged_bases = Vec::new();
+    let built = build(&disk, &options, shape.store_id, &mut damaged_bases);
+    let built = built.and_then(|(tree, base)| {
+        let tree: Box<dyn Tree> = Box::new(tree);
+        let (disk, clock, options) = (&disk, &clock, &options);
+        let (log, until) =
+            Recovery { disk, clock, options, shape, tree: &*tree, log_policy }.bring_up()?;
+        Ok((tree, base, log, until))
+    });
+    // The old catalog stays what it is until the new one holds everything, and the log until the
+    // new one has its name.
+    let (tree, base, log, until) = built.inspect_err(|_| discard_unnamed_tree(&*disk))?;
     let old_catalog = put_in_place(&*disk)?;
-    let tree: Box<dyn Tree> = Box::new(tree);
-    let recovery =
-        Recovery { disk: &disk, clock: &clock, options: &options, shape, tree: &*tree, log_policy };
-    let log = recovery.run()?;
+    release(&*disk, &options, log_policy, &log, until)?;
     let meta = View::new(tree.read()?).meta()?;
-    let report = RebuildReport { base, damaged_bases, until: meta.applied, old_catalog };
+    let report = RebuildReport { base, damaged_bases, until, old_catalog };
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
     let parts = Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership };
     Ok((Engine::start(parts, &meta, next_segment), report))
@@ -110,7 +138,7 @@ fn require_whole_log(disk: &dyn Disk) -> Result<(), StoreError> {
 }
 
 /// Gives the new catalog its name; the old one keeps its bytes under another.
-fn put_in_place(disk: &dyn Disk) -> Result<Option<String>, StoreError> {
+pub(super) fn put_in_place(disk: &dyn Disk) -> Result<Option<String>, StoreError> {
     let failed = || doing("putting the new catalog in place");
     let there = disk.list(&FileName::root()).map_err(failed())?;
     let mut free = (1..).map(|number| name(&format!("mail.redb.lost-{number}")));

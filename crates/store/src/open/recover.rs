@@ -52,10 +52,32 @@ pub(super) struct Replay<'a> {
     failed: Option<StoreError>,
 }
 
+/// Gives up the log that neither the catalog, durable up to `applied`, nor its base nor an archive
+/// needs.
+pub(super) fn release(
+    disk: &dyn Disk,
+    options: &OpenOptions,
+    policy: LogPolicy,
+    log: &Log,
+    applied: Lsn,
+) -> Result<(), StoreError> {
+    let floor = base::floor(disk, options.catalog_base_bytes)?;
+    // Files that cannot be removed now are removed with the next checkpoint.
+    drop(log.release_below(applied.min(floor).min(policy.release_limit())));
+    Ok(())
+}
+
 impl Recovery<'_> {
-    /// Replays the log from what the catalog holds, makes the catalog durable, and gives back the
-    /// log, ready to be written.
+    /// Brings the catalog up to date, and gives up the log that nobody needs then.
     pub(super) fn run(&self) -> Result<Log, StoreError> {
+        let (log, applied) = self.bring_up()?;
+        release(&**self.disk, self.options, self.log_policy, &log, applied)?;
+        Ok(log)
+    }
+
+    /// Replays the log from what the catalog holds, and makes the catalog durable. Returns the log,
+    /// ready to be written, and up to where the catalog holds it.
+    pub(super) fn bring_up(&self) -> Result<(Log, Lsn), StoreError> {
         let applied = View::new(self.tree.read()?).meta()?.applied;
         let (log, applied) = std::thread::scope(|scope| {
             let mut replay =
@@ -64,11 +86,8 @@ impl Recovery<'_> {
             let log = replay.outcome(log)?;
             Ok::<_, StoreError>((log, replay.finish()?))
         })?;
-        let floor = base::floor(&**self.disk, self.options.catalog_base_bytes)?;
         keeping::lost(self.log_policy, &log)?;
-        // Files that cannot be removed now are removed with the next checkpoint.
-        drop(log.release_below(applied.min(floor).min(self.log_policy.release_limit())));
-        Ok(log)
+        Ok((log, applied))
     }
 
     /// Opens the log, showing `visit` the records from `from` on.
@@ -91,7 +110,7 @@ impl Recovery<'_> {
     }
 
     /// Bytes of the log's files.
-    fn log_bytes(&self) -> Result<u64, StoreError> {
+    pub(super) fn log_bytes(&self) -> Result<u64, StoreError> {
         let folder = log_folder();
         let mut bytes = 0;
         for entry in self.disk.list(&folder).map_err(doing("listing the log"))? {
@@ -186,12 +205,12 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The log, or why there is none.
-    pub(super) fn outcome(&mut self, log: Result<Log, LogError>) -> Result<Log, StoreError> {
-        match (log, self.failed.take()) {
-            (Ok(log), None) => Ok(log),
+    /// What the reading of the log gave, or why it gave nothing.
+    pub(super) fn outcome<T>(&mut self, read: Result<T, LogError>) -> Result<T, StoreError> {
+        match (read, self.failed.take()) {
+            (Ok(read), None) => Ok(read),
             (_, Some(error)) => Err(error),
-            (Err(error), None) => Err(error.into()),
+            (Err(error), None) => Err(StoreError::of_opening(error)),
         }
     }
 

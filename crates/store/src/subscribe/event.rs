@@ -87,7 +87,7 @@ pub enum ChangeKind {
 }
 
 /// The changes of a group that comes after `after`.
-pub(super) fn events(after: Lsn, lsn: Lsn, wall_us: i64, group: &Group) -> Vec<ChangeEvent> {
+pub(crate) fn events(after: Lsn, lsn: Lsn, wall_us: i64, group: &Group) -> Vec<ChangeEvent> {
     let told = group.ops.iter().filter_map(event);
     told.map(|(mailbox, what)| ChangeEvent { lsn, after, wall_us, mailbox, what }).collect()
 }

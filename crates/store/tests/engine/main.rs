@@ -14,6 +14,7 @@ mod rebuild;
 mod receive;
 mod restore;
 mod retain;
+mod salvage;
 mod script;
 mod scrub;
 mod settings;

@@ -45,6 +45,23 @@ fn check(base: Option<u64>, spoil: impl Fn(&SimDisk), expected: impl Fn(&Rebuild
     store.close().unwrap();
 }
 
+#[test]
+fn a_catalog_whose_log_does_not_reach_stays_where_it_is() {
+    let disk = Arc::new(SimDisk::new());
+    let store = Store::create(disk.clone(), Arc::new(ManualClock::new(0)), small(None)).unwrap();
+    let (ben, inbox) = mailbox(&store, "ben");
+    store.append_batch(vec![(ben, inbox, append("a"))]).unwrap();
+    store.close().unwrap();
+    let log = name("log").join(&disk.list(&name("log")).unwrap()[0]).unwrap();
+    flip(&disk, &log, 4096 + 60);
+    let catalog = disk.contents(&name("mail.redb"));
+    let refused = rebuild(&disk, None).unwrap_err();
+    assert!(refused.to_string().contains("nothing was changed"), "{refused}");
+    assert_eq!(disk.contents(&name("mail.redb")), catalog);
+    let there = disk.list(&FileName::root()).unwrap();
+    assert!(!there.iter().any(|file| file.starts_with("mail.redb.")), "{there:?}");
+}
+
 fn flip(disk: &SimDisk, file: &FileName, at: u64) {
     let open = disk.open(file, OpenMode::ReadWrite).unwrap();
     let mut byte = [0];
