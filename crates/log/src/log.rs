@@ -152,6 +152,24 @@ impl Log {
         clock: Arc<dyn Clock>,
         options: LogOptions,
     ) -> Result<Log, LogError> {
+        Log::create_after(disk, dir, identity, epoch, clock, options, Lsn::ZERO)
+    }
+
+    /// The same for a log that goes on behind the record `after` of one that is not there any more:
+    /// it begins with a later generation, and who asks for records up to `after` hears of a gap.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::create`].
+    pub fn create_after(
+        disk: Arc<dyn Disk>,
+        dir: FileName,
+        identity: [u8; 16],
+        epoch: u64,
+        clock: Arc<dyn Clock>,
+        options: LogOptions,
+        after: Lsn,
+    ) -> Result<Log, LogError> {
         options.check()?;
         let on = |source| LogError::Io { name: dir.clone(), action: "make the folder", source };
         disk.create_dir(&dir).map_err(on)?;
@@ -163,7 +181,14 @@ impl Log {
         shape.check_epoch(&found.all)?;
         let mut id = shape.next_id(&found.all)?;
         id.number = id.number.max(options.first_generation);
-        let begun = shape.begin(id, None, Lsn::ZERO, Lsn::ZERO, &*clock, &options)?;
+        let mut previous = None;
+        if after > Lsn::ZERO {
+            let number = after.generation();
+            id.number = id.number.max(next_number(number, &shape.dir)?);
+            let before = GenerationId { number, epoch };
+            previous = Some(Seal { id: before, len: after.offset(), closing_crc: 0 });
+        }
+        let begun = shape.begin(id, previous, after, after, &*clock, &options)?;
         Ok(Log::assemble(shape, clock, options, Vec::new(), begun))
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rehome_log::{Disk, FileName, Log, LogError, LogOptions, Lsn, Record, SimDisk, Visit};
+use rehome_log::{Disk, FileName, Log, LogError, Lsn, Record, SimDisk, Visit};
 
-use crate::support::{IDENTITY, Read, changed, clock, create, dir, files, open, read_all, small};
+use crate::support::{IDENTITY, Read, changed, clock, create, dir, files, open, small};
 
 /// A log over three generations, and its records.
 fn written() -> (Arc<SimDisk>, Vec<Read>) {
@@ -125,15 +125,25 @@ fn another_log_goes_on_where_one_was_put_aside() {
     assert!(matches!(open(&disk, 2), Err(LogError::Absent { .. })));
     assert_eq!(Log::unused_generation(&*disk, &dir(), 0).unwrap(), 4);
     assert_eq!(Log::unused_generation(&*disk, &dir(), 9).unwrap(), 10);
-    let options = LogOptions { first_generation: unused + 1, ..small() };
-    let log = Log::create(disk.clone(), dir(), IDENTITY, 2, clock(), options).unwrap();
+    let after = Lsn::new(unused, 8);
+    let log = Log::create_after(disk.clone(), dir(), IDENTITY, 2, clock(), small(), after).unwrap();
     let lsn = log.append(b"new").unwrap();
     assert!(lsn.generation() == 5 && lsn > records[8].0);
+    assert!(log.reaches_back_to(after) && !log.reaches_back_to(records[8].0));
     log.close().unwrap();
-    let (log, _, read) = open(&disk, 3).unwrap();
+    // Whoever knows the old log alone is told that something is missing.
+    let mut read = Vec::new();
+    for (epoch, from) in (3..).zip([Lsn::ZERO, records[8].0, after]) {
+        let mut visit = |record: Record<'_>| {
+            read.push((record.lsn, record.payload.to_vec()));
+            Visit::Accept
+        };
+        let opened =
+            Log::open(disk.clone(), dir(), IDENTITY, epoch, clock(), small(), from, &mut visit);
+        assert_eq!(opened.is_ok(), from == after, "{from}");
+        assert!(from == after || matches!(opened, Err(LogError::Gap { .. })));
+    }
     assert_eq!(read, [(lsn, b"new".to_vec())]);
-    assert_eq!(read_all(&log), read);
-    drop(log);
     let there: Vec<FileName> = files(&disk);
     assert!(aside.iter().all(|name| there.contains(name)), "{there:?}");
 }

@@ -5,9 +5,7 @@ mod given_up;
 
 use std::sync::Arc;
 
-use rehome_log::{
-    Clock, Disk, Log, LogError, LogOptions, Lsn, OpenMode, Record, Salvage, SyncKind, Visit,
-};
+use rehome_log::{Clock, Disk, Log, LogError, Lsn, OpenMode, Record, Salvage, SyncKind, Visit};
 
 pub use self::given_up::GivenUp;
 use self::given_up::Ledger;
@@ -107,10 +105,10 @@ pub(crate) fn salvage(
     let repair = begin_repair(disk, options)?;
     let mut not_used = Vec::new();
     let finished = make(&repair, &clock, &mut not_used).and_then(|made| {
-        let number = finish(&repair, &made)?;
-        Ok((made, number))
+        let until = finish(&repair, &made)?;
+        Ok((made, until))
     });
-    let (made, number) = finished.inspect_err(|_| discard_unnamed_tree(&*repair.disk))?;
+    let (made, until) = finished.inspect_err(|_| discard_unnamed_tree(&*repair.disk))?;
     let mut report = report(&repair, &made, not_used);
     let Repair { disk, options, notes, identity, shape, ownership, .. } = repair;
     // From here on each step leaves a store that is whole, or one to be salvaged again: its catalog
@@ -120,11 +118,15 @@ pub(crate) fn salvage(
     keeping::forget_archive(&*disk, shape.store_id, &identity)?;
     let aside = Log::put_aside(&*disk, &log_folder())?;
     report.old_log = aside.iter().map(ToString::to_string).collect();
-    let first_generation = number + 1;
-    let log_options = LogOptions { first_generation, ..log_options(&options) };
-    let (store_id, epoch) = (shape.store_id, shape.epoch);
-    let (log_disk, log_clock) = (Arc::clone(&disk), Arc::clone(&clock));
-    let log = Log::create(log_disk, log_folder(), store_id, epoch, log_clock, log_options)?;
+    let log = Log::create_after(
+        Arc::clone(&disk),
+        log_folder(),
+        shape.store_id,
+        shape.epoch,
+        Arc::clone(&clock),
+        log_options(&options),
+        until,
+    )?;
     let tree: Box<dyn Tree> = Box::new(made.tree);
     let meta = View::new(tree.read()?).meta()?;
     let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
@@ -249,8 +251,8 @@ fn copy_catalog(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree,
 }
 
 /// Lets UIDs and modseqs go on higher, and writes a base: the log of before is of no use from now
-/// on. Returns the number of the generation that the catalog is at the end of.
-fn finish(repair: &Repair, made: &Made) -> Result<u64, StoreError> {
+/// on. Returns the LSN that the catalog has then, in a generation of its own.
+fn finish(repair: &Repair, made: &Made) -> Result<Lsn, StoreError> {
     let Repair { disk, shape, .. } = repair;
     let above = made.applied.generation();
     let number = Log::unused_generation(&**disk, &log_folder(), above)?;
@@ -264,17 +266,14 @@ fn finish(repair: &Repair, made: &Made) -> Result<u64, StoreError> {
         }
     }
     drop(view);
-    let mut until = Lsn::new(number, 0);
-    for (at, ops) in folders.chunks(FOLDERS_MAX).enumerate() {
-        until = Lsn::new(number, at as u32 + 1);
-        let group = Group { ranges: Vec::new(), ops: ops.to_vec() };
-        raise(&made.tree, until, group)?;
-    }
-    if folders.is_empty() {
-        raise(&made.tree, until, Group::default())?;
+    let mut until = Lsn::new(number, 1);
+    raise(&made.tree, until, Group::default())?;
+    for (at, ops) in (2..).zip(folders.chunks(FOLDERS_MAX)) {
+        until = Lsn::new(number, at);
+        raise(&made.tree, until, Group { ranges: Vec::new(), ops: ops.to_vec() })?;
     }
     base::write(disk, &*made.tree.read()?, shape.store_id, until, &|| false)?;
-    Ok(number)
+    Ok(until)
 }
 
 /// Brings the catalog to `lsn`, durably.

@@ -92,6 +92,8 @@ fn check(hit: usize, kept: u32, given_up: u64) -> SalvageReport {
     let messages: u64 = report.given_up.iter().map(|mailbox| mailbox.messages).sum();
     assert_eq!(messages, given_up, "{report:?}");
     assert!(report.given_up.iter().all(|one| one.name.as_ref().unwrap().as_str() == "anna"));
+    // Nor does whoever follows the log take the new one for the rest of the old one.
+    assert!(store.read_log(report.until, store.lsn()).is_err());
     // No client takes new mail for what it knows.
     let before = store.mailboxes().unwrap()[0].highest_modseq;
     let placed = store.deliver(&[anna], append(&format!("message {}", kept + 1 + SKIPPED)));
