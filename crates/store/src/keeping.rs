@@ -52,8 +52,8 @@ pub(crate) enum Pressure {
 }
 
 impl LogKeeping {
-    /// Of a store whose catalog is durable up to `checkpoint` and has a base as of `base`, and whose
-    /// closed generations end at `settled`.
+    /// Of a store whose catalog is durable up to `checkpoint` and has a base as of `base`, and
+    /// whose closed generations end at `settled`.
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         store_id: [u8; 16],

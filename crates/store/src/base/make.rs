@@ -10,6 +10,9 @@ use crate::error::{StoreError, doing};
 use crate::identity::remove_if_there;
 use crate::segment::OpenFile;
 
+/// So many bytes at once go to the disk: more would stand before every delivery's sync.
+const PART_BYTES: u64 = 8 << 20;
+
 /// The file of the base at an LSN.
 pub(crate) struct Maker {
     disk: Arc<dyn Disk>,
@@ -43,10 +46,14 @@ impl Maker {
         let Maker { disk, file, store_id, lsn } = self;
         let (unnamed, named) = (file_name(lsn, "new"), file_name(lsn, "cat"));
         let failed = || doing(format!("writing {named}"));
-        let mut end = 0;
+        let (mut end, mut synced) = (0, 0);
         let mut put = |bytes: &[u8]| {
             disk.write_at(file.id, end, bytes).map_err(failed())?;
             end += bytes.len() as u64;
+            if end - synced >= PART_BYTES {
+                disk.sync(file.id, SyncKind::Data).map_err(failed())?;
+                synced = end;
+            }
             Ok(())
         };
         let mut rows = RowWriter::begin(&mut put, store_id, lsn)?;
