@@ -64,3 +64,43 @@ impl redb::StorageBackend for DiskBackend {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redb::StorageBackend as _;
+    use rehome_log::{Fault, FileName, OpenMode, SimDisk};
+
+    use super::*;
+
+    /// Writes three parts and a half; gives back the disk and what the last write said.
+    fn written(fault: Option<Fault>) -> (Arc<SimDisk>, io::Result<()>) {
+        let disk = Arc::new(SimDisk::new());
+        let name = FileName::new("mail.redb").unwrap();
+        let file = disk.open(&name, OpenMode::CreateNew).unwrap();
+        disk.sync_dir(&FileName::root()).unwrap();
+        let backend = DiskBackend::new(disk.clone(), file);
+        let piece = vec![7; PART_BYTES as usize / 2];
+        if let Some(fault) = fault {
+            disk.fail_after(0, fault);
+        }
+        let pieces = (0..7).map(|at| backend.write(at * PART_BYTES / 2, &piece));
+        let told = pieces.collect();
+        (disk, told)
+    }
+
+    #[test]
+    fn what_is_written_goes_to_the_disk_part_by_part() {
+        let (disk, told) = written(None);
+        told.unwrap();
+        for seed in 0..4 {
+            let left = disk.crash(seed).contents(&FileName::new("mail.redb").unwrap()).unwrap();
+            let parts = 3 * PART_BYTES as usize;
+            assert!(left.len() >= parts && left[..parts].iter().all(|byte| *byte == 7), "{seed}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_not_synced_is_an_error() {
+        written(Some(Fault::FsyncEio)).1.unwrap_err();
+    }
+}
