@@ -85,9 +85,7 @@ impl Log {
     }
 
     /// Puts the log in folder `dir` aside, durably: its files get names that mean nothing, which
-    /// are given back, and another log can be created there, with
-    /// [`first_generation`](super::LogOptions::first_generation) above
-    /// [`Log::highest_generation`].
+    /// are given back, and another log can be created there, with [`Log::create_after`].
     ///
     /// # Errors
     ///
