@@ -103,11 +103,9 @@ fn what_makes_cgroups_of_its_own_is_found_in_them_and_none_of_them_is_left() {
     fs::create_dir(&below).unwrap();
     fs::write(below.join("cgroup.procs"), daemon.to_string()).unwrap();
     let first = i32::try_from(child.id()).unwrap();
-    let mut found = members(&cgroup);
-    found.sort_unstable();
-    let mut expected = [first, daemon];
-    expected.sort_unstable();
-    assert_eq!(found, expected);
+    // What was on the way between the two may be there still.
+    let found = members(&cgroup);
+    assert!([first, daemon].iter().all(|pid| found.contains(pid)), "{found:?}");
     family.end(20_000).unwrap();
     child.wait().unwrap();
     while runs(daemon) {
