@@ -162,7 +162,13 @@ fn an_agent_that_hangs_on_stop() {
 }
 
 fn write_program(path: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::write(path, text).expect("writable");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    use std::io::Write as _;
+    // By a process of its own: what another thread's child holds open for a moment cannot be run.
+    let mut install = Command::new("install");
+    install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut installer = install.spawn().expect("coreutils are there");
+    let mut input = installer.stdin.take().expect("a pipe");
+    input.write_all(text.as_bytes()).expect("it reads");
+    drop(input);
+    assert!(installer.wait().expect("it ends").success(), "{}", path.display());
 }

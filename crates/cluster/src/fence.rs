@@ -114,9 +114,8 @@ pub(crate) fn switch_off(fence: &FenceConfig) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
+    use crate::program_file::write_program;
 
     const AGENT: &str = r#"#!/bin/sh
 while read -r line; do
@@ -132,8 +131,7 @@ esac
 
     fn agent(folder: &Path) -> PathBuf {
         let path = folder.join("fence_test");
-        std::fs::write(&path, AGENT).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&path, AGENT);
         path
     }
 

@@ -14,6 +14,8 @@ mod names;
 mod node;
 mod observe;
 mod policy;
+#[cfg(test)]
+mod program_file;
 mod quorum;
 mod registry;
 mod resources;

@@ -1,6 +1,7 @@
 //! Agents made up for the occasion, in Debian's layout.
 
 use super::*;
+use crate::program_file::write_program;
 use crate::resources::Families;
 
 /// An agent below `root`, made of its `case` branches.
@@ -15,8 +16,7 @@ fn agent(root: &Path, branches: &str) -> ResourceConfig {
          echo 'ocf-exit-reason:bad address' >&2; exit 6; }};;\n*) exit 3;;\nesac\n"
     );
     let program = folder.join("Address");
-    fs::write(&program, text).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&program, &text);
     let kind = ResourceKind::Ocf {
         provider: "test".to_owned(),
         agent: "Address".to_owned(),
