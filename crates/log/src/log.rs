@@ -55,6 +55,10 @@ pub struct LogOptions {
     /// A log that is created begins with this generation, by default 1, unless files of higher
     /// numbers are there: for one that goes on after another, so that LSNs rise.
     pub first_generation: u64,
+    /// A log that is created goes on behind this record of one that is not there any more, by
+    /// default of none: it begins with a later generation, and who asks for records up to that one
+    /// hears of a gap.
+    pub after: Lsn,
 }
 
 impl Default for LogOptions {
@@ -65,6 +69,7 @@ impl Default for LogOptions {
             fill_ahead_bytes,
             acknowledge_on_sync: true,
             first_generation: 1,
+            after: Lsn::ZERO,
         }
     }
 }
@@ -152,24 +157,6 @@ impl Log {
         clock: Arc<dyn Clock>,
         options: LogOptions,
     ) -> Result<Log, LogError> {
-        Log::create_after(disk, dir, identity, epoch, clock, options, Lsn::ZERO)
-    }
-
-    /// The same for a log that goes on behind the record `after` of one that is not there any more:
-    /// it begins with a later generation, and who asks for records up to `after` hears of a gap.
-    ///
-    /// # Errors
-    ///
-    /// As [`Log::create`].
-    pub fn create_after(
-        disk: Arc<dyn Disk>,
-        dir: FileName,
-        identity: [u8; 16],
-        epoch: u64,
-        clock: Arc<dyn Clock>,
-        options: LogOptions,
-        after: Lsn,
-    ) -> Result<Log, LogError> {
         options.check()?;
         let on = |source| LogError::Io { name: dir.clone(), action: "make the folder", source };
         disk.create_dir(&dir).map_err(on)?;
@@ -181,12 +168,10 @@ impl Log {
         shape.check_epoch(&found.all)?;
         let mut id = shape.next_id(&found.all)?;
         id.number = id.number.max(options.first_generation);
-        let mut previous = None;
-        if after > Lsn::ZERO {
-            let number = after.generation();
-            id.number = id.number.max(next_number(number, &shape.dir)?);
-            let before = GenerationId { number, epoch };
-            previous = Some(Seal { id: before, len: after.offset(), closing_crc: 0 });
+        let after = options.after;
+        let previous = if after == Lsn::ZERO { None } else { Some(Seal::before(after, epoch)) };
+        if let Some(Seal { id: before, .. }) = previous {
+            id.number = id.number.max(next_number(before.number, &shape.dir)?);
         }
         let begun = shape.begin(id, previous, after, after, &*clock, &options)?;
         Ok(Log::assemble(shape, clock, options, Vec::new(), begun))

@@ -2,6 +2,7 @@
 #![doc = include_str!("../../../docs/format/store.md")]
 
 mod again;
+mod claim;
 mod rebuild;
 mod recover;
 mod restored;
@@ -19,6 +20,7 @@ pub(crate) use self::restored::LogDigest;
 pub use self::salvage::{GivenUp, SalvageReport};
 pub(crate) use self::salvage::{preview, salvage};
 
+use self::claim::{Claim, claim, start};
 use self::recover::Recovery;
 use crate::catalog::View;
 use crate::engine::{Engine, Parts};
@@ -27,11 +29,10 @@ use crate::identity::{
     Identity, Restore, fresh, identity_name, name, read_json, remove_if_there, restore_name,
     unborn_name, write_json,
 };
-use crate::keeping::{self, LogPolicy};
+use crate::keeping::LogPolicy;
 use crate::options::OpenOptions;
-use crate::place::{placing_name, refuse_unfinished};
 use crate::segment::{self, Shape};
-use crate::settings::{Settled, settings_name, settle};
+use crate::settings::{Settled, settle};
 use crate::tree::{RedbTree, Tree};
 
 /// The folder of the log.
@@ -244,25 +245,9 @@ pub(crate) fn open(
     clock: Arc<dyn Clock>,
     options: OpenOptions,
 ) -> Result<Engine, StoreError> {
-    let missing = || StoreError::NoStore { place: identity_name().to_string() };
-    let has_settings = match disk.list(&FileName::root()) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
-        Err(_) => true,
-        Ok(there) => {
-            if has(&there, &placing_name()) {
-                refuse_unfinished(&*disk)?;
-            }
-            has(&there, &settings_name())
-        }
-    };
-    let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
-    let Settled { disk, options, notes } = settle(disk, options, has_settings);
-    let store_id = identity.id()?;
-    let (least, token) = (least_epoch(&*disk)?, options.epoch_token);
-    let ownership = Ownership::acquire_above(Arc::clone(&disk), &options.owner, token, least)?;
-    let log_policy = keeping::read(&*disk, &identity)?;
+    let Claim { disk, options, notes, identity, shape, log_policy, ownership } =
+        claim(disk, options)?;
     let restore = read_json::<Restore>(&*disk, &restore_name())?;
-    let shape = Shape { store_id, epoch: ownership.epoch() };
     let marker = restore.map(|restore| restored::admit(&restore, &options)).transpose()?;
     identity.renew(&*disk)?;
     let presence = if marker.is_some() { Presence::Either } else { Presence::Old };
@@ -270,7 +255,7 @@ pub(crate) fn open(
         match has(&list(&*disk)?, &tree_name()) {
             true => name_tree_again(&*disk)?,
             // A restore to a moment has a base; the log goes on from there.
-            false => rebuild::build_from_base(&disk, &options, store_id)?,
+            false => rebuild::build_from_base(&disk, &options, shape.store_id)?,
         }
     }
     let tree: Box<dyn Tree> = Box::new(open_tree(&disk, &options, presence)?);
@@ -280,8 +265,5 @@ pub(crate) fn open(
         Some(marker) => restored::build(&recovery, marker)?,
         None => recovery.run()?,
     };
-    let meta = View::new(tree.read()?).meta()?;
-    let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
-    let parts = Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership };
-    Ok(Engine::start(parts, &meta, next_segment))
+    start(Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership })
 }

@@ -5,6 +5,7 @@ mod batch;
 mod redb_tree;
 mod young;
 
+pub(crate) use backend::PART_BYTES;
 pub(crate) use batch::{Batch, Rows};
 pub(crate) use redb_tree::RedbTree;
 

@@ -43,6 +43,14 @@ pub(crate) struct Seal {
     pub(crate) closing_crc: u32,
 }
 
+impl Seal {
+    /// Of a generation that never had a file, which ends with the record `after`.
+    pub(crate) fn before(after: Lsn, epoch: u64) -> Seal {
+        let id = GenerationId { number: after.generation(), epoch };
+        Seal { id, len: after.offset(), closing_crc: 0 }
+    }
+}
+
 /// The first 4096 bytes of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {

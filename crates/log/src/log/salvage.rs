@@ -85,7 +85,8 @@ impl Log {
     }
 
     /// Puts the log in folder `dir` aside, durably: its files get names that mean nothing, which
-    /// are given back, and another log can be created there, with [`Log::create_after`].
+    /// are given back, and another log can be created there, with
+    /// [`LogOptions::after`](super::LogOptions::after).
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rehome_log::{Disk, FileName, Log, LogError, Lsn, Record, SimDisk, Visit};
+use rehome_log::{Disk, FileName, Log, LogError, LogOptions, Lsn, Record, SimDisk, Visit};
 
 use crate::support::{IDENTITY, Read, changed, clock, create, dir, files, open, small};
 
@@ -126,7 +126,8 @@ fn another_log_goes_on_where_one_was_put_aside() {
     assert_eq!(Log::unused_generation(&*disk, &dir(), 0).unwrap(), 4);
     assert_eq!(Log::unused_generation(&*disk, &dir(), 9).unwrap(), 10);
     let after = Lsn::new(unused, 8);
-    let log = Log::create_after(disk.clone(), dir(), IDENTITY, 2, clock(), small(), after).unwrap();
+    let options = LogOptions { after, ..small() };
+    let log = Log::create(disk.clone(), dir(), IDENTITY, 2, clock(), options).unwrap();
     let lsn = log.append(b"new").unwrap();
     assert!(lsn.generation() == 5 && lsn > records[8].0);
     assert!(log.reaches_back_to(after) && !log.reaches_back_to(records[8].0));

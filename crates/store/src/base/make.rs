@@ -9,9 +9,7 @@ use super::{file_name, folder, list, read};
 use crate::error::{StoreError, doing};
 use crate::identity::remove_if_there;
 use crate::segment::OpenFile;
-
-/// So many bytes at once go to the disk: more would stand before every delivery's sync.
-const PART_BYTES: u64 = 8 << 20;
+use crate::tree::PART_BYTES;
 
 /// The file of the base at an LSN.
 pub(crate) struct Maker {

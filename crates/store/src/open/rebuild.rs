@@ -3,19 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
-use rehome_log::{Clock, Disk, FileName, Lsn, Ownership};
+use rehome_log::{Clock, Disk, FileName, Lsn};
 
+use super::claim::{Claim, claim, start};
 use super::recover::{Recovery, release};
 use super::{discard_unnamed_tree, log_folder, make_unnamed_tree, name_tree, tree_name};
 use crate::base;
-use crate::catalog::View;
 use crate::engine::{Engine, Parts};
 use crate::error::{StoreError, doing};
-use crate::identity::{Identity, identity_name, name, read_json, restore_name};
-use crate::keeping::{self, LogPolicy};
+use crate::identity::{Restore, name, read_json, restore_name};
 use crate::options::OpenOptions;
-use crate::segment::{self, Shape};
-use crate::settings::{Settled, settle};
 use crate::tree::{RedbTree, Tree};
 
 /// What a catalog was built from.
@@ -31,34 +28,14 @@ pub struct RebuildReport {
     pub old_catalog: Option<String>,
 }
 
-/// A store that is taken to be mended, and is not open yet.
-pub(super) struct Repair {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) options: OpenOptions,
-    pub(super) notes: Vec<String>,
-    pub(super) identity: Identity,
-    pub(super) shape: Shape,
-    pub(super) log_policy: LogPolicy,
-    pub(super) ownership: Ownership,
-}
-
-/// Takes the store in the disk's root folder, for which neither catalog nor log is read.
-pub(super) fn begin_repair(
-    disk: Arc<dyn Disk>,
-    options: OpenOptions,
-) -> Result<Repair, StoreError> {
-    let missing = || StoreError::NoStore { place: identity_name().to_string() };
-    let identity = Identity::read(&*disk)?.ok_or_else(missing)?;
-    let store_id = identity.id()?;
-    let Settled { disk, options, notes } = settle(disk, options, true);
-    let ownership = Ownership::acquire(Arc::clone(&disk), &options.owner, options.epoch_token)?;
-    if read_json::<crate::identity::Restore>(&*disk, &restore_name())?.is_some() {
+/// Takes the store in the disk's root folder to mend it, unless a restore is to be finished.
+pub(super) fn claim_whole(disk: Arc<dyn Disk>, options: OpenOptions) -> Result<Claim, StoreError> {
+    let claim = claim(disk, options)?;
+    if read_json::<Restore>(&*claim.disk, &restore_name())?.is_some() {
         let cause = "its catalog is built by opening it with the restore's marker".to_owned();
         return Err(StoreError::RestoreInProgress { cause });
     }
-    let log_policy = keeping::read(&*disk, &identity)?;
-    let shape = Shape { store_id, epoch: ownership.epoch() };
-    Ok(Repair { disk, options, notes, identity, shape, log_policy, ownership })
+    Ok(claim)
 }
 
 /// Builds the catalog of the store in the disk's root folder and opens it.
@@ -67,8 +44,8 @@ pub(crate) fn rebuild(
     clock: Arc<dyn Clock>,
     options: OpenOptions,
 ) -> Result<(Engine, RebuildReport), StoreError> {
-    let repair = begin_repair(disk, options)?;
-    let Repair { disk, options, notes, identity, shape, log_policy, ownership } = repair;
+    let Claim { disk, options, notes, identity, shape, log_policy, ownership } =
+        claim_whole(disk, options)?;
     identity.renew(&*disk)?;
     let mut damaged_bases = Vec::new();
     let built = build(&disk, &options, shape.store_id, &mut damaged_bases);
@@ -84,11 +61,9 @@ pub(crate) fn rebuild(
     let (tree, base, log, until) = built.inspect_err(|_| discard_unnamed_tree(&*disk))?;
     let old_catalog = put_in_place(&*disk)?;
     release(&*disk, &options, log_policy, &log, until)?;
-    let meta = View::new(tree.read()?).meta()?;
     let report = RebuildReport { base, damaged_bases, until, old_catalog };
-    let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
     let parts = Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership };
-    Ok((Engine::start(parts, &meta, next_segment), report))
+    Ok((start(parts)?, report))
 }
 
 /// Makes the new catalog beside the old one, from the newest base that is whole.

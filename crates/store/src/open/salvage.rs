@@ -5,11 +5,14 @@ mod given_up;
 
 use std::sync::Arc;
 
-use rehome_log::{Clock, Disk, Log, LogError, Lsn, OpenMode, Record, Salvage, SyncKind, Visit};
+use rehome_log::{
+    Clock, Disk, Log, LogError, LogOptions, Lsn, OpenMode, Record, Salvage, SyncKind, Visit,
+};
 
 pub use self::given_up::GivenUp;
 use self::given_up::Ledger;
-use super::rebuild::{Repair, begin_repair, put_in_place};
+use super::claim::{Claim, start};
+use super::rebuild::{claim_whole, put_in_place};
 use super::recover::{Recovery, Replay};
 use super::{
     discard_unnamed_tree, log_folder, log_options, make_unnamed_tree, open_unnamed_tree, tree_name,
@@ -23,7 +26,7 @@ use crate::keeping::{self, LogPolicy};
 use crate::model::{FolderInfo, IncomingFolder, MailboxInfo, MailboxState, Modseq, Uid};
 use crate::op::{Group, Op};
 use crate::options::OpenOptions;
-use crate::segment::{self, OpenFile};
+use crate::segment::OpenFile;
 use crate::tree::{Batch, Commit, RedbTree, Tree};
 
 /// UIDs and modseqs go on higher: clients may know some of those that were given up, and no new
@@ -87,11 +90,11 @@ pub(crate) fn preview(
     clock: Arc<dyn Clock>,
     options: OpenOptions,
 ) -> Result<SalvageReport, StoreError> {
-    let repair = begin_repair(disk, options)?;
+    let claim = claim_whole(disk, options)?;
     let mut not_used = Vec::new();
-    let made = make(&repair, &clock, &mut not_used);
-    let report = made.map(|made| report(&repair, &made, not_used));
-    discard_unnamed_tree(&*repair.disk);
+    let made = make(&claim, &clock, &mut not_used);
+    let report = made.map(|made| report(&claim, &made, not_used));
+    discard_unnamed_tree(&*claim.disk);
     report
 }
 
@@ -102,15 +105,15 @@ pub(crate) fn salvage(
     clock: Arc<dyn Clock>,
     options: OpenOptions,
 ) -> Result<(Engine, SalvageReport), StoreError> {
-    let repair = begin_repair(disk, options)?;
+    let claim = claim_whole(disk, options)?;
     let mut not_used = Vec::new();
-    let finished = make(&repair, &clock, &mut not_used).and_then(|made| {
-        let until = finish(&repair, &made)?;
+    let finished = make(&claim, &clock, &mut not_used).and_then(|made| {
+        let until = finish(&claim, &made)?;
         Ok((made, until))
     });
-    let (made, until) = finished.inspect_err(|_| discard_unnamed_tree(&*repair.disk))?;
-    let mut report = report(&repair, &made, not_used);
-    let Repair { disk, options, notes, identity, shape, ownership, .. } = repair;
+    let (made, until) = finished.inspect_err(|_| discard_unnamed_tree(&*claim.disk))?;
+    let mut report = report(&claim, &made, not_used);
+    let Claim { disk, options, notes, identity, shape, ownership, .. } = claim;
     // From here on each step leaves a store that is whole, or one to be salvaged again: its catalog
     // is ahead of the old log, which is not read for it any more.
     identity.renew(&*disk)?;
@@ -118,24 +121,17 @@ pub(crate) fn salvage(
     keeping::forget_archive(&*disk, shape.store_id, &identity)?;
     let aside = Log::put_aside(&*disk, &log_folder())?;
     report.old_log = aside.iter().map(ToString::to_string).collect();
-    let log = Log::create_after(
-        Arc::clone(&disk),
-        log_folder(),
-        shape.store_id,
-        shape.epoch,
-        Arc::clone(&clock),
-        log_options(&options),
-        until,
-    )?;
+    let behind = LogOptions { after: until, ..log_options(&options) };
+    let (store_id, epoch) = (shape.store_id, shape.epoch);
+    let (log_disk, log_clock) = (Arc::clone(&disk), Arc::clone(&clock));
+    let log = Log::create(log_disk, log_folder(), store_id, epoch, log_clock, behind)?;
     let tree: Box<dyn Tree> = Box::new(made.tree);
-    let meta = View::new(tree.read()?).meta()?;
-    let next_segment = meta.next_segment.max(segment::highest(&*disk)?.saturating_add(1));
     let log_policy = LogPolicy::Circular;
     let parts = Parts { disk, clock, options, notes, shape, tree, log, log_policy, ownership };
-    Ok((Engine::start(parts, &meta, next_segment), report))
+    Ok((start(parts)?, report))
 }
 
-fn report(repair: &Repair, made: &Made, not_used: Vec<String>) -> SalvageReport {
+fn report(claim: &Claim, made: &Made, not_used: Vec<String>) -> SalvageReport {
     SalvageReport {
         damage: damage(&made.salvage.damage),
         base: made.base,
@@ -144,7 +140,7 @@ fn report(repair: &Repair, made: &Made, not_used: Vec<String>) -> SalvageReport 
         acknowledged: made.salvage.acknowledged,
         given_up: made.given_up.clone(),
         skipped: made.skipped,
-        archive_ended: repair.log_policy != LogPolicy::Circular,
+        archive_ended: claim.log_policy != LogPolicy::Circular,
         old_catalog: None,
         old_log: Vec::new(),
     }
@@ -164,14 +160,14 @@ fn damage(error: &LogError) -> String {
 
 /// Makes the catalog from the first source that is whole.
 fn make(
-    repair: &Repair,
+    claim: &Claim,
     clock: &Arc<dyn Clock>,
     not_used: &mut Vec<String>,
 ) -> Result<Made, StoreError> {
-    let bases = base::list(&*repair.disk)?;
+    let bases = base::list(&*claim.disk)?;
     let sources = std::iter::once(Source::Catalog).chain(bases.into_iter().map(Source::Base));
     for source in sources {
-        match make_from(repair, clock, source) {
+        match make_from(claim, clock, source) {
             Err(error @ StoreError::Damaged { .. }) => not_used.push(error.to_string()),
             made => return made,
         }
@@ -185,8 +181,8 @@ fn make(
 }
 
 /// Makes the catalog from `source` and the records that follow it, and reads all of it.
-fn make_from(repair: &Repair, clock: &Arc<dyn Clock>, source: Source) -> Result<Made, StoreError> {
-    let Repair { disk, options, shape, log_policy, .. } = repair;
+fn make_from(claim: &Claim, clock: &Arc<dyn Clock>, source: Source) -> Result<Made, StoreError> {
+    let Claim { disk, options, shape, log_policy, .. } = claim;
     let (tree, base) = match source {
         Source::Catalog => (copy_catalog(disk, options)?, None),
         Source::Base(lsn) => {
@@ -252,8 +248,8 @@ fn copy_catalog(disk: &Arc<dyn Disk>, options: &OpenOptions) -> Result<RedbTree,
 
 /// Lets UIDs and modseqs go on higher, and writes a base: the log of before is of no use from now
 /// on. Returns the LSN that the catalog has then, in a generation of its own.
-fn finish(repair: &Repair, made: &Made) -> Result<Lsn, StoreError> {
-    let Repair { disk, shape, .. } = repair;
+fn finish(claim: &Claim, made: &Made) -> Result<Lsn, StoreError> {
+    let Claim { disk, shape, .. } = claim;
     let above = made.applied.generation();
     let number = Log::unused_generation(&**disk, &log_folder(), above)?;
     let mut folders = Vec::new();

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rehome_log::{Disk, FileId, SyncKind};
 
-/// A checkpoint writes hundreds of megabytes. They go to the disk in parts of so many bytes: all at
-/// once would stand before every delivery's sync until the last of them is written.
-const PART_BYTES: u64 = 8 << 20;
+/// A checkpoint, and a base of the catalog, is hundreds of megabytes. They go to the disk in parts
+/// of so many bytes: all at once would stand before each delivery's sync until the last is written.
+pub(crate) const PART_BYTES: u64 = 8 << 20;
 
 /// One file of the store's disk.
 pub(super) struct DiskBackend {

@@ -62,6 +62,26 @@ fn a_catalog_whose_log_does_not_reach_stays_where_it_is() {
     assert!(!there.iter().any(|file| file.starts_with("mail.redb.")), "{there:?}");
 }
 
+/// What an opening heeds, a rebuild does.
+#[test]
+fn a_store_is_taken_as_it_is_to_be_opened() {
+    let disk = Arc::new(SimDisk::new());
+    let store = Store::create(disk.clone(), Arc::new(ManualClock::new(0)), small(None)).unwrap();
+    let (ben, inbox) = mailbox(&store, "ben");
+    store.append_batch(vec![(ben, inbox, append("a"))]).unwrap();
+    let epoch = store.epoch();
+    store.close().unwrap();
+    let placing = r#"{"part":"log","from":null,"to":"/x"}"#;
+    disk.set_contents(&name("placing.json"), placing.into());
+    let refused = rebuild(&disk, None).unwrap_err();
+    assert!(refused.to_string().contains("placing.json"), "{refused}");
+    disk.remove(&name("placing.json")).unwrap();
+    // The file with the epoch may be lost; the names of the log's files say it too.
+    disk.remove(&name("epoch")).unwrap();
+    let (store, _) = rebuild(&disk, None).unwrap();
+    assert!(store.epoch() > epoch);
+}
+
 fn flip(disk: &SimDisk, file: &FileName, at: u64) {
     let open = disk.open(file, OpenMode::ReadWrite).unwrap();
     let mut byte = [0];
