@@ -6,6 +6,7 @@ use rehome_log::{Lsn, crc32c};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::keys;
 use crate::error::{CATALOG_REMEDY, StoreError};
 use crate::model::{
     ContentId, Extent, FolderId, FolderInfo, FolderName, MailboxId, MailboxInfo, MailboxName,
@@ -216,11 +217,7 @@ pub(crate) fn unpack<T: DeserializeOwned>(
     key: &[u8],
     bytes: &[u8],
 ) -> Result<T, StoreError> {
-    let damaged = |cause: &str| StoreError::Damaged {
-        place: format!("row {key:02x?} of the catalog's table {}", table.name()),
-        cause: cause.to_owned(),
-        remedy: CATALOG_REMEDY,
-    };
+    let damaged = |cause: &str| damaged(table, key, cause);
     let Some((crc, fields)) = bytes.split_first_chunk::<CRC_SIZE>() else {
         return Err(damaged("it is too short"));
     };
@@ -228,6 +225,27 @@ pub(crate) fn unpack<T: DeserializeOwned>(
         return Err(damaged("its checksum is wrong"));
     }
     postcard::from_bytes(fields).map_err(|error| damaged(&error.to_string()))
+}
+
+/// The row of a message that was met under `key`, which names it too.
+///
+/// # Errors
+///
+/// As [`unpack`].
+pub(crate) fn unpack_message(key: &[u8], bytes: &[u8]) -> Result<MessageRow, StoreError> {
+    let row: MessageRow = unpack(Table::Message, key, bytes)?;
+    match keys::read_message(key).2 == row.message.uid {
+        true => Ok(row),
+        false => Err(damaged(Table::Message, key, "it is of another message")),
+    }
+}
+
+fn damaged(table: Table, key: &[u8], cause: &str) -> StoreError {
+    StoreError::Damaged {
+        place: format!("row {key:02x?} of the catalog's table {}", table.name()),
+        cause: cause.to_owned(),
+        remedy: CATALOG_REMEDY,
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod removed;
 use super::keys;
 use super::rows::{
     ChangeRow, ContentRow, FolderRow, MailboxRow, MessageRow, MetaRow, SegmentRow, unpack,
+    unpack_message,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -151,7 +152,7 @@ impl View {
             return Ok(messages);
         }
         self.tree.scan(Table::Message, &from, &to, &mut |key, value| {
-            messages.push(unpack::<MessageRow>(Table::Message, key, value)?.message);
+            messages.push(unpack_message(key, value)?.message);
             Ok(if messages.len() < limit { Scan::Next } else { Scan::Stop })
         })?;
         Ok(messages)
@@ -163,7 +164,7 @@ impl View {
         visit: &mut dyn FnMut(MailboxId, FolderId, Message, u64) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.tree.scan(Table::Message, &[0; 12], &[0xff; 12], &mut |key, value| {
-            let row: MessageRow = unpack(Table::Message, key, value)?;
+            let row = unpack_message(key, value)?;
             let (mailbox, folder, _) = keys::read_message(key);
             visit(mailbox, folder, row.message, row.number)?;
             Ok(Scan::Next)
@@ -181,7 +182,7 @@ impl View {
         let folders: BTreeSet<FolderId> = self.folders(mailbox)?.iter().map(|f| f.id).collect();
         self.tree.scan(Table::Message, &from, &to, &mut |key, value| {
             if folders.contains(&keys::read_message(key).1) {
-                let row: MessageRow = unpack(Table::Message, key, value)?;
+                let row = unpack_message(key, value)?;
                 visit(row.message, row.number);
             }
             Ok(Scan::Next)

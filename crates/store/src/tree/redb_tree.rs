@@ -3,7 +3,7 @@
 mod growth;
 
 use std::iter::Peekable;
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +25,7 @@ type Fixed<const N: usize> = &'static [u8; N];
 
 /// The tree.
 pub(crate) struct RedbTree {
-    database: Database,
+    database: Closing,
     /// The rows of [`Table::Hash`] that are not in their table yet.
     growth: Growth,
 }
@@ -48,19 +48,37 @@ fn even_out(disk: &dyn Disk, file: FileId) -> std::io::Result<()> {
 /// Names what failed. Damage is told apart: the catalog can be built anew.
 fn at<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
     move |error| match error.into() {
-        redb::Error::Corrupted(cause) => StoreError::Damaged {
-            place: "mail.redb".to_owned(),
-            cause: format!("{doing} failed: {cause}"),
-            remedy: CATALOG_REMEDY,
-        },
-        redb::Error::Io(source) if source.kind() == std::io::ErrorKind::InvalidData => {
-            StoreError::Damaged {
-                place: "mail.redb".to_owned(),
-                cause: format!("{doing} failed: {source}"),
-                remedy: CATALOG_REMEDY,
-            }
-        }
+        error if is_damage(&error) => damaged(doing, &error),
         other => StoreError::Catalog { doing, source: Box::new(other) },
+    }
+}
+
+/// Whether it is the bytes of the file that make redb say this to a program that opens each table
+/// as what it is.
+fn is_damage(error: &redb::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error {
+        // A page is to lie behind the end of the file, or where no file has a place.
+        redb::Error::Io(source) => {
+            matches!(source.kind(), InvalidData | InvalidInput | UnexpectedEof)
+        }
+        // The last one follows a panic that `guarded` met.
+        redb::Error::Corrupted(_)
+        | redb::Error::UpgradeRequired(_)
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TypeDefinitionChanged { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::TableDoesNotExist(_)
+        | redb::Error::LockPoisoned(_) => true,
+        _ => false,
+    }
+}
+
+fn damaged(doing: &str, cause: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Damaged {
+        place: "mail.redb".to_owned(),
+        cause: format!("{doing} failed: {cause}"),
+        remedy: CATALOG_REMEDY,
     }
 }
 
@@ -69,13 +87,31 @@ fn guarded<T>(
     doing: &'static str,
     call: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
-        Err(StoreError::Damaged {
-            place: "mail.redb".to_owned(),
-            cause: format!("{doing} failed: a page is not what it should be"),
-            remedy: CATALOG_REMEDY,
-        })
-    })
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|_| Err(damaged(doing, &"a page is not what it should be")))
+}
+
+/// A database that is closed without a panic, whatever its pages are like. What is not written
+/// then follows from the log, as after a kill.
+struct Closing(Option<Database>);
+
+impl Deref for Closing {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        self.0.as_ref().expect("only dropping takes it")
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        let close = guarded("closing its file", || {
+            drop(database);
+            Ok(())
+        });
+        drop(close);
+    }
 }
 
 fn definition<K: redb::Key + 'static>(table: Table) -> TableDefinition<'static, K, Row> {
@@ -165,14 +201,15 @@ impl RedbTree {
         let mut builder = Builder::new();
         builder.set_cache_size(cache_bytes - young_bytes);
         let backend = DiskBackend::new(disk, file);
-        let opened = || builder.create_with_backend(backend).map_err(at("opening its file"));
-        let database = guarded("opening its file", opened)?;
-        let mut tree = RedbTree { database, growth: Growth::default() };
-        tree.write(Commit::Checkpoint, &Rows::default())?;
-        let reading = "reading young rows";
-        let transaction = tree.database.begin_read().map_err(at(reading))?;
-        tree.growth = guarded(reading, || Growth::load(&transaction, young_bytes))?;
-        Ok(tree)
+        guarded("opening its file", || {
+            let database = builder.create_with_backend(backend).map_err(at("opening its file"))?;
+            let database = Closing(Some(database));
+            let mut tree = RedbTree { database, growth: Growth::default() };
+            tree.write(Commit::Checkpoint, &Rows::default())?;
+            let transaction = tree.database.begin_read().map_err(at("reading young rows"))?;
+            tree.growth = Growth::load(&transaction, young_bytes)?;
+            Ok(tree)
+        })
     }
 
     fn begin(&self, commit: Commit) -> Result<WriteTransaction, StoreError> {
@@ -188,16 +225,8 @@ impl RedbTree {
         }
         Ok(transaction)
     }
-}
 
-impl Tree for RedbTree {
-    fn read(&self) -> Result<Box<dyn TreeRead>, StoreError> {
-        let begin = || self.database.begin_read().map_err(at("beginning to read"));
-        let (transaction, seen) = self.growth.see(begin)?;
-        Ok(Box::new(RedbRead { transaction, tables: Default::default(), seen }))
-    }
-
-    fn write(&self, commit: Commit, rows: &Rows) -> Result<(), StoreError> {
+    fn write_all(&self, commit: Commit, rows: &Rows) -> Result<(), StoreError> {
         let transaction = self.begin(commit)?;
         let written = Table::ALL.into_iter().try_for_each(|table| {
             let mut changes = rows.of(table).peekable();
@@ -206,18 +235,33 @@ impl Tree for RedbTree {
                 return Ok(());
             }
             with_table!(AnyWrite, open_table!(AnyWrite, &transaction, table)?, |open, sized| {
-                guarded(WRITING, || change_table(open, true, changes, sized))
+                change_table(open, true, changes, sized)
             })
         });
-        let grown = written
-            .and_then(|()| guarded(WRITING, || self.growth.grow(&transaction, commit, rows)));
-        match grown {
+        match written.and_then(|()| self.growth.grow(&transaction, commit, rows)) {
             Ok(step) => self.growth.commit(step, || transaction.commit().map_err(at("committing"))),
             Err(error) => {
-                transaction.abort().map_err(at("taking a transaction back"))?;
-                Err(error)
+                let taken_back = transaction.abort().map_err(at("taking a transaction back"));
+                match error {
+                    // Nothing more is to be had of this file; the cause is what matters.
+                    StoreError::Damaged { .. } => Err(error),
+                    _ => taken_back.and(Err(error)),
+                }
             }
         }
+    }
+}
+
+impl Tree for RedbTree {
+    fn read(&self) -> Result<Box<dyn TreeRead>, StoreError> {
+        let doing = "beginning to read";
+        let begin = || guarded(doing, || self.database.begin_read().map_err(at(doing)));
+        let (transaction, seen) = self.growth.see(begin)?;
+        Ok(Box::new(RedbRead { transaction, tables: Default::default(), seen }))
+    }
+
+    fn write(&self, commit: Commit, rows: &Rows) -> Result<(), StoreError> {
+        guarded(WRITING, || self.write_all(commit, rows))
     }
 }
 
@@ -233,7 +277,8 @@ impl RedbRead {
         if let Some(opened) = slot.get() {
             return Ok(opened);
         }
-        let opened = open_table!(AnyRead, &self.transaction, table)?;
+        let open = || Ok(open_table!(AnyRead, &self.transaction, table)?);
+        let opened = guarded("opening a table", open)?;
         Ok(slot.get_or_init(|| opened))
     }
 }
@@ -282,7 +327,8 @@ fn scan_table<'k, K: redb::Key + 'static>(
     let range = || table.range::<K::SelfType<'k>>(from..=to).map_err(at(doing));
     let mut rows = guarded(doing, range)?;
     while let Some((key, value)) = guarded(doing, || rows.next().transpose().map_err(at(doing)))? {
-        if visit(K::as_bytes(&key.value()).as_ref(), value.value())? == Scan::Stop {
+        let (key, value) = guarded(doing, || Ok((key.value(), value.value())))?;
+        if visit(K::as_bytes(&key).as_ref(), value)? == Scan::Stop {
             break;
         }
     }

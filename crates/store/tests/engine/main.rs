@@ -3,6 +3,7 @@
 
 mod archive;
 mod basics;
+mod catalog_damage;
 mod compact;
 mod damage;
 mod faults;

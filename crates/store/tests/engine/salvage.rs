@@ -170,7 +170,8 @@ fn a_base_takes_the_place_of_a_damaged_catalog() {
     let (disk, anna) = died_with(with);
     spoil(&disk, FIRST + 8);
     let catalog = disk.contents(&name("mail.redb")).unwrap();
-    disk.set_contents(&name("mail.redb"), catalog[..catalog.len() / 2].to_vec());
+    // Not more: the second half may be room that is not in use.
+    disk.set_contents(&name("mail.redb"), catalog[..5000].to_vec());
     let (store, report) = salvage(&disk).unwrap();
     assert!(report.base.is_some(), "{report:?}");
     assert_eq!(report.not_used.len(), 1, "{report:?}");
