@@ -7,7 +7,7 @@ use rehome_log::{LogError, Lsn, OwnershipError};
 use crate::model::{ContentId, FolderId, FolderName, MailboxId, MailboxName, MailboxState, Uid};
 
 /// What to do about a damaged catalog.
-pub(crate) const CATALOG_REMEDY: &str = "segments and log are as they were: build the catalog \
+const CATALOG_REMEDY: &str = "segments and log are as they were: build the catalog \
                                          anew with `rehome store recover`, or restore the store \
                                          from a backup";
 
@@ -352,6 +352,15 @@ pub(crate) fn filling(
 }
 
 impl StoreError {
+    /// Bytes of the catalog that are not whole.
+    pub(crate) fn damaged_catalog(
+        place: impl Into<String>,
+        cause: impl Into<String>,
+    ) -> StoreError {
+        let (place, cause) = (place.into(), cause.into());
+        StoreError::Damaged { place, cause, remedy: CATALOG_REMEDY }
+    }
+
     /// A [`StoreError::Poisoned`] that names this error as its cause.
     pub(crate) fn latch(&self) -> StoreError {
         match self {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::keys;
-use crate::error::{CATALOG_REMEDY, StoreError};
+use crate::error::StoreError;
 use crate::model::{
     ContentId, Extent, FolderId, FolderInfo, FolderName, MailboxId, MailboxInfo, MailboxName,
     MailboxState, Message, Modseq, Uid, UidValidity,
@@ -241,11 +241,8 @@ pub(crate) fn unpack_message(key: &[u8], bytes: &[u8]) -> Result<MessageRow, Sto
 }
 
 fn damaged(table: Table, key: &[u8], cause: &str) -> StoreError {
-    StoreError::Damaged {
-        place: format!("row {key:02x?} of the catalog's table {}", table.name()),
-        cause: cause.to_owned(),
-        remedy: CATALOG_REMEDY,
-    }
+    let place = format!("row {key:02x?} of the catalog's table {}", table.name());
+    StoreError::damaged_catalog(place, cause)
 }
 
 #[cfg(test)]

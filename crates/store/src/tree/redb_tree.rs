@@ -18,7 +18,7 @@ use super::backend::DiskBackend;
 use super::young::KEY_SIZE;
 use super::{Change, Commit, Rows, Scan, Table, Tree, TreeRead, VisitRow};
 use crate::background::Background;
-use crate::error::{CATALOG_REMEDY, StoreError, doing};
+use crate::error::{StoreError, doing};
 
 type Row = &'static [u8];
 type Fixed<const N: usize> = &'static [u8; N];
@@ -75,11 +75,7 @@ fn is_damage(error: &redb::Error) -> bool {
 }
 
 fn damaged(doing: &str, cause: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Damaged {
-        place: "mail.redb".to_owned(),
-        cause: format!("{doing} failed: {cause}"),
-        remedy: CATALOG_REMEDY,
-    }
+    StoreError::damaged_catalog("mail.redb", format!("{doing} failed: {cause}"))
 }
 
 /// Calls redb. Of some damaged pages it makes a panic; here that is damage like any other.
@@ -277,7 +273,7 @@ impl RedbRead {
         if let Some(opened) = slot.get() {
             return Ok(opened);
         }
-        let open = || Ok(open_table!(AnyRead, &self.transaction, table)?);
+        let open = || open_table!(AnyRead, &self.transaction, table);
         let opened = guarded("opening a table", open)?;
         Ok(slot.get_or_init(|| opened))
     }

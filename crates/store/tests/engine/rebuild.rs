@@ -45,12 +45,18 @@ fn check(base: Option<u64>, spoil: impl Fn(&SimDisk), expected: impl Fn(&Rebuild
     store.close().unwrap();
 }
 
-#[test]
-fn a_catalog_whose_log_does_not_reach_stays_where_it_is() {
+/// A store with one message.
+fn with_a_message() -> (Arc<SimDisk>, Store) {
     let disk = Arc::new(SimDisk::new());
     let store = Store::create(disk.clone(), Arc::new(ManualClock::new(0)), small(None)).unwrap();
     let (ben, inbox) = mailbox(&store, "ben");
     store.append_batch(vec![(ben, inbox, append("a"))]).unwrap();
+    (disk, store)
+}
+
+#[test]
+fn a_catalog_whose_log_does_not_reach_stays_where_it_is() {
+    let (disk, store) = with_a_message();
     store.close().unwrap();
     let log = name("log").join(&disk.list(&name("log")).unwrap()[0]).unwrap();
     flip(&disk, &log, 4096 + 60);
@@ -65,10 +71,7 @@ fn a_catalog_whose_log_does_not_reach_stays_where_it_is() {
 /// What an opening heeds, a rebuild does.
 #[test]
 fn a_store_is_taken_as_it_is_to_be_opened() {
-    let disk = Arc::new(SimDisk::new());
-    let store = Store::create(disk.clone(), Arc::new(ManualClock::new(0)), small(None)).unwrap();
-    let (ben, inbox) = mailbox(&store, "ben");
-    store.append_batch(vec![(ben, inbox, append("a"))]).unwrap();
+    let (disk, store) = with_a_message();
     let epoch = store.epoch();
     store.close().unwrap();
     let placing = r#"{"part":"log","from":null,"to":"/x"}"#;

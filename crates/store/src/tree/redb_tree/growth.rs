@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 use rehome_log::crc32c;
 
-use super::{Fixed, TableDefinition, WRITING, at, change_table, definition, sized};
-use crate::error::{CATALOG_REMEDY, StoreError};
+use super::{Fixed, TableDefinition, WRITING, at, change_table, definition, guarded, sized};
+use crate::error::StoreError;
 use crate::tree::young::{KEY_SIZE, Row, Run, Young};
 use crate::tree::{Commit, Rows, Table};
 
@@ -74,11 +74,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn damaged(cause: &str) -> StoreError {
-    StoreError::Damaged {
-        place: "the catalog's table young".to_owned(),
-        cause: cause.to_owned(),
-        remedy: CATALOG_REMEDY,
-    }
+    StoreError::damaged_catalog("the catalog's table young", cause)
 }
 
 impl Growth {
@@ -240,9 +236,11 @@ impl Seen {
 /// The last transaction with young rows.
 fn version(transaction: &ReadTransaction) -> Result<u64, StoreError> {
     let reading = "reading young rows";
-    let table = transaction.open_table(YOUNG).map_err(at(reading))?;
-    let last = table.last().map_err(at(reading))?;
-    Ok(last.map_or(0, |(key, _)| u64::from_be_bytes(*key.value())))
+    guarded(reading, || {
+        let table = transaction.open_table(YOUNG).map_err(at(reading))?;
+        let last = table.last().map_err(at(reading))?;
+        Ok(last.map_or(0, |(key, _)| u64::from_be_bytes(*key.value())))
+    })
 }
 
 #[cfg(test)]
