@@ -155,6 +155,8 @@ impl Shared {
 
     /// Makes the catalog durable with everything acknowledged before the call.
     pub(crate) fn checkpoint(&self) -> Result<Lsn, StoreError> {
+        // A caller may have its answer before the catalog's thread has the group.
+        self.progress.wait_all()?;
         let _waiter = self.progress.hurry();
         let (answer, answered) = sync_channel(1);
         self.applies.push(Work::Checkpoint(answer), 0).map_err(|_| self.stopped())?;

@@ -38,6 +38,26 @@ fn eight_threads_get_consecutive_uids_and_read_what_they_wrote() {
     check_whole(&store);
 }
 
+/// Whoever was just answered is on the way before the catalog's thread has the group.
+#[test]
+fn a_checkpoint_holds_what_was_acknowledged_before_it() {
+    let (_disk, store) = new_store();
+    let (anna, inbox) = mailbox(&store, "anna");
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 0..300 {
+                    store.deliver(&[(anna, inbox)], append(&format!("{thread} {n}"))).unwrap();
+                    let acknowledged = store.lsn();
+                    let checkpoint = store.checkpoint().unwrap();
+                    assert!(checkpoint >= acknowledged, "{checkpoint} of {acknowledged}");
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn a_snapshot_stays_as_it_is_while_others_write() {
     let (_disk, store) = new_store();
