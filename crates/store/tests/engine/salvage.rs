@@ -1,6 +1,7 @@
 //! Stores whose log cannot be read: what is kept of them, and what is said of the rest.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rehome_log::{Disk, Fault, FileName, SimDisk};
 use rehome_store::{
@@ -33,15 +34,24 @@ fn deliver(store: &Store, at: (MailboxId, FolderId), numbers: std::ops::Range<u3
 
 /// A store of a process that died: 5 messages before a checkpoint, 5 behind it.
 fn died() -> (Arc<SimDisk>, (MailboxId, FolderId)) {
-    died_with(options())
+    died_with(options(), |_| true)
 }
 
-fn died_with(options: OpenOptions) -> (Arc<SimDisk>, (MailboxId, FolderId)) {
+/// The messages behind the checkpoint come when `ready` says so of the disk.
+fn died_with(
+    options: OpenOptions,
+    ready: impl Fn(&SimDisk) -> bool,
+) -> (Arc<SimDisk>, (MailboxId, FolderId)) {
     let disk = Arc::new(SimDisk::new());
     let store = Store::create(disk.clone(), clock(), options).unwrap();
     let anna = mailbox(&store, "anna");
     deliver(&store, anna, 1..6);
     store.checkpoint().unwrap();
+    let begun = Instant::now();
+    while !ready(&disk) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is not ready");
+        std::thread::yield_now();
+    }
     deliver(&store, anna, 6..11);
     (Arc::new(disk.restart()), anna)
 }
@@ -166,8 +176,11 @@ fn a_preview_changes_nothing_but_the_epoch() {
 
 #[test]
 fn a_base_takes_the_place_of_a_damaged_catalog() {
-    let with = OpenOptions { catalog_base_bytes: Some(1), checkpoint_rows: 1, ..options() };
-    let (disk, anna) = died_with(with);
+    let with = OpenOptions { catalog_base_bytes: Some(1), ..options() };
+    let (disk, anna) = died_with(with, |disk| {
+        let bases = disk.list(&name("base")).unwrap_or_default();
+        bases.iter().any(|base| base.ends_with(".cat"))
+    });
     spoil(&disk, FIRST + 8);
     let catalog = disk.contents(&name("mail.redb")).unwrap();
     // Not more: the second half may be room that is not in use.
